@@ -1,0 +1,82 @@
+"""`actbench activations`: the table as text, curves as a figure."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from actbench.activations import TABLE, Activation
+from actbench.errors import UsageError
+
+
+def show(names: Sequence[str], plot: str | None) -> int:
+    rows = [_row(name) for name in names] or list(TABLE.values())
+    if plot is not None:
+        _plot(rows, Path(plot))
+        print(plot)
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if Console().is_terminal else Console(width=100)
+    if names:
+        for row in rows:
+            _details(console, row)
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("name", "f(z)", "range", "smooth", "mono-\ntone", "zero-\ncentred", "max\n|f'|", "learned"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        flags = ["yes" if flag else "no" for flag in (row.smooth, row.monotone, row.zero_centred)]
+        table.add_row(row.name, row.formula, row.range, *flags, f"{row.max_slope:.4g}", ", ".join(row.learned))
+    console.print(table)
+    console.print("\n`actbench activations NAME` prints source and settings, `--plot FILE` draws f and f'.", markup=False)
+    return 0
+
+
+def _row(name: str) -> Activation:
+    if name not in TABLE:
+        near = difflib.get_close_matches(name, TABLE, n=4, cutoff=0.5)
+        raise UsageError(f"no activation {name!r}; {'near: ' + ', '.join(near) if near else 'there are: ' + ', '.join(TABLE)}")
+    return TABLE[name]
+
+
+def _details(console: object, row: Activation) -> None:
+    facts = {
+        "f(z)": row.formula,
+        "source": row.source,
+        "range": row.range,
+        "kind": row.kind + (f", {row.pieces} pieces a unit" if row.pieces > 1 else ""),
+        "smooth": "yes" if row.smooth else "no",
+        "monotone": "yes" if row.monotone else "no",
+        "zero-centred": "yes" if row.zero_centred else "no",
+        "max |f'|": f"{row.max_slope:.7g}",
+        "learned": ", ".join(row.learned) or "nothing",
+        "settings": ", ".join(f"activation.{key}" for key in row.settings) or "none",
+    }
+    print(row.name)
+    for title, text in facts.items():
+        print(f"  {title:<13} {text}")
+
+
+def _plot(rows: Sequence[Activation], path: Path) -> None:
+    import torch
+
+    from actbench import callables, compose, figures
+    from actbench.initialization import constants
+
+    curves = {}
+    for row in rows:
+        if row.kind in ("layer", "maxout"):
+            raise UsageError(f"--plot {row.name}: it is a function of a whole layer or of several pieces, not of one z")
+        settings = {key: value for key, value in compose.activation_defaults(row.name).items() if key in row.settings}
+        applied = callables.load(row.name, None, **settings)
+        z = torch.linspace(-5, 5, 1001, dtype=torch.float64)
+        grid = z.view(1, -1, 1)
+        if row.kind == "gated":  # over the gate, with z1 = 1
+            grid = torch.cat([torch.ones_like(grid), grid], -1)
+        p = {**constants(applied, 1, torch.float64), **settings, "uniform": None}
+        values = applied.function(grid, p).detach().flatten()
+        slopes = applied.derivative(grid, p)[..., -1].flatten()
+        name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
+        curves[name] = (z.numpy(), values.numpy(), slopes.numpy())
+    figures.save(figures.activation_curves(curves), path)

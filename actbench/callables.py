@@ -1,0 +1,176 @@
+"""From a row of the table, or a user's `module:name`, to something that can be applied to stacked tensors."""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actbench import functions
+from actbench.activations import INF, TABLE, Activation, Learned
+from actbench.errors import UsageError
+
+P = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)  # one object an activation and setting, so that its gain is computed once
+class Applied:
+    """An activation with its settings.
+
+    function: (z, p) -> h, as in functions.py. derivative: (z, p) -> a unit's own derivative with respect to each of
+    its pieces, (runs, batch, *positions, pieces * units). digest: of a user's source code, else empty.
+    """
+
+    record: Activation
+    settings: Mapping[str, Any]
+    function: Callable[[Tensor, P], Tensor]
+    derivative: Callable[[Tensor, P], Tensor]
+    initial: Mapping[str, Tensor]  # learned parameters that a user's module brings, without the run axis
+    digest: str = ""
+
+    @property
+    def pieces(self) -> int:
+        return int(self.settings.get("pieces", self.record.pieces))
+
+
+@lru_cache(maxsize=None)
+def load(name: str, function: str | None = None, **settings: float | int) -> Applied:
+    """The activation `name` with its settings; where `function` is given, the user's own.
+
+    Raises UsageError for a function that cannot be imported or does not behave like an activation.
+    """
+    if function is not None:
+        return _load_custom(function)
+    record = TABLE[name]
+    call = getattr(functions, record.function or name)
+    return Applied(record, settings, call, functions.DERIVATIVES.get(name) or _autograd_derivative(call), {})
+
+
+def _autograd_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor, P], Tensor]:
+    def derivative(z: Tensor, p: P) -> Tensor:
+        with torch.enable_grad():
+            leaf = z.detach().requires_grad_()
+            return torch.autograd.grad(call(leaf, p).sum(), leaf)[0]
+
+    return derivative
+
+
+def diagonal_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor, P], Tensor]:
+    """d h_u / d z_u for functions that couple the units of a layer: one forward-mode pass a unit."""
+
+    def derivative(z: Tensor, p: P) -> Tensor:
+        out = torch.empty_like(z)
+        for unit in range(z.shape[-1]):
+            tangent = torch.zeros_like(z)
+            tangent[..., unit] = 1
+            out[..., unit] = torch.func.jvp(lambda z: call(z, p), (z,), (tangent,))[1][..., unit]
+        return out
+
+    return derivative
+
+
+def _load_custom(path: str) -> Applied:
+    target = _import(path)
+    is_module = inspect.isclass(target) and issubclass(target, nn.Module)
+    try:
+        call = target() if is_module else target
+    except Exception as error:
+        raise UsageError(f"activation.function={path}: {target.__name__}() fails: {_line(error)}") from error
+    initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
+    elementwise = _check(path, call)
+    digest = _digest(target)
+    whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
+
+    def apply(z: Tensor, p: P) -> Tensor:
+        if whole:
+            return call(z)
+        if not initial:
+            return torch.stack([call(run) for run in z])
+        own = [{key: p[key][run] for key in initial} for run in range(len(z))]
+        return torch.stack([torch.func.functional_call(call, own[run], (z[run],)) for run in range(len(z))])
+
+    learned = {key: Learned(lambda units, shape=tuple(value.shape): shape, None) for key, value in initial.items()}
+    record = Activation(
+        path, "the user's own", path, "", False, False, False, INF,
+        function=path, kind="elementwise" if elementwise else "layer", learned=learned,
+    )  # fmt: skip
+    derivative = _autograd_derivative(apply) if elementwise else diagonal_derivative(apply)
+    return Applied(record, {}, apply, derivative, initial, digest)
+
+
+def _import(path: str) -> Any:
+    module_name, _, name = path.partition(":")
+    if not module_name or not name:
+        raise UsageError(f"activation.function={path}: write it as module:function or module:NNModuleClass")
+    try:
+        target = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        raise UsageError(
+            f"activation.function={path}: no module named {missing!r} (the current folder and installed packages "
+            "were searched)"
+        ) from error
+    except Exception as error:
+        raise UsageError(f"activation.function={path}: importing {module_name} fails: {_line(error)}") from error
+    for part in name.split("."):
+        if not hasattr(target, part):
+            raise UsageError(f"activation.function={path}: {module_name} has no {name!r}")
+        target = getattr(target, part)
+    if not callable(target):
+        raise UsageError(f"activation.function={path}: {name} is not callable")
+    return target
+
+
+def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
+    """Whether the function is elementwise; UsageError if it is no activation at all."""
+    z = torch.linspace(-3, 3, 42).view(2, 3, 7)
+    z[0, 0, 0] = 0.0
+    try:
+        with torch.no_grad():
+            h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
+            single = call(z[:1, :1, :1].clone())
+    except Exception as error:
+        raise UsageError(f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {_line(error)}") from error
+    if not isinstance(h, Tensor):
+        raise UsageError(f"activation.function={path}: returns {type(h).__name__}, not a tensor")
+    if h.shape != z.shape:
+        raise UsageError(
+            f"activation.function={path}: returns shape {tuple(h.shape)} for input {tuple(z.shape)}; "
+            "an activation keeps the shape"
+        )
+    if h.dtype != z.dtype:
+        raise UsageError(f"activation.function={path}: returns {h.dtype} for {z.dtype} input; keep the dtype")
+    if not (torch.isfinite(zero).all() and torch.isfinite(h).all()):
+        where = "at 0" if not torch.isfinite(zero).all() else "for an input in [-3, 3]"
+        raise UsageError(f"activation.function={path}: returns NaN or infinity {where}")
+    if not torch.equal(h, again):
+        raise UsageError(f"activation.function={path}: two calls on one input differ; a run could not be repeated")
+    _check_gradient(path, call)
+    return torch.allclose(single, h[:1, :1, :1]) and torch.allclose(call(z[:1]), h[:1], atol=1e-6)
+
+
+def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
+    z = torch.linspace(-3, 3, 42).view(2, 3, 7).requires_grad_()
+    h = call(z)
+    if not h.requires_grad:
+        raise UsageError(f"activation.function={path}: autograd cannot see through it; use torch operations only")
+    (gradient,) = torch.autograd.grad(h.sum(), z, allow_unused=True)
+    if gradient is None or not torch.isfinite(gradient).all():
+        raise UsageError(f"activation.function={path}: its gradient is missing or not finite in [-3, 3]")
+
+
+def _digest(target: Any) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(target).encode()).hexdigest()[:12]
+    except (OSError, TypeError):  # built into torch: its name says it all
+        return ""
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

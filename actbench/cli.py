@@ -1,0 +1,140 @@
+"""The command line. Knows the words; what they do stands in commands.py, loaded when one is carried out."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from actbench.errors import UsageError
+
+USAGE = 2  # exit code: wrong usage or configuration
+
+_EPILOG = """\
+overrides are Hydra's own grammar:
+  group=choice        dataset, architecture, activation, initialization, optimizer, training, protocol, ...
+  key.sub=value       optimizer.lr=0.01   training.epochs=5   dataset.root=DIR
+  key=a,b,c           a grid; also range(0,10), choice(a,b), glob(*)
+  activation=module:function    a function or torch.nn.Module class of your own
+
+exit codes: 0 done; 1 some run failed; 2 wrong usage or configuration; 130 interrupted
+
+examples:
+  actbench compare
+  actbench sweep architecture=mlp,cnn activation=relu,gelu 'seed=range(0,5)' training.epochs=5
+  actbench train dataset=mnist activation=swiglu optimizer.lr=0.003
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="actbench", description="Which activation function should I use here, and is the difference real?",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=text, description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    for name, text in (
+        ("compare", "tune, confirm and report (default experiment: quickstart, on digits)"),
+        ("sweep", "train a grid of runs"),
+        ("train", "train one run, with live progress"),
+    ):
+        sub = command(name, text)
+        shown = "OVERRIDE" if name == "train" else "[EXPERIMENT] OVERRIDE"
+        sub.add_argument("words", nargs="*", metavar=shown, help="key=value, and first an experiment's name")
+        sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
+        sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
+    sub = command("report", "write the report of a finished comparison again, from the store alone")
+    sub.add_argument("experiment", metavar="EXPERIMENT")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
+    sub.add_argument("--format", default="md", metavar="LIST", help="md")
+    sub = command("activations", "print the table of activations, or draw some of them")
+    sub.add_argument("names", nargs="*", metavar="NAME")
+    sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
+    sub = command("data", "fetch data sets, or check those that are here")
+    sub.add_argument("action", choices=["fetch", "check"])
+    sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["train"] and _is_for_hydra(words[1:]):
+        from actbench.hydra_app import launch
+
+        return launch(words[1:])
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(words)
+    if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
+        parsed.words += rest  # argparse stops collecting positionals at an option
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.version:
+        from actbench import __version__
+
+        print(f"actbench {__version__}")
+        return 0
+    if parsed.command is None:
+        parser.print_help()
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)  # a cluster's or a shell's polite end is an interruption too
+    try:
+        return _carry_out(parsed)
+    except UsageError as error:
+        print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("actbench: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `actbench activations | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _is_for_hydra(words: Sequence[str]) -> bool:
+    """Options that only Hydra's own application has: --multirun with a launcher, --info, shell completion."""
+    own = ("-m", "--multirun", "--info", "--hydra-help", "--shell-completion", "-sc", "--package", "-p", "--resolve")
+    return any(word.split("=")[0] in own for word in words)
+
+
+def _carry_out(parsed: argparse.Namespace) -> int:
+    if parsed.command == "activations":
+        from actbench import activation_listing
+
+        return activation_listing.show(parsed.names, parsed.plot)
+    _require_python()
+    from actbench import commands
+
+    if parsed.command == "report":
+        return commands.write_report(parsed.experiment, parsed.format.split(","), parsed.words)
+    if parsed.command == "data":
+        names, overrides = _apart(parsed.words)
+        return commands.data(parsed.action, names, overrides)
+    names, overrides = _apart(parsed.words)
+    experiment = names[0] if names else ("quickstart" if parsed.command == "compare" else None)
+    if len(names) > 1 or (names and parsed.command == "train"):
+        raise UsageError(f"{names[-1]!r} is not an override; write key=value")
+    if parsed.cfg:
+        return commands.print_config(experiment, overrides, parsed.config_dir)
+    return commands.run(parsed.command, experiment, overrides, parsed.config_dir)
+
+
+def _require_python() -> None:
+    if sys.version_info >= (3, 14):
+        raise UsageError("Hydra 1.3 does not run on Python 3.14; use 3.11, 3.12 or 3.13")
+
+
+def _apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names, and overrides (with =, or a ~ deletion)."""
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    return names, [word for word in words if word not in names]

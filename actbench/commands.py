@@ -1,0 +1,212 @@
+"""What each subcommand of the command line does. Heavy imports: cli.py loads this only when one is carried out."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actbench import compare, compose, datasets, execution, mirror, report
+from actbench.config import Config
+from actbench.datasets import Prepared
+from actbench.errors import UsageError
+from actbench.execution import Pool
+from actbench.plan import Run, make_run, stacks
+from actbench.progress import RunProgress, print_runs
+from actbench.records import Result
+from actbench.store import Parent, Store
+from actbench.training import Record
+
+FAILED = 1  # exit code: some run failed
+INTERRUPTED = 130
+
+
+@dataclass
+class Session:
+    """One command's way from plan to store: what is held is not trained again, what is trained is stored at once."""
+
+    kind: str
+    experiment: str
+    tags: dict[str, str]
+    pool: Pool
+    store: Store
+    folder: Path
+    parent: Parent | None = None
+    plan: list[Run] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    trained: int = 0
+
+    def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
+        """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
+        self.plan += runs
+        found = self.store.finished(runs)
+        self.results |= found
+        missing = list({run.id: run for run in runs if run.id not in found}.values())
+        print(f"{title}: {len(runs)} runs, {len(runs) - len(missing)} found finished, {len(missing)} to train", flush=True)
+        if missing:
+            single = len(missing) == 1
+            with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
+                grouped = stacks(missing, self.pool.device, self.pool.workers)
+                for group in self.pool.run(grouped, _live(bar) if single else None):
+                    self._keep(group, None if single else bar)
+        return [self.results[run.id] for run in runs]
+
+    def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
+        for result in results:
+            self.results[result.run.id] = result
+            self.trained += 1
+            if self.parent is None:
+                self.parent = self.store.start(self.kind, self.tags)
+            self.parent.add(result)
+            if bar is not None:
+                bar.done(result)
+
+    def mirror(self) -> list[Result]:
+        """results/<experiment>/: a row for each run of the plan that has ended."""
+        ended = [self.results[run.id] for run in self.plan if run.id in self.results]
+        mirror.write(self.folder, ended, self.tags["command"])
+        return ended
+
+    def end(self, status: str, note: str) -> None:
+        if self.parent is None:
+            self.parent = self.store.start(self.kind, self.tags)
+        self.parent.add_files(self.folder)
+        self.parent.end(status, note)
+
+
+def _live(bar: RunProgress) -> execution.OnRecord:
+    def on_record(record: Record) -> None:
+        if record.metric == "val_accuracy":
+            bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+
+    return on_record
+
+
+def _prepared(points: Sequence[Config]) -> dict[object, Prepared]:
+    """Each distinct data set, checked and cached."""
+    found: dict[object, Prepared] = {}
+    for point in points:
+        dataset = point.dataset
+        key = (dataset.name, dataset.root, dataset.image_size)
+        if key not in found:
+            found[key] = datasets.prepare(dataset.name, dataset.root, dataset.download, dataset.image_size)
+    return found
+
+
+def _runs(points: Sequence[Config], data: dict[object, Prepared], phase: str) -> list[Run]:
+    return [make_run(p, data[(p.dataset.name, p.dataset.root, p.dataset.image_size)], phase) for p in points]
+
+
+def _one_of_all(points: Sequence[Config], group: str) -> None:
+    if len({getattr(point, group) for point in points}) > 1:
+        raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
+
+
+def run(kind: str, experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
+    """train, sweep or compare: from overrides to results. Returns the exit code."""
+    compose.allow_modules_of_current_folder()
+    loaded = compose.load_experiment(experiment) if experiment else None
+    points = compose.configs([*(loaded.overrides if loaded else ()), *overrides], config_dir)
+    if kind == "train" and len(points) > 1:
+        raise UsageError(f"train does one run, these overrides make {len(points)}; use `actbench sweep`")
+    if kind == "compare":
+        compare.check(points)
+    for group in ("execution", "store"):
+        _one_of_all(points, group)
+    device = execution.device(points[0].execution)
+    data = _prepared(points)
+    runs = _runs(points, data, kind)  # also checks every activation.function before anything is trained
+    if kind == "compare":
+        runs = _runs([config for point in points for config in compare.tuning(point)], data, "tune")
+    name = loaded.name if loaded else kind
+    folder = mirror.folder(name)
+    workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
+    tags = {
+        "experiment": name, "question": loaded.question if loaded else f"A {kind} of the command line.",
+        "command": mirror.command_line(), "revision": str(mirror.revision()),
+        **{f"version.{package}": number for package, number in mirror.versions().items()},
+    }  # fmt: skip
+    with Pool(device, workers) as pool:
+        session = Session(kind, name, tags, pool, Store(points[0].store.uri, name), folder)
+        try:
+            if kind == "compare":
+                _compare(session, points, data, runs)
+            else:
+                session.carry_out(runs, kind)
+        except KeyboardInterrupt:
+            return _interrupted(session)
+        return _finish(session)
+
+
+def _compare(session: Session, points: Sequence[Config], data: dict[object, Prepared], runs: list[Run]) -> None:
+    results = session.carry_out(runs, "tune")
+    chosen: list[Config] = []
+    start = 0
+    for point in points:
+        count = len(compare.tuning(point))
+        chosen += compare.confirming(point, compare.choose(results[start : start + count]))
+        start += count
+    session.carry_out(_runs(chosen, data, "confirm"), "confirm")
+
+
+def _finish(session: Session) -> int:
+    ended = session.mirror()
+    frame = mirror.rows(ended)
+    note = session.tags["question"]
+    if session.kind == "compare":
+        path = report.write(session.folder, frame, session.tags)
+        note = path.read_text(encoding="utf-8")
+        print_runs(frame[frame["phase"] == "confirm"])
+    else:
+        print_runs(frame)
+    failures = [result for result in ended if result.error is not None]
+    if session.trained or session.kind == "compare":
+        session.end("FAILED" if failures else "FINISHED", note)
+    if not session.trained:
+        print("nothing to train: every run was found finished in the store")
+    print(f"{len(ended)} runs in {session.folder}{os.sep} and in {session.store.uri}, experiment {session.experiment}")
+    for result in failures:
+        label = result.run.config.activation.label
+        print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")
+    return FAILED if failures else 0
+
+
+def _interrupted(session: Session) -> int:
+    ended = session.mirror()
+    if session.parent is not None:
+        session.end("KILLED", session.tags["question"])
+    print(f"\ninterrupted: {len(ended)} finished runs are kept; the same command goes on from there")
+    return INTERRUPTED
+
+
+def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
+    """Write the report of the newest finished comparison again, from the store alone."""
+    for name in formats:
+        if name != "md":
+            raise UsageError(f"--format {name}: this version writes md only")
+    loaded = compose.load_experiment(experiment)
+    (point,) = compose.configs(list(overrides))
+    store = Store(point.store.uri, loaded.name)
+    frame, tags = store.latest("compare")
+    print(report.write(mirror.folder(loaded.name), frame, tags))
+    return 0
+
+
+def print_config(experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
+    loaded = compose.load_experiment(experiment) if experiment else None
+    print(compose.composed_yaml([*(loaded.overrides if loaded else ()), *overrides], config_dir), end="")
+    return 0
+
+
+def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
+    """fetch: download what is missing and check it. check: without the network."""
+    chosen = list(names) or [name for name in datasets.SOURCES if name != "image_folder"]
+    for name in chosen:
+        (point,) = compose.configs([f"dataset={name}", *overrides])
+        config = point.dataset
+        prepared = datasets.prepare(config.name, config.root, action == "fetch", config.image_size)
+        print(
+            f"{name}: {prepared.train} training and {prepared.test} test images, "
+            f"{prepared.height}x{prepared.width}x{prepared.channels}, {prepared.classes} classes, whole "
+            f"(fingerprint {prepared.fingerprint})"
+        )
+    return 0

@@ -1,0 +1,62 @@
+"""The main job's protocol: tune each activation's learning rate on an equal budget, then confirm on fresh seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from actbench.config import Config
+from actbench.errors import UsageError
+from actbench.records import Result
+
+CONFIRMING_SEEDS = 1000  # seeds from seed + 0 tune, from seed + 1000 confirm: disjoint whatever their number
+
+_TIMES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of the optimizer's own learning rate, where the protocol names no rates
+
+
+def check(points: Sequence[Config]) -> None:
+    """Raises UsageError for a grid that the protocol itself spans."""
+    if len({point.optimizer.lr for point in points}) > 1 and len({point.optimizer.name for point in points}) == 1:
+        raise UsageError("optimizer.lr: compare tunes it; name the rates as protocol.learning_rates=[...]")
+    if len({point.seed for point in points}) > 1:
+        raise UsageError("seed: compare draws its own; set protocol.tuning_seeds and protocol.seeds, or one seed to start from")
+    if any(point.protocol.tuning_seeds > CONFIRMING_SEEDS for point in points):
+        raise UsageError(f"protocol.tuning_seeds: at most {CONFIRMING_SEEDS}")
+
+
+def learning_rates(config: Config) -> tuple[float, ...]:
+    if config.protocol.learning_rates is not None:
+        return config.protocol.learning_rates
+    return tuple(float(f"{config.optimizer.lr * times:.6g}") for times in _TIMES)
+
+
+def tuning(point: Config) -> list[Config]:
+    """Every learning rate by every tuning seed, for one grid point."""
+    seeds = range(point.seed, point.seed + point.protocol.tuning_seeds)
+    return [_at(point, rate, seed) for rate in learning_rates(point) for seed in seeds]
+
+
+def confirming(point: Config, rate: float) -> list[Config]:
+    """The chosen learning rate on fresh seeds, for one grid point."""
+    first = point.seed + CONFIRMING_SEEDS
+    return [_at(point, rate, seed) for seed in range(first, first + point.protocol.seeds)]
+
+
+def _at(point: Config, rate: float, seed: int) -> Config:
+    return replace(point, optimizer=replace(point.optimizer, lr=rate), seed=seed)
+
+
+def choose(results: Sequence[Result]) -> float:
+    """The learning rate of the best mean validation accuracy over seeds; of equals the one of lower mean loss.
+
+    A run that diverged or failed counts as accuracy 0 and infinite loss.
+    """
+    scores: dict[float, list[tuple[float, float]]] = {}
+    for result in results:
+        accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
+        score = (0.0, -float("inf")) if accuracy is None or loss is None else (float(accuracy), -float(loss))
+        scores.setdefault(result.run.config.optimizer.lr, []).append(score)
+
+    def mean(rate: float) -> tuple[float, float]:
+        n = len(scores[rate])
+        return sum(a for a, _ in scores[rate]) / n, sum(loss for _, loss in scores[rate]) / n
+
+    return max(scores, key=mean)

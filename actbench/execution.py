@@ -1,0 +1,169 @@
+"""Where stacks run: this process, or one worker process a core with one thread each.
+
+Workers live as long as the pool, so that imports and data are paid once. Whatever happens to one stack, the others go
+on: a stack that raises, or whose worker dies, is tried again run by run, and only the guilty run fails.
+"""
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from actbench import datasets, records
+from actbench.config import ExecutionConfig
+from actbench.datasets import ImageData, Prepared
+from actbench.errors import UsageError
+from actbench.plan import Stack
+from actbench.records import Result
+from actbench.training import Record, train
+
+OnRecord = Callable[[Record], None]
+
+
+def device(config: ExecutionConfig) -> str:
+    """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise UsageError("execution.device=cuda: this machine has no CUDA device that torch can use; take auto or cpu")
+    return "cuda" if available and config.device != "cpu" else "cpu"
+
+
+def worker_count(config: ExecutionConfig, device: str) -> int:
+    if config.workers != "auto":
+        return int(config.workers)
+    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else _cores(device)
+
+
+def _cores(device: str) -> int:
+    return (os.cpu_count() or 1) if device == "cpu" else 1
+
+
+def device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+
+
+@lru_cache(maxsize=2)
+def _data(prepared: Prepared) -> ImageData:
+    return datasets.load(prepared)
+
+
+def _train(stack: Stack, device: str, on_record: OnRecord | None = None) -> list[Result]:
+    kept = []
+    for record in train(stack, _data(stack.runs[0].data), torch.device(device)):
+        kept.append(record)
+        if on_record is not None:
+            on_record(record)
+    return records.results(stack.runs, kept, device_name(device))
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+
+
+def _settle(device: str) -> None:
+    """One thread: two on a busy machine once fell to 3 % of the throughput, and a run must not depend on their count."""
+    torch.set_num_threads(1)
+    if device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def _worker(connection: Connection, device: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _settle(device)
+    while True:
+        try:
+            stack = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send((_train(stack, device), None))
+        except Exception as error:
+            connection.send((None, _one_line(error)))
+
+
+class Pool:
+    """Trains stacks; use as a context manager. workers=1 trains in this process."""
+
+    def __init__(self, device: str, workers: int) -> None:
+        self.device, self.workers = device, workers
+        self._context = multiprocessing.get_context("spawn")
+        self._processes: list[Any] = []
+        self._connections: list[Connection] = []
+
+    def __enter__(self) -> "Pool":
+        _settle(self.device)
+        if self.workers > 1:
+            for _ in range(self.workers):
+                self._start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join()
+
+    def _start(self) -> int:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_worker, args=(theirs, self.device), daemon=True)
+        process.start()
+        theirs.close()
+        self._processes.append(process)
+        self._connections.append(ours)
+        return len(self._connections) - 1
+
+    def run(self, stacks: Sequence[Stack], on_record: OnRecord | None = None) -> Iterator[list[Result]]:
+        """Results of each stack as it ends, in no fixed order. on_record sees the records of in-process training."""
+        waiting = deque(stacks)
+        outcomes = self._here(waiting, on_record) if self.workers == 1 else self._in_workers(waiting)
+        for stack, results, error in outcomes:
+            if results is not None:
+                yield results
+            elif len(stack.runs) > 1:
+                waiting.extend(Stack((run,)) for run in stack.runs)
+            else:
+                yield [records.failed(stack.runs[0], str(error), device_name(self.device))]
+
+    def _here(
+        self, waiting: deque[Stack], on_record: OnRecord | None
+    ) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:
+        while waiting:
+            stack = waiting.popleft()
+            try:
+                yield stack, _train(stack, self.device, on_record), None
+            except Exception as error:
+                yield stack, None, _one_line(error)
+
+    def _in_workers(self, waiting: deque[Stack]) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:
+        """A thread a busy worker waits for its answer, so that no worker waits for the store."""
+        done: queue.Queue[tuple[int, Stack, list[Result] | None, str | None]] = queue.Queue()
+        idle = [index for index, process in enumerate(self._processes) if process.is_alive()]
+        busy = 0
+        while waiting or busy:
+            while waiting and idle:
+                stack = waiting.popleft()
+                threading.Thread(target=self._ask, args=(idle.pop(), stack, done), daemon=True).start()
+                busy += 1
+            worker, stack, results, error = done.get()
+            busy -= 1
+            idle.append(worker if self._processes[worker].is_alive() else self._start())
+            yield stack, results, error
+
+    def _ask(self, worker: int, stack: Stack, done: "queue.Queue[Any]") -> None:
+        try:
+            self._connections[worker].send(stack)
+            results, error = self._connections[worker].recv()
+        except (EOFError, OSError):
+            self._processes[worker].join(timeout=5)
+            results, error = None, f"its worker process died (exit code {self._processes[worker].exitcode})"
+        done.put((worker, stack, results, error))

@@ -1,0 +1,97 @@
+"""Figures. They draw what they are given and compute nothing that a table would not show."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from actbench.activations import TABLE
+from actbench.errors import UsageError
+
+# Okabe & Ito 2008, colour-blind safe; black last. The yellow, unreadable on white, is left out.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", ":", "-.")
+
+_STYLE = {"fontsize": 8}
+
+
+def style(activation: str) -> dict[str, str]:
+    """One activation, one colour and line style, everywhere: by its place in the table."""
+    names = list(TABLE)
+    index = names.index(activation) if activation in names else sum(map(ord, activation)) + len(names)
+    return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index // len(PALETTE) % len(DASHES)]}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Written whole, in the format of the suffix, without dates: the same figure gives the same bytes."""
+    FigureCanvasAgg(figure)
+    formats = tuple(sorted(figure.canvas.get_supported_filetypes()))
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in formats:
+        raise UsageError(f"{path}: cannot draw {path.suffix or 'a file without suffix'}; take .png, .svg or .pdf")
+    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix, {})
+    scratch = path.with_name(f".{path.stem}.{os.getpid()}.{suffix}")
+    import matplotlib as mpl
+
+    try:
+        with mpl.rc_context({"svg.hashsalt": "actbench"}):
+            figure.savefig(scratch, dpi=200, metadata=metadata)
+        scratch.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
+    """f and f' over z. curves: name -> (z, f, f'), each (points,)."""
+    figure = Figure(figsize=(6.8, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True)
+    for name, (z, values, slopes) in curves.items():
+        left.plot(z, values, label=name, **style(name))
+        right.plot(z, slopes, **style(name))
+    for axis, title in ((left, "f(z)"), (right, "f′(z)")):
+        axis.set_title(title, **_STYLE)
+        axis.set_xlabel("z", **_STYLE)
+        axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        axis.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+        _plain(axis)
+    figure.legend(loc="outside lower center", ncols=min(6, len(curves)), frameon=False, fontsize=8)
+    return figure
+
+
+def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
+    """A point a run and a bar at the mean, a panel a dataset and architecture, best activation on top.
+
+    runs: rows of runs.csv with a value of `metric`.
+    """
+    panels = list(runs.groupby(["dataset", "architecture"], sort=False))
+    names = max(frame["activation"].nunique() for _, frame in panels)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2.3 * columns + 0.6, rows * (0.7 + 0.19 * names)), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for axis, ((dataset, architecture), frame) in zip(axes, panels, strict=False):
+        means = frame.groupby("activation", sort=False)[metric].mean().sort_values()
+        for place, (name, mean) in enumerate(means.items()):
+            values = 100 * frame.loc[frame["activation"] == name, metric]
+            colour = style(str(name))["color"]
+            axis.plot(values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0)
+            axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
+        axis.set_yticks(range(len(means)), list(means.index))
+        axis.set_ylim(-0.7, len(means) - 0.3)
+        axis.set_title(f"{dataset}, {architecture}", **_STYLE)
+        axis.set_xlabel(metric.replace("_", " ") + " (%)", **_STYLE)
+        axis.grid(axis="x", color="0.9", linewidth=0.6)
+        _plain(axis)
+    return figure
+
+
+def _plain(axis: Any) -> None:
+    axis.tick_params(labelsize=7)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)

@@ -1,0 +1,1 @@
+"""What is measured. Metrics compute; they never draw and never store."""

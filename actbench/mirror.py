@@ -1,0 +1,122 @@
+"""results/<experiment>/: runs.csv, curves.parquet and environment.json, mirrors of what the store holds."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from actbench.errors import UsageError
+from actbench.records import COLUMNS, Result
+
+RUNS, CURVES, ENVIRONMENT = "runs.csv", "curves.parquet", "environment.json"
+
+_INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
+_PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy", "pandas")
+
+
+def folder(experiment: str) -> Path:
+    """results/<experiment>/ in the current folder, made and known to be writable. Raises UsageError."""
+    path = Path("results") / experiment
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; free it or run in another folder") from error
+    return path
+
+
+def rows(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a run, COLUMNS in order."""
+    frame = pd.DataFrame([result.row for result in results], columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))
+
+
+def write(path: Path, results: Sequence[Result], command: str) -> None:
+    """runs.csv and curves.parquet in the order of the plan, and environment.json; each replaced as a whole."""
+    try:
+        _replace(path / RUNS, lambda file: rows(results).to_csv(file, index=False, lineterminator="\n"))
+        _replace(path / CURVES, lambda file: curves(results).to_parquet(file, index=False))
+        text = json.dumps(environment(command), indent=2) + "\n"
+        _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
+    except OSError as error:
+        raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
+
+
+def _replace(path: Path, write: object) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    write(scratch)  # type: ignore[operator]
+    scratch.replace(path)
+
+
+def curves(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, metric, value), runs in the order of the plan, metrics by name, then steps."""
+    records = [
+        (result.run.id, step, metric, value)
+        for result in results
+        for metric, points in sorted(result.curves.items())
+        for step, value in sorted(points)
+    ]
+    frame = pd.DataFrame(records, columns=["run_id", "step", "metric", "value"])
+    return frame.astype({"run_id": "str", "step": "int64", "metric": "str", "value": "float64"})
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=dict.fromkeys(_INTEGERS, "Int64") | {"run_id": "str"})
+
+
+def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """run id -> metric -> [(step, value)]."""
+    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for run_id, step, metric, value in pd.read_parquet(path).itertuples(index=False):
+        found.setdefault(run_id, {}).setdefault(metric, []).append((int(step), float(value)))
+    return found
+
+
+def environment(command: str) -> Mapping[str, object]:
+    return {
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "versions": versions(),
+        "revision": revision(),
+    }
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] \
+        if info.is_file() else []  # fmt: skip
+    return names[0] if names else platform.processor()
+
+
+def revision() -> str | None:
+    """The git revision of a checkout of actbench, with + where files differ from it; None for an installed wheel."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True)
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True)
+    except OSError:
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else None
+
+
+def command_line() -> str:
+    return " ".join(["actbench", *sys.argv[1:]])

@@ -1,0 +1,137 @@
+"""The grid to runs with ids, and runs to stacks. Pure: nothing is loaded, trained or stored here."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from actbench import architectures, callables
+from actbench.architectures import Architecture, Shape
+from actbench.callables import Applied
+from actbench.config import ArchitectureConfig, Config
+from actbench.datasets import Prepared
+
+ENGINE = 1  # raise it with every change that moves a run's numbers: run ids then differ from older ones
+
+# Runs that train at once on one CPU core, measured: larger stacks leave the cache, convolutions gain nothing.
+CPU_STACK = {"mlp": 8, "cnn": 1, "transformer": 4}
+CUDA_STACK = {"mlp": 128, "cnn": 8, "transformer": 32}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. id: of everything that decides its numbers. phase: train, sweep, tune or confirm."""
+
+    id: str
+    phase: str
+    config: Config
+    data: Prepared
+    steps: int
+
+    @property
+    def reads_test(self) -> bool:
+        """Tuning never sees the test set."""
+        return self.phase != "tune"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs that train at once: equal shapes and schedule, any activations, learning rates and seeds."""
+
+    runs: tuple[Run, ...]
+
+
+def applied(config: Config) -> Applied:
+    return callables.load(config.activation.name, config.activation.function, **config.activation.settings)
+
+
+def architecture(config: Config, data: Prepared) -> Architecture:
+    """The network of a run, units matched to ReLU's parameter count where the config says so."""
+    image = (data.height, data.width, data.channels)
+    return _architecture(config.architecture, applied(config), image, data.classes)
+
+
+@lru_cache(maxsize=None)
+def _architecture(
+    config: ArchitectureConfig, activation: Applied, image: tuple[int, int, int], classes: int
+) -> Architecture:
+    keys = {k: v for k, v in asdict(config).items() if k not in ("name", "match_parameters")}
+    shape = Shape(image, classes, activation.pieces)
+    return architectures.build(config.name, keys, shape, activation.record, config.match_parameters)
+
+
+def make_run(config: Config, data: Prepared, phase: str) -> Run:
+    steps = training_steps(config, data)
+    return Run(run_id(config, data, steps), phase, config, data, steps)
+
+
+def training_steps(config: Config, data: Prepared) -> int:
+    if config.training.steps is not None:
+        return config.training.steps
+    examples = data.train - data.validation_size(config.dataset.validation)
+    return config.training.epochs * -(-examples // config.training.batch_size)  # the last batch may be ragged
+
+
+def run_id(config: Config, data: Prepared, steps: int) -> str:
+    """First 12 hex digits of the SHA-256 of the canonical JSON of everything that decides the run's numbers.
+
+    The data counts by its content, not its place; a user's function by name and source; the schedule by its steps.
+    """
+    decides = decisive(config)
+    decides["dataset"]["fingerprint"] = data.fingerprint
+    decides["activation"]["digest"] = applied(config).digest
+    decides["training"]["steps"] = steps
+    decides["engine"] = ENGINE
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def decisive(config: Config) -> dict[str, Any]:
+    """The part of a configuration that can move a number, as nested dicts."""
+    kept = ("dataset", "architecture", "activation", "initialization", "optimizer", "training", "seed")
+    decides = {key: value for key, value in asdict(config).items() if key in kept}
+    for key in ("root", "download", "target"):
+        del decides["dataset"][key]
+    for key in ("epochs", "stack_size"):
+        del decides["training"][key]
+    if decides["activation"]["function"] is not None:
+        decides["activation"]["name"] = "custom"  # the table's row plays no part
+    return decides
+
+
+def stacks(runs: Sequence[Run], device: str, workers: int) -> list[Stack]:
+    """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
+    one contiguous slice. Stacks shrink where fewer than one a worker would be left."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(_stack_key(run), []).append(run)
+    made = []
+    for group in groups.values():
+        group = sorted(group, key=lambda run: (run.config.activation.label, _settings(run), run.config.seed))
+        share = -(-len(group) // workers)
+        size = max(1, min(_stack_size(group[0].config, device), share))
+        made += [Stack(tuple(group[start : start + size])) for start in range(0, len(group), size)]
+    return made
+
+
+def _settings(run: Run) -> str:
+    return json.dumps([run.config.activation.settings, run.config.optimizer.lr], sort_keys=True)
+
+
+def _stack_size(config: Config, device: str) -> int:
+    if config.training.stack_size != "auto":
+        return int(config.training.stack_size)
+    return (CPU_STACK if device == "cpu" else CUDA_STACK)[config.architecture.name]
+
+
+def _stack_key(run: Run) -> str:
+    """Equal for runs that can share a stack: everything but activation, initialization, learning rate and seed."""
+    decides = decisive(run.config)
+    for key in ("activation", "initialization", "seed"):
+        del decides[key]
+    del decides["optimizer"]["lr"]
+    network = architecture(run.config, run.data)
+    shapes = [(name, parameter.shape) for name, parameter in network.parameters.items()]
+    return repr((sorted(decides.items(), key=str), run.data.fingerprint, run.steps, run.reads_test, network.units, shapes))

@@ -1,0 +1,103 @@
+"""A finished run as the row and the curves that are stored: the final formats of runs.csv and curves.parquet."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from actbench.metrics.convergence import area_under_curve, first_reached
+from actbench.plan import Run
+from actbench.training import Record
+
+IDENTITY = (
+    "run_id", "phase", "dataset", "architecture", "activation", "initialization", "optimizer", "lr", "seed", "status",
+)  # fmt: skip
+MEASURED = (
+    "failed_step", "steps", "parameters", "train_loss", "val_loss", "val_accuracy", "test_accuracy", "reached_target",
+    "steps_to_target", "seconds_to_target", "auc", "dead_fraction", "silent_fraction", "dormant_fraction",
+    "dead_layers", "zero_share", "gradient_norm", "gradient_ratio", "samples_per_second",
+)  # fmt: skip
+COLUMNS = (*IDENTITY, *MEASURED, "device")  # extended at the end only
+WALL_CLOCK = ("seconds_to_target", "samples_per_second")  # the columns that differ from one time to the next
+
+_CURVES_APART = ("seconds", "parameters", "failed_step", "test_accuracy")
+
+Row = dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind. row: by COLUMNS, None where there is no value. curves: metric -> [(step, value)]."""
+
+    run: Run
+    row: Row
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    error: str | None = None  # of a run that failed
+
+
+def identity(run: Run, status: str) -> Row:
+    config = run.config
+    values = (
+        run.id, run.phase, config.dataset.name, config.architecture.name, config.activation.label,
+        config.initialization.name, config.optimizer.name, config.optimizer.lr, config.seed, status,
+    )  # fmt: skip
+    return dict(zip(IDENTITY, values, strict=True))
+
+
+def failed(run: Run, error: str, device: str) -> Result:
+    """A run that ended in an exception: kept in every table, marked."""
+    row: Row = {**identity(run, "failed"), **dict.fromkeys(MEASURED), "device": device}
+    return Result(run, row, {}, error)
+
+
+def results(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:
+    """The records of a whole stack, taken apart into one result a run."""
+    kept = list(records)
+    return [_result(run, index, kept, device) for index, run in enumerate(runs)]
+
+
+def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
+    """A diverged run keeps its curves up to the step that failed; its final values stay empty."""
+    last = {record.metric: float(record.values[index]) for record in records}
+    failed_step = last["failed_step"]
+    diverged = not math.isnan(failed_step)
+    series: dict[str, list[tuple[int, float]]] = {}
+    for record in records:
+        value = float(record.values[index])
+        if math.isfinite(value) and not (diverged and record.step >= failed_step):
+            series.setdefault(record.metric, []).append((record.step, value))
+    curves = {metric: points for metric, points in series.items() if metric not in _CURVES_APART}
+    row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED), "device": device}
+    row |= {"parameters": int(last["parameters"]), "steps": run.steps, "reached_target": False}
+    if diverged:
+        row["failed_step"] = int(failed_step)
+        return Result(run, row, curves)
+    for metric in ("test_accuracy", *curves):
+        if metric in MEASURED and math.isfinite(last.get(metric, math.nan)):
+            row[metric] = last[metric]
+    row["dead_layers"] = int(last["dead_layers"])
+    return Result(run, row | _convergence(run, series), curves)
+
+
+def _convergence(run: Run, series: dict[str, list[tuple[int, float]]]) -> Row:
+    steps = [step for step, _ in series["val_accuracy"]]
+    accuracy = np.array([value for _, value in series["val_accuracy"]])
+    seconds = [value for _, value in series["seconds"]]
+    reached = first_reached(accuracy, run.config.training.target)
+    examples = run.data.train - run.data.validation_size(run.config.dataset.validation)
+    return {
+        "auc": area_under_curve(steps, accuracy),
+        "reached_target": reached is not None,
+        "steps_to_target": None if reached is None else steps[reached],
+        "seconds_to_target": None if reached is None else seconds[reached],
+        "samples_per_second": _samples(run.steps, run.config.training.batch_size, examples) / seconds[-1]
+        if run.steps
+        else None,
+    }
+
+
+def _samples(steps: int, batch_size: int, examples: int) -> int:
+    """Examples seen in `steps` mini-batches, of which the last of an epoch may be smaller."""
+    epochs, rest = divmod(steps, -(-examples // batch_size))
+    return epochs * examples + rest * batch_size

@@ -1,0 +1,222 @@
+"""MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import pandas as pd  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, RunTag, ViewType  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+from actbench.errors import UsageError  # noqa: E402
+from actbench.mirror import CURVES, RUNS, read_curves, read_rows  # noqa: E402
+from actbench.plan import Run, decisive  # noqa: E402
+from actbench.records import COLUMNS, IDENTITY, MEASURED, Result, Row  # noqa: E402
+
+_INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
+_BATCH = 1000  # metrics that MLflow takes in one log_batch
+_PAGE = 1000  # runs a page of search_runs
+
+for _name in ("mlflow", "alembic"):  # migrations of a new database are told line by line
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+class Store:
+    """The runs of one experiment at a tracking URI.
+
+    Raises UsageError where the URI cannot be reached or written.
+    """
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self.uri, self.experiment = uri, experiment
+        with _explained(uri):
+            self._client = MlflowClient(tracking_uri=uri)
+            found = self._client.get_experiment_by_name(experiment)
+            if found is not None and found.lifecycle_stage == "deleted":
+                raise UsageError(
+                    f"experiment {experiment!r} in {uri} is deleted; run `mlflow experiments restore "
+                    f"--experiment-id {found.experiment_id}` or `mlflow gc`"
+                )
+            self._experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+
+    def finished(self, runs: Sequence[Run]) -> dict[str, Result]:
+        """Results of those runs that the store already holds, by run id. A failed run is not held: it is tried again.
+
+        Tuning runs never read the test set, so they stand in for no run of another phase.
+        """
+        with _explained(self.uri):
+            wanted = {run.id: run for run in runs}
+            held: dict[str, Any] = {}
+            for child in self._search("tags.status != 'failed'"):
+                run = wanted.get(child.data.tags.get("run_id_hash", ""))
+                if run is not None and not (run.reads_test and child.data.tags.get("phase") == "tune"):
+                    held[run.id] = child
+            curves = self._held_curves(set(held))
+            return {id: self._result(wanted[id], child, curves.get(id)) for id, child in held.items()}
+
+    def _search(self, condition: str) -> Iterable[Any]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment_id], condition, ViewType.ACTIVE_ONLY, _PAGE, ["attributes.start_time ASC"], token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _held_curves(self, ids: set[str]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+        """Curves from the newest commands' artifacts: one file, not a query a metric."""
+        found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+        if not ids:
+            return found
+        for parent in reversed(list(self._search("tags.kind != 'run'"))):
+            if ids <= set(found):
+                break
+            folder = self._artifact(parent.info.run_id, CURVES)
+            if folder is not None:
+                found = read_curves(folder) | found
+        return found
+
+    def _artifact(self, run_id: str, name: str) -> Path | None:
+        if name not in {entry.path for entry in self._client.list_artifacts(run_id)}:
+            return None
+        return Path(self._client.download_artifacts(run_id, name, tempfile.mkdtemp(prefix="actbench-")))
+
+    def _result(self, run: Run, child: Any, curves: dict[str, list[tuple[int, float]]] | None) -> Result:
+        data = child.data
+        row: Row = dict.fromkeys(COLUMNS)
+        row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
+        row |= {key: data.params[key] for key in IDENTITY if key in data.params}
+        row |= {"lr": run.config.optimizer.lr, "seed": run.config.seed, "device": data.tags["device"]}
+        diverged = row["status"] == "diverged"
+        for key in MEASURED:
+            if key in data.metrics and not (diverged and key in curves_of(child)):
+                row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
+        row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
+        if curves is None:
+            curves = {
+                key: [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, key)]
+                for key in curves_of(child)
+            }
+        return Result(run, row, curves)
+
+    def start(self, kind: str, tags: Mapping[str, str]) -> "Parent":
+        """A parent run for one command (kind: train, sweep or compare)."""
+        with _explained(self.uri):
+            name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+            run = self._client.create_run(self._experiment_id, run_name=name, tags={**tags, "kind": kind})
+            return Parent(self._client, self._experiment_id, run.info.run_id, self.uri, dict(tags))
+
+    def latest(self, kind: str) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Rows and tags of the newest finished command of that kind. Raises UsageError where there is none."""
+        with _explained(self.uri):
+            for parent in reversed(list(self._search(f"tags.kind = '{kind}'"))):
+                path = self._artifact(parent.info.run_id, RUNS)
+                if path is not None and parent.info.status == "FINISHED":
+                    return read_rows(path), dict(parent.data.tags)
+        raise UsageError(
+            f"no finished {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
+        )
+
+
+def curves_of(child: Any) -> list[str]:
+    return str(child.data.tags.get("curves", "")).split()
+
+
+class Parent:
+    """The parent run of one command: children are added, then files, then it ends."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, run_id: str, uri: str, tags: dict[str, str]) -> None:
+        self._client, self._experiment_id, self._id, self._uri, self._tags = client, experiment_id, run_id, uri, tags
+
+    def add(self, result: Result) -> None:
+        """One child run, complete: params, curves, final values, tags, status."""
+        with _explained(self._uri):
+            row, run = result.row, result.run
+            tags = {
+                **self._tags, "kind": "run", "run_id_hash": run.id, "phase": run.phase, "status": str(row["status"]),
+                "device": str(row["device"]), "architecture": run.config.architecture.name,
+                "activation": run.config.activation.label, "curves": " ".join(result.curves),
+                "mlflow.parentRunId": self._id,
+            }  # fmt: skip
+            if result.error is not None:
+                tags["error"] = result.error
+            name = f"{run.config.activation.label} lr={run.config.optimizer.lr:g} seed={run.config.seed}"
+            child = self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id
+            metrics = _metrics(result)
+            params = [Param(key, str(value)) for key, value in params_of(run).items()]
+            self._client.log_batch(child, metrics[:_BATCH], params)
+            for start in range(_BATCH, len(metrics), _BATCH):
+                self._client.log_batch(child, metrics[start : start + _BATCH])
+            self._client.set_terminated(child, "FAILED" if row["status"] == "failed" else "FINISHED")
+
+    def add_files(self, folder: Path) -> None:
+        """Every file of a results folder as an artifact."""
+        with _explained(self._uri):
+            for path in sorted(folder.iterdir()):
+                if path.is_file():
+                    self._client.log_artifact(self._id, str(path))
+
+    def end(self, status: str, note: str) -> None:
+        """status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description."""
+        with _explained(self._uri):
+            self._client.log_batch(self._id, tags=[RunTag("mlflow.note.content", note)])
+            self._client.set_terminated(self._id, status)
+
+
+def params_of(run: Run) -> dict[str, object]:
+    """The columns that identify a run under their short names, then its resolved config by dotted key."""
+    config = run.config
+    short = {
+        "dataset": config.dataset.name, "architecture": config.architecture.name,
+        "activation": config.activation.label, "initialization": config.initialization.name,
+        "optimizer": config.optimizer.name, "lr": config.optimizer.lr, "seed": config.seed, "steps": run.steps,
+    }  # fmt: skip
+    dotted = {
+        f"{group}.{key}": value
+        for group, keys in decisive(config).items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+        if key != "name"
+    }
+    return {**short, **dotted, "dataset.fingerprint": run.data.fingerprint}
+
+
+def _metrics(result: Result) -> list[Metric]:
+    now = int(time.time() * 1000)
+    curves = [
+        Metric(name, value, now, step) for name, points in result.curves.items() for step, value in points
+    ]
+    last = result.run.steps
+    final = [
+        Metric(key, float(value), now, last)
+        for key in MEASURED
+        if key not in result.curves and (value := result.row[key]) is not None and not isinstance(value, str)
+    ]
+    return curves + final
+
+
+class _explained:
+    """Turns what MLflow raises into one line that names the store."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MlflowException | OSError) or type(error).__module__.startswith("sqlalchemy"):
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise UsageError(f"store.uri={self._uri}: {lines[0][:300]}") from error
+
+

@@ -1,0 +1,68 @@
+"""Tables over runs: one line per dataset, architecture, activation and learning rate."""
+
+import math
+
+import pandas as pd
+
+GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr"]
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds, a line a group, in the order the groups first appear.
+
+    runs: rows of runs.csv. Columns: GROUP, n (runs), ended (runs that did not finish), and for accuracies mean, sd.
+    A run that diverged or failed has no accuracy; it counts in `n` and `ended`, and never reaches its target.
+    """
+    lines = []
+    for keys, group in runs.groupby(GROUP, sort=False):
+        finished = group[group["status"] == "finished"]
+        line = dict(zip(GROUP, keys, strict=True))
+        line |= {"n": len(group), "ended": len(group) - len(finished)}
+        for metric in ("val_accuracy", "test_accuracy"):
+            values = finished[metric].dropna()
+            line |= {f"{metric}_mean": values.mean(), f"{metric}_sd": values.std(ddof=1), f"{metric}_n": len(values)}
+        line["steps_to_target"] = median_with_censoring(group["steps_to_target"])
+        line["reached"] = int(group["reached_target"].eq(True).sum())
+        line["dead_fraction"] = finished["dead_fraction"].mean()
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def median_with_censoring(steps: pd.Series) -> float:
+    """The Kaplan-Meier median where every run that never arrives is censored at the end: infinite if half never do."""
+    filled = [math.inf if pd.isna(value) else float(value) for value in steps]
+    return sorted(filled)[(len(filled) - 1) // 2]
+
+
+def formatted(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary as text, ready to print: columns that say nothing (one value throughout) are left out."""
+    out = pd.DataFrame(index=summary.index)
+    for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
+        if key in ("architecture", "activation") or summary[key].nunique() > 1:
+            out[key] = summary[key]
+    out["lr"] = [f"{lr:g}" for lr in summary["lr"]]
+    for metric, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "val. accuracy")):
+        columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")
+        if summary[columns[2]].sum():
+            out[title + " %"] = [accuracy(*values) for values in summary[list(columns)].itertuples(index=False)]
+    out["n"] = [f"{n}" if not ended else f"{n} ({ended} ended)" for n, ended in summary[["n", "ended"]].itertuples(index=False)]
+    out["steps to target"] = [
+        f"{steps:g}" if math.isfinite(steps) else f"not reached ({reached} of {n})"
+        for steps, reached, n in summary[["steps_to_target", "reached", "n"]].itertuples(index=False)
+    ]
+    out["dead units %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]
+    return out
+
+
+def accuracy(mean: float, deviation: float, n: int) -> str:
+    """Per cent, mean ± standard deviation (without it for a single run)."""
+    if n == 0:
+        return "none"
+    return f"{100 * mean:.2f}" if n == 1 else f"{100 * mean:.2f} ± {100 * deviation:.2f}"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A GitHub table of a frame of texts."""
+    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * len(table.columns)]
+    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in table.itertuples(index=False)]
+    return "\n".join(lines) + "\n"

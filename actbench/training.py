@@ -1,0 +1,200 @@
+"""The loop: trains a stack and yields records. It knows no store, no figure and no command line."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from actbench.batches import Batches
+from actbench.datasets import ImageData
+from actbench.metrics.gradients import gradient_norm, gradient_ratio
+from actbench.metrics.units import LayerObservation, network_metrics
+from actbench.network import Network
+from actbench.optimizers import StackOptimizer
+from actbench.plan import Stack
+from actbench.schedules import multiplier
+
+# Examples a forward pass of evaluation holds. Fixed, so that sums round the same in any stack.
+CHUNK = {"mlp": 1024, "cnn": 128, "transformer": 128}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One metric of all runs of a stack after `step` updates. values: float64 (runs,)."""
+
+    step: int
+    metric: str
+    values: npt.NDArray[np.float64]
+
+
+def interval(every: int | None, steps: int, parts: int) -> int:
+    """Steps between two evaluations: as configured, else a `parts`-th of the run."""
+    return every or max(1, steps // parts)
+
+
+def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Record]:
+    """Train every run of the stack, yielding records in order of steps.
+
+    Besides the curves: `seconds` (of training alone, the stack's time over its runs) at each evaluation, and at the
+    end `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the runs may
+    read it, `test_accuracy`.
+    """
+    run, steps = stack.runs[0], stack.runs[0].steps
+    config = run.config.training
+    network = Network(stack, device)
+    batches = Batches(
+        data, network.seeds, run.data.validation_size(run.config.dataset.validation), config.batch_size,
+        run.config.dataset.normalize, config.augment, device,
+    )  # fmt: skip
+    optimizer = StackOptimizer(
+        run.config.optimizer, network.parameters, network.owners, network.weights,
+        [run.config.optimizer.lr for run in stack.runs],
+    )  # fmt: skip
+    chunk = CHUNK[run.config.architecture.name]
+    evaluate_every, measure_every = interval(config.evaluate_every, steps, 20), interval(config.measure_every, steps, 10)
+    progress = _Progress(len(stack.runs), device)
+    for step in range(steps + 1):
+        if step % evaluate_every == 0 or step == steps:
+            progress.pause()
+            yield from progress.records(step)
+            loss, accuracy = evaluate(network, batches.validation, batches.validation_size, chunk)
+            progress.note_failures(loss, step)
+            yield Record(step, "val_loss", _numpy(loss))
+            yield Record(step, "val_accuracy", _numpy(accuracy))
+            progress.resume()
+        measured = step % measure_every == 0 or step == steps
+        if measured:
+            progress.pause()
+            for metric, values in observe(network, batches, min(config.probe_size, batches.validation_size), chunk):
+                yield Record(step, metric, _numpy(values))
+            progress.resume()
+        if step < steps or measured:
+            loss, gradients = _gradients(network, batches, step, config.label_smoothing)
+        if measured:
+            progress.pause()
+            yield Record(step, "gradient_norm", _numpy(_norms(network, gradients)))
+            progress.resume()
+        if step < steps:
+            progress.note_failures(loss, step)
+            progress.add_loss(loss)
+            if config.clip_norm is not None:
+                gradients = _clipped(network, gradients, config.clip_norm)
+            optimizer.step(gradients, multiplier(config.schedule, step, steps, config.warmup))
+    yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
+    yield Record(steps, "failed_step", progress.failed_step())
+    if run.reads_test:
+        _, accuracy = evaluate(network, batches.test, batches.test_size, chunk)
+        yield Record(steps, "test_accuracy", _numpy(accuracy))
+
+
+class _Progress:
+    """The training clock, the mean training loss since the last evaluation, and the first step that went wrong."""
+
+    def __init__(self, runs: int, device: torch.device) -> None:
+        self._device = device
+        self._seconds, self._started = 0.0, time.perf_counter()
+        self._loss, self._count = torch.zeros(runs, dtype=torch.float64, device=device), 0
+        self._failed = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
+
+    def pause(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self._seconds += time.perf_counter() - self._started
+
+    def resume(self) -> None:
+        self._started = time.perf_counter()
+
+    def add_loss(self, loss: Tensor) -> None:
+        self._loss += loss
+        self._count += 1
+
+    def note_failures(self, loss: Tensor, step: int) -> None:
+        """Remembers the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
+        self._failed = torch.where(self._failed.isnan() & ~loss.isfinite(), float(step), self._failed)
+
+    def records(self, step: int) -> Iterator[Record]:
+        if self._count:
+            yield Record(step, "train_loss", _numpy(self._loss / self._count))
+            self._loss.zero_()
+            self._count = 0
+        yield Record(step, "seconds", np.full(len(self._failed), self._seconds / len(self._failed)))
+
+    def failed_step(self) -> npt.NDArray[np.float64]:
+        return _numpy(self._failed)
+
+
+def _numpy(values: Tensor) -> npt.NDArray[np.float64]:
+    return np.array(values.detach().double().cpu())
+
+
+def _losses(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of each example, (runs, batch)."""
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=smoothing)
+    return losses.view(labels.shape)
+
+
+def _gradients(network: Network, batches: Batches, step: int, smoothing: float) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
+    images, labels = batches.training(step)
+    loss = _losses(network.forward(images, network.activation(step), True), labels, smoothing).mean(1)
+    parameters = list(network.parameters.values())
+    return loss.detach(), torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
+
+
+def _norms(network: Network, gradients: tuple[Tensor, ...]) -> Tensor:
+    return gradient_norm(gradients, list(network.owners.values()), len(network.runs))
+
+
+def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
+    """Each run's gradient scaled down to norm `limit`, as torch.nn.utils.clip_grad_norm_ does for one run."""
+    scale = (limit / (_norms(network, gradients) + 1e-6)).clamp(max=1).float()
+    owners = [torch.tensor(owner, device=scale.device) for owner in network.owners.values()]
+    return tuple(
+        gradient * scale[owner].view(-1, *[1] * (gradient.dim() - 1))
+        for gradient, owner in zip(gradients, owners, strict=True)
+    )
+
+
+@torch.no_grad()
+def evaluate(
+    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int, chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Mean loss and accuracy, float64 (runs,), over examples 0 to size."""
+    activate = network.activation(None)
+    loss: Tensor | float = 0.0
+    correct: Tensor | float = 0.0
+    for start in range(0, size, chunk):
+        images, labels = examples(start, min(start + chunk, size))
+        logits = network.forward(images, activate, False)
+        loss = loss + _losses(logits, labels).double().sum(1)
+        correct = correct + (logits.argmax(-1) == labels).double().sum(1)
+    return torch.as_tensor(loss / size), torch.as_tensor(correct / size)
+
+
+def observe(network: Network, batches: Batches, size: int, chunk: int) -> Iterator[tuple[str, Tensor]]:
+    """Metrics of units and gradients on the probe set, the first `size` validation examples: (name, (runs,))."""
+    layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
+    first = last = torch.zeros(len(network.runs), dtype=torch.float64)
+    activate = network.activation(None)
+    pre_activations: list[Tensor] = []
+
+    def tapped(layer: int, z: Tensor) -> Tensor:
+        h = activate(layer, z)
+        layers[layer].add(network.slopes(layer, z.detach()), h.detach())
+        pre_activations.append(z)
+        return h
+
+    for start in range(0, size, chunk):
+        images, labels = batches.validation(start, min(start + chunk, size))
+        pre_activations.clear()
+        loss = _losses(network.forward(images, tapped, False), labels).sum()
+        ends = torch.autograd.grad(loss, [pre_activations[0], pre_activations[-1]])
+        squares = [gradient.flatten(1).double().square().sum(1).cpu() / gradient[0, 0].numel() for gradient in ends]
+        first, last = first + squares[0], last + squares[1]
+    yield from network_metrics(layers).items()
+    yield "gradient_ratio", gradient_ratio(first, last)
