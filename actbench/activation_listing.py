@@ -20,27 +20,47 @@ def show(names: Sequence[str], plot: str | None) -> int:
     console = Console() if Console().is_terminal else Console(width=100)
     if names:
         for row in rows:
-            _details(console, row)
+            _details(row)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("name", "f(z)", "range", "smooth", "mono-\ntone", "zero-\ncentred", "max\n|f'|", "learned"):
-        table.add_column(title, overflow="fold")
+    for title, width in (
+        ("name", 12),
+        ("f(z)", 30),
+        ("range", 10),
+        ("SMZ", 3),
+        ("|f'|", 5),
+        ("learned", 7),
+        ("source", 20),
+    ):
+        table.add_column(title, overflow="fold", width=width)
     for row in rows:
-        flags = ["yes" if flag else "no" for flag in (row.smooth, row.monotone, row.zero_centred)]
-        table.add_row(row.name, row.formula, row.range, *flags, f"{row.max_slope:.4g}", ", ".join(row.learned))
+        flags = "".join(letter if flag else "-" for letter, flag in zip("SMZ", _flags(row), strict=True))
+        learned = "matrices" if row.kind == "layer" and row.learned else ", ".join(row.learned)
+        table.add_row(row.name, row.formula, row.range, flags, f"{row.max_slope:.4g}", learned, row.source)
     console.print(table)
-    console.print("\n`actbench activations NAME` prints source and settings, `--plot FILE` draws f and f'.", markup=False)
+    console.print(
+        "\nS smooth, M monotone, Z zero-centred; |f'| is the largest slope, z1 and z2 are pieces of one unit."
+    )
+    console.print(
+        "\n`actbench activations NAME` prints source and settings, `--plot FILE` draws f and f'.", markup=False
+    )
     return 0
+
+
+def _flags(row: Activation) -> tuple[bool, bool, bool]:
+    return row.smooth, row.monotone, row.zero_centred
 
 
 def _row(name: str) -> Activation:
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, n=4, cutoff=0.5)
-        raise UsageError(f"no activation {name!r}; {'near: ' + ', '.join(near) if near else 'there are: ' + ', '.join(TABLE)}")
+        raise UsageError(
+            f"no activation {name!r}; {'near: ' + ', '.join(near) if near else 'there are: ' + ', '.join(TABLE)}"
+        )
     return TABLE[name]
 
 
-def _details(console: object, row: Activation) -> None:
+def _details(row: Activation) -> None:
     facts = {
         "f(z)": row.formula,
         "source": row.source,

@@ -72,7 +72,8 @@ _ROWS = (
     # name, formula, source, range, smooth, monotone, zero-centred, max |f'|
     Activation("identity", "z", "linear baseline", "(-inf, inf)", True, True, True, 1.0),
     Activation(
-        "sigmoid", "1 / (1 + exp(-z))", "Rumelhart et al. 1986, doi:10.1038/323533a0", "(0, 1)", True, True, False, 0.25
+        "sigmoid", "1 / (1 + exp(-z))", "Rumelhart et al. 1986, doi:10.1038/323533a0", "(0, 1)", True, True, False,
+        0.25,
     ),
     Activation("tanh", "tanh(z)", "LeCun et al. 1998, Efficient BackProp", "(-1, 1)", True, True, True, 1.0),
     Activation(
@@ -99,8 +100,8 @@ _ROWS = (
         True, False, 1.0, settings=("alpha",),
     ),
     Activation(
-        "elu_learned", "z if z > 0 else a (exp(z) - 1); a learned per unit from 1", "Trottier et al. 2017, arXiv:1605.09332",
-        "(-a, inf)", False, True, False, 1.0, learned={"alpha": _per_unit(1.0)},
+        "elu_learned", "z if z > 0 else a (exp(z) - 1); a learned per unit from 1",
+        "Trottier et al. 2017, arXiv:1605.09332", "(-a, inf)", False, True, False, 1.0, learned={"alpha": _per_unit(1.0)},
     ),
     Activation(
         "celu", "z if z > 0 else alpha (exp(z / alpha) - 1)", "Barron 2017, arXiv:1704.07483", "(-alpha, inf)", True,
@@ -121,7 +122,10 @@ _ROWS = (
         "quick_gelu", "z sigmoid(1.702 z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.1636, inf)", True, False,
         False, 1.099839,
     ),
-    Activation("silu", "z sigmoid(z)", "Elfwing et al. 2018, arXiv:1702.03118", "[-0.2785, inf)", True, False, False, 1.099839),
+    Activation(
+        "silu", "z sigmoid(z)", "Elfwing et al. 2018, arXiv:1702.03118", "[-0.2785, inf)", True, False, False,
+        1.099839,
+    ),
     Activation(
         "swish", "z sigmoid(b z); b learned per unit from 1", "Ramachandran et al. 2017, arXiv:1710.05941",
         "[-0.2785 / b, inf)", True, False, False, 1.099839, learned={"beta": _per_unit(1.0)},
@@ -135,8 +139,8 @@ _ROWS = (
     ),
     Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", False, True, False, INF),
     Activation(
-        "softmax", "exp(z_i) / sum_j exp(z_j), over the layer's units", "Bridle 1990, doi:10.1007/978-3-642-76153-9_28",
-        "(0, 1)", True, True, False, 0.25, kind="layer",
+        "softmax", "exp(z_i) / sum_j exp(z_j), over the layer's units",
+        "Bridle 1990, doi:10.1007/978-3-642-76153-9_28", "(0, 1)", True, True, False, 0.25, kind="layer",
     ),
     Activation(
         "maxout", "max of k linear pieces", "Goodfellow et al. 2013, arXiv:1302.4389", "(-inf, inf)", False, True,

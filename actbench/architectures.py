@@ -212,7 +212,9 @@ def transformer(
 
     def tokens(p: Tensors, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, columns * patch - across, 0, rows * patch - height))
-        x = x.unflatten(3, (columns, patch)).unflatten(2, (rows, patch))  # (runs, batch, rows, patch, columns, patch, c)
+        x = x.unflatten(3, (columns, patch)).unflatten(
+            2, (rows, patch)
+        )  # (runs, batch, rows, patch, columns, patch, c)
         x = x.transpose(3, 4).flatten(4).flatten(2, 3)  # (runs, batch, tokens, patch * patch * channels)
         return apply_linear(p, "patch", x) + p["position"].unsqueeze(1)
 

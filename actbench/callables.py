@@ -5,7 +5,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ class Applied:
         return int(self.settings.get("pieces", self.record.pieces))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(name: str, function: str | None = None, **settings: float | int) -> Applied:
     """The activation `name` with its settings; where `function` is given, the user's own.
 
@@ -82,6 +82,8 @@ def _load_custom(path: str) -> Applied:
     except Exception as error:
         raise UsageError(f"activation.function={path}: {target.__name__}() fails: {_line(error)}") from error
     initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
+    if is_module and next(call.buffers(), None) is not None:
+        raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
     digest = _digest(target)
     whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
@@ -94,13 +96,17 @@ def _load_custom(path: str) -> Applied:
         own = [{key: p[key][run] for key in initial} for run in range(len(z))]
         return torch.stack([torch.func.functional_call(call, own[run], (z[run],)) for run in range(len(z))])
 
-    learned = {key: Learned(lambda units, shape=tuple(value.shape): shape, None) for key, value in initial.items()}
+    learned = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
     record = Activation(
         path, "the user's own", path, "", False, False, False, INF,
         function=path, kind="elementwise" if elementwise else "layer", learned=learned,
     )  # fmt: skip
     derivative = _autograd_derivative(apply) if elementwise else diagonal_derivative(apply)
     return Applied(record, {}, apply, derivative, initial, digest)
+
+
+def _fixed(shape: tuple[int, ...]) -> Callable[[int], tuple[int, ...]]:
+    return lambda units: shape
 
 
 def _import(path: str) -> Any:

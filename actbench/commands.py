@@ -1,12 +1,12 @@
 """What each subcommand of the command line does. Heavy imports: cli.py loads this only when one is carried out."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from actbench import compare, compose, datasets, execution, mirror, report
-from actbench.config import Config
+from actbench.config import Config, from_mapping
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
 from actbench.execution import Pool
@@ -17,7 +17,6 @@ from actbench.store import Parent, Store
 from actbench.training import Record
 
 FAILED = 1  # exit code: some run failed
-INTERRUPTED = 130
 
 
 @dataclass
@@ -41,7 +40,9 @@ class Session:
         found = self.store.finished(runs)
         self.results |= found
         missing = list({run.id: run for run in runs if run.id not in found}.values())
-        print(f"{title}: {len(runs)} runs, {len(runs) - len(missing)} found finished, {len(missing)} to train", flush=True)
+        print(
+            f"{title}: {len(runs)} runs, {len(runs) - len(missing)} found finished, {len(missing)} to train", flush=True
+        )
         if missing:
             single = len(missing) == 1
             with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
@@ -108,21 +109,39 @@ def run(kind: str, experiment: str | None, overrides: Sequence[str], config_dir:
     points = compose.configs([*(loaded.overrides if loaded else ()), *overrides], config_dir)
     if kind == "train" and len(points) > 1:
         raise UsageError(f"train does one run, these overrides make {len(points)}; use `actbench sweep`")
+    question = loaded.question if loaded else f"A {kind} of the command line."
+    return _finish(_carried_out(kind, loaded.name if loaded else kind, question, points))
+
+
+def train_one(mapping: Mapping[str, object]) -> float | None:
+    """One run from a composed configuration, for Hydra's own application; its validation accuracy.
+
+    Raises UsageError, or RuntimeError where the run failed.
+    """
+    compose.allow_modules_of_current_folder()
+    session = _carried_out("train", "train", "A train of the command line.", [from_mapping(mapping)])
+    if _finish(session):
+        raise RuntimeError("the run did not finish")
+    accuracy = session.results[session.plan[0].id].row["val_accuracy"]
+    return None if accuracy is None else float(accuracy)
+
+
+def _carried_out(kind: str, name: str, question: str, points: Sequence[Config]) -> Session:
+    """Everything is checked before the first worker starts: grid, device, data, functions, folder, store."""
     if kind == "compare":
         compare.check(points)
     for group in ("execution", "store"):
         _one_of_all(points, group)
     device = execution.device(points[0].execution)
     data = _prepared(points)
-    runs = _runs(points, data, kind)  # also checks every activation.function before anything is trained
+    runs = _runs(points, data, kind)
     if kind == "compare":
         runs = _runs([config for point in points for config in compare.tuning(point)], data, "tune")
-    name = loaded.name if loaded else kind
     folder = mirror.folder(name)
     workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
     tags = {
-        "experiment": name, "question": loaded.question if loaded else f"A {kind} of the command line.",
-        "command": mirror.command_line(), "revision": str(mirror.revision()),
+        "experiment": name, "question": question, "command": mirror.command_line(),
+        "revision": str(mirror.revision()),
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip
     with Pool(device, workers) as pool:
@@ -133,8 +152,9 @@ def run(kind: str, experiment: str | None, overrides: Sequence[str], config_dir:
             else:
                 session.carry_out(runs, kind)
         except KeyboardInterrupt:
-            return _interrupted(session)
-        return _finish(session)
+            _interrupted(session)
+            raise
+        return session
 
 
 def _compare(session: Session, points: Sequence[Config], data: dict[object, Prepared], runs: list[Run]) -> None:
@@ -170,12 +190,11 @@ def _finish(session: Session) -> int:
     return FAILED if failures else 0
 
 
-def _interrupted(session: Session) -> int:
+def _interrupted(session: Session) -> None:
     ended = session.mirror()
     if session.parent is not None:
         session.end("KILLED", session.tags["question"])
-    print(f"\ninterrupted: {len(ended)} finished runs are kept; the same command goes on from there")
-    return INTERRUPTED
+    print(f"\n{len(ended)} finished runs are kept; the same command goes on from there", flush=True)
 
 
 def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:

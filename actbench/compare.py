@@ -17,7 +17,9 @@ def check(points: Sequence[Config]) -> None:
     if len({point.optimizer.lr for point in points}) > 1 and len({point.optimizer.name for point in points}) == 1:
         raise UsageError("optimizer.lr: compare tunes it; name the rates as protocol.learning_rates=[...]")
     if len({point.seed for point in points}) > 1:
-        raise UsageError("seed: compare draws its own; set protocol.tuning_seeds and protocol.seeds, or one seed to start from")
+        raise UsageError(
+            "seed: compare draws its own; set protocol.tuning_seeds and protocol.seeds, or one seed to start from"
+        )
     if any(point.protocol.tuning_seeds > CONFIRMING_SEEDS for point in points):
         raise UsageError(f"protocol.tuning_seeds: at most {CONFIRMING_SEEDS}")
 

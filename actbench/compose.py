@@ -8,8 +8,8 @@ import contextlib
 import difflib
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from actbench.config import Config, from_mapping
 from actbench.errors import UsageError
 
 GROUPS = (
-    "dataset", "architecture", "activation", "initialization", "optimizer", "training", "protocol", "execution", "store",
+    "dataset", "architecture", "activation", "initialization", "optimizer", "training", "protocol", "execution",
+    "store",
 )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def load_experiment(name: str) -> Experiment:
 def _hydra(config_dir: str | None) -> Iterator[Any]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+        loader: Any = GlobalHydra.instance().config_loader()
         if config_dir is not None:
             if not Path(config_dir).is_dir():
                 raise UsageError(f"--config-dir {config_dir}: no such folder")
@@ -95,8 +96,9 @@ def configs(overrides: Sequence[str], config_dir: str | None = None) -> list[Con
         try:
             parsed = _parse(overrides, loader)
             axes = [_axis(override, loader) for override in parsed]
-            composed: dict[tuple[str, ...], Mapping[str, Any]] = {}
-            return [_point(choice, composed) for choice in itertools.product(*axes)]
+            trees: dict[_Structure, DictConfig] = {}
+            resolved: dict[_Structure, Any] = {}
+            return [_point(choice, trees, resolved) for choice in itertools.product(*axes)]
         except (HydraException, OmegaConfBaseException) as error:
             raise UsageError(_explain(error, overrides)) from error
 
@@ -118,7 +120,7 @@ class _Choice:
     lines: tuple[str, ...]
     scalar: bool
     key: str
-    value: Any = None
+    value: Any = field(default=None, compare=False)  # of a scalar
 
 
 def _parse(overrides: Sequence[str], loader: Any) -> list[Override]:
@@ -126,7 +128,10 @@ def _parse(overrides: Sequence[str], loader: Any) -> list[Override]:
     parser = OverridesParser.create(config_loader=loader)
     kept: dict[str, Override] = {}
     for line in overrides:
-        override = parser.parse_override(line)
+        try:
+            override = parser.parse_override(line)
+        except HydraException as error:
+            raise UsageError(f"{line}: not Hydra's grammar: {_first_line(error)}") from error
         kept.pop(override.key_or_group, None)
         kept[override.key_or_group] = override
     return list(kept.values())
@@ -137,23 +142,22 @@ def _axis(override: Override, loader: Any) -> list[_Choice]:
     key, line = override.key_or_group, str(override.input_line)
     prefix = line[: line.index(key)]
     if not override.is_sweep_override():
-        if key in GROUPS and prefix == "" and override.value() is not None:
-            return [_group_choice(key, str(override.get_value_element_as_str()), loader)]
-        scalar = prefix == "" and "." in key or key == "seed"
-        return [_Choice((line,), scalar and not override.is_delete(), key, override.value())]
-    values = list(override.sweep_string_iterator())
-    if not values:
+        if key in GROUPS and prefix == "" and isinstance(override.value(), str):
+            return [_group_choice(key, str(override.value()), loader)]
+        return [_Choice((line,), False, key)]
+    parser = OverridesParser.create()
+    singles = [parser.parse_override(f"{prefix}{key}={value}") for value in override.sweep_string_iterator()]
+    if not singles:
         raise UsageError(f"{line}: the sweep is empty")
     if key in GROUPS:
-        return [_group_choice(key, value, loader) for value in values]
-    parser = OverridesParser.create()
-    singles = [parser.parse_override(f"{prefix}{key}={value}") for value in values]
-    return [_Choice((str(single.input_line),), prefix == "", key, single.value()) for single in singles]
+        return [_group_choice(key, str(single.value()), loader) for single in singles]
+    # Only seed and group.key ride on a composed tree; dataset.target does not, as training.target follows it.
+    scalar = prefix == "" and (key == "seed" or key.count(".") == 1) and not key.startswith("dataset.")
+    return [_Choice((str(single.input_line),), scalar, key, single.value()) for single in singles]
 
 
 def _group_choice(group: str, value: str, loader: Any) -> _Choice:
     """activation=module:function is short for activation=custom activation.function=module:function."""
-    value = value.strip("'\"")
     if group == "activation" and ":" in value:
         return _Choice(("activation=custom", f"activation.function='{value}'"), False, group)
     options = loader.get_group_options(group)
@@ -162,22 +166,49 @@ def _group_choice(group: str, value: str, loader: Any) -> _Choice:
     return _Choice((f"{group}={value}",), False, group)
 
 
-def _point(choice: Sequence[_Choice], composed: dict[tuple[str, ...], Mapping[str, Any]]) -> Config:
-    """One grid point. Scalars that belong to the composed tree are set on a copy, without composing again."""
-    structure = tuple(line for item in choice if not item.scalar for line in item.lines)
+_Structure = tuple[_Choice, ...]  # the choices that are not scalars: what Hydra has to compose
+
+
+def _point(choice: Sequence[_Choice], trees: dict[_Structure, DictConfig], resolved: dict[_Structure, Any]) -> Config:
+    """One grid point: its structure composed and resolved once, its scalars set on a copy."""
+    structure = tuple(item for item in choice if not item.scalar)
     scalars = [item for item in choice if item.scalar]
-    if structure not in composed:
-        # The first point of each structure is composed with its scalars, so that Hydra checks their keys.
-        lines = [*structure, *(line for item in scalars for line in item.lines)]
-        composed[structure] = compose("config", lines)
-    tree = composed[structure]
-    assert isinstance(tree, DictConfig)
-    tree = tree.copy()
+    if structure not in resolved:
+        mapping = OmegaConf.to_container(_tree(structure, scalars, trees), resolve=True, throw_on_missing=True)
+        assert isinstance(mapping, dict)
+        resolved[structure] = {str(key): value for key, value in mapping.items() if key != "hydra"}
+    point = dict(resolved[structure])
     for item in scalars:
-        OmegaConf.update(tree, item.key, item.value)
-    mapping = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
-    assert isinstance(mapping, dict)
-    return from_mapping({str(key): value for key, value in mapping.items() if key != "hydra"})
+        group, _, key = item.key.partition(".")
+        point[group] = {**point[group], key: item.value} if key else item.value
+    return from_mapping(point)
+
+
+def _tree(structure: _Structure, scalars: Sequence[_Choice], composed: dict[_Structure, DictConfig]) -> DictConfig:
+    """The composed tree. Composing takes 0.1 s, so a product of groups is put together from one composition a choice,
+    as long as each choice moves nothing but its own group."""
+    if structure in composed:
+        return composed[structure]
+    if composed:
+        base = next(iter(composed))
+        parts: dict[str, Any] = {}
+        for index, (own, first) in enumerate(zip(structure, base, strict=True)):
+            if own != first and sum(a != b for a, b in zip(structure, base, strict=True)) > 1:
+                variant = _tree((*base[:index], own, *base[index + 1 :]), scalars, composed)
+                if any(variant[group] != composed[base][group] for group in variant if group != own.key):
+                    parts.clear()
+                    break
+                parts[own.key] = variant[own.key]
+        if parts:
+            merged = composed[base].copy()
+            for group, part in parts.items():
+                merged[group] = part
+            composed[structure] = merged
+            return merged
+    # The scalars are composed once with each structure too, so that Hydra checks their keys.
+    tree = compose("config", [line for item in (*structure, *scalars) for line in item.lines])
+    composed[structure] = tree
+    return tree
 
 
 def _near(name: str, options: Sequence[str]) -> str:
@@ -197,6 +228,10 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     return message
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _known_keys(overrides: Sequence[str]) -> list[str]:
     groups = [line for line in overrides if line.split("=")[0] in GROUPS and "," not in line and ":" not in line]
     try:
@@ -204,7 +239,7 @@ def _known_keys(overrides: Sequence[str]) -> list[str]:
     except (HydraException, OmegaConfBaseException):
         return list(GROUPS)
     assert isinstance(tree, dict)
-    flat = [f"{group}.{key}" for group, keys in tree.items() if isinstance(keys, dict) for key in keys]
+    flat = [f"{group!s}.{key!s}" for group, keys in tree.items() if isinstance(keys, dict) for key in keys]
     return [*flat, *map(str, GROUPS), "seed"]
 
 

@@ -5,6 +5,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from actbench.activations import TABLE
@@ -133,7 +134,9 @@ def _check_optimizer(config: Any, *shares: str) -> None:
     _require(math.isfinite(config.lr), "optimizer.lr", config.lr, "finite")
     _require(config.weight_decay >= 0, "optimizer.weight_decay", config.weight_decay, "0 or more")
     for key in shares:
-        _require(0 <= getattr(config, key) < 1, f"optimizer.{key}", getattr(config, key), "from 0 up to, not including, 1")
+        _require(
+            0 <= getattr(config, key) < 1, f"optimizer.{key}", getattr(config, key), "from 0 up to, not including, 1"
+        )
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ class SGDConfig:
 
     def __post_init__(self) -> None:
         _check_optimizer(self, "momentum")
-        _require(self.momentum > 0 or not self.nesterov, "optimizer.nesterov", self.nesterov, "false where momentum is 0")
+        _require(
+            self.momentum > 0 or not self.nesterov, "optimizer.nesterov", self.nesterov, "false where momentum is 0"
+        )
 
 
 @dataclass(frozen=True)
@@ -277,14 +282,15 @@ class Config:
 
 def from_mapping(mapping: Mapping[str, Any]) -> Config:
     """The composed configuration as dataclasses. Raises UsageError on unknown or missing keys and wrong values."""
-    return _build(Config, mapping, "")
+    config: Config = _build(Config, mapping, "")
+    return config
 
 
 def _build(cls: type, mapping: Any, path: str) -> Any:
     """A dataclass from a mapping; path is the dotted key so far."""
     if not isinstance(mapping, Mapping):
         raise UsageError(f"{path}={mapping}: must be a group of keys")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     unknown = [key for key in mapping if key not in hints]
     if unknown:
         raise UsageError(f"unknown key {_join(path, unknown[0])}; known here: {', '.join(hints)}")
@@ -294,6 +300,11 @@ def _build(cls: type, mapping: Any, path: str) -> Any:
     return cls(**{key: _value(hint, mapping[key], _join(path, key)) for key, hint in hints.items()})
 
 
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
@@ -301,7 +312,7 @@ def _join(path: str, key: str) -> str:
 def _value(hint: Any, value: Any, path: str) -> Any:
     if path in ("architecture", "optimizer"):
         choices: Mapping[str, type] = ARCHITECTURES if path == "architecture" else OPTIMIZERS
-        name = value.get("name") if isinstance(value, Mapping) else value
+        name = str(value.get("name") if isinstance(value, Mapping) else value)
         if name not in choices:
             raise UsageError(f"{path}.name={name}: must be one of {', '.join(choices)}")
         return _build(choices[name], value, path)

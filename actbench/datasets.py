@@ -59,7 +59,9 @@ def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
     bunch = load_digits()
     images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # 17 grey levels
     labels = bunch.target.astype(np.int64)
-    order = np.random.default_rng(0).permutation(len(labels))  # scikit-learn names no test set: every fifth image, fixed
+    order = np.random.default_rng(0).permutation(
+        len(labels)
+    )  # scikit-learn names no test set: every fifth image, fixed
     test, train = order[: len(order) // 5], order[len(order) // 5 :]
     return (images[train], labels[train], images[test], labels[test]), 10
 
@@ -154,8 +156,8 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> Prepared:
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:  # renamed when whole: never half a cache
-            for part, array in zip(PARTS, arrays, strict=True):
-                np.save(Path(scratch) / f"{part}.npy", array)
+            for part, values in zip(PARTS, arrays, strict=True):
+                np.save(Path(scratch) / f"{part}.npy", np.asarray(values))
             (Path(scratch) / "meta.json").write_text(json.dumps(meta))
             whole = Path(scratch) / "whole"
             whole.mkdir(mode=0o755)
@@ -167,7 +169,7 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> Prepared:
                 whole.rename(cached)
     except OSError as error:
         raise UsageError(
-            f"cannot write the data cache {cached.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written"
+            f"cannot write the data cache {cached.parent}: {error.strerror}; set XDG_CACHE_HOME to a writable folder"
         ) from error
     return prepared
 

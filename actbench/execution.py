@@ -69,10 +69,17 @@ def _one_line(error: BaseException) -> str:
 
 
 def _settle(device: str) -> None:
-    """One thread: two on a busy machine once fell to 3 % of the throughput, and a run must not depend on their count."""
+    """One thread: two on a busy machine once fell to 3 % of the throughput; and no run may depend on their count."""
     torch.set_num_threads(1)
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def _end_with_parent(record: Record) -> None:
+    """A worker whose parent was killed has nobody to answer."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 def _worker(connection: Connection, device: str) -> None:
@@ -84,7 +91,7 @@ def _worker(connection: Connection, device: str) -> None:
         except EOFError:
             return
         try:
-            connection.send((_train(stack, device), None))
+            connection.send((_train(stack, device, _end_with_parent), None))
         except Exception as error:
             connection.send((None, _one_line(error)))
 

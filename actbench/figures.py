@@ -80,7 +80,9 @@ def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
         for place, (name, mean) in enumerate(means.items()):
             values = 100 * frame.loc[frame["activation"] == name, metric]
             colour = style(str(name))["color"]
-            axis.plot(values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0)
+            axis.plot(
+                values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0
+            )
             axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)

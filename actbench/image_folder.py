@@ -34,7 +34,9 @@ def files(root: Path) -> list[Path]:
     if train != test:
         odd = sorted(set(train) ^ set(test))[0]
         where = "train" if odd in train else "test"
-        raise UsageError(f"dataset=image_folder: class {odd} stands in {where}/ only; both splits need the same classes")
+        raise UsageError(
+            f"dataset=image_folder: class {odd} stands in {where}/ only; both splits need the same classes"
+        )
     return found
 
 
@@ -85,7 +87,8 @@ def _decode(path: Path, size: int | None) -> tuple[Any, bool]:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as opened:
+            image: Image.Image = opened
             grey = image.mode in _GREY_MODES or image.mode.startswith("I;16")
             if image.mode.startswith("I;16"):  # PIL would clip 16 bits at 255
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

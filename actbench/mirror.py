@@ -30,7 +30,9 @@ def folder(experiment: str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; free it or run in another folder") from error
+        raise UsageError(
+            f"cannot write to {path.resolve()}: {error.strerror}; free it or run in another folder"
+        ) from error
     return path
 
 

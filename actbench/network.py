@@ -50,8 +50,8 @@ class Network:
         each = []
         for segment in self.segments:
             for run in self.runs[segment.start : segment.stop]:
-                name = run.config.initialization.name
-                each.append(initialize(name, self.architecture.parameters, segment.applied, run.config.seed))
+                initialization = run.config.initialization.name
+                each.append(initialize(initialization, self.architecture.parameters, segment.applied, run.config.seed))
         for name in self.architecture.parameters:
             self._add(name, [draws[name] for draws in each], range(len(self.runs)))
 
@@ -115,7 +115,9 @@ class Network:
         with torch.no_grad():
             return torch.cat(
                 [
-                    segment.applied.derivative(z[segment.start : segment.stop], self.arguments(layer, index, None)).abs()
+                    segment.applied.derivative(
+                        z[segment.start : segment.stop], self.arguments(layer, index, None)
+                    ).abs()
                     for index, segment in enumerate(self.segments)
                 ]
             )

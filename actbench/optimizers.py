@@ -44,9 +44,7 @@ class StackOptimizer:
 def _build(config: Any, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     match config.name:
         case "sgd":
-            return torch.optim.SGD(
-                groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=True
-            )
+            return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=True)
         case "adam" | "adamw":
             cls = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
             return cls(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from actbench import architectures, callables
@@ -53,7 +53,7 @@ def architecture(config: Config, data: Prepared) -> Architecture:
     return _architecture(config.architecture, applied(config), image, data.classes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _architecture(
     config: ArchitectureConfig, activation: Applied, image: tuple[int, int, int], classes: int
 ) -> Architecture:
@@ -134,4 +134,6 @@ def _stack_key(run: Run) -> str:
     del decides["optimizer"]["lr"]
     network = architecture(run.config, run.data)
     shapes = [(name, parameter.shape) for name, parameter in network.parameters.items()]
-    return repr((sorted(decides.items(), key=str), run.data.fingerprint, run.steps, run.reads_test, network.units, shapes))
+    return repr(
+        (sorted(decides.items(), key=str), run.data.fingerprint, run.steps, run.reads_test, network.units, shapes)
+    )

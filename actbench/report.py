@@ -11,7 +11,7 @@ REPORT, FIGURE = "report.md", "accuracy.svg"
 
 
 def write(folder: Path, runs: pd.DataFrame, tags: Mapping[str, str]) -> Path:
-    """report.md and its figure. runs: rows of runs.csv, phases tune and confirm. tags: of the comparison's parent run."""
+    """report.md and its figure. runs: rows of runs.csv, phases tune and confirm. tags: of the parent run."""
     confirmed = runs[runs["phase"] == "confirm"]
     scored = confirmed.dropna(subset=["test_accuracy"])
     text = [f"# {tags['experiment']}", "", tags["question"], "", *_answers(confirmed), ""]
@@ -31,16 +31,21 @@ def _answers(confirmed: pd.DataFrame) -> list[str]:
     """One sentence a dataset and architecture: the best mean, and how far the runner-up is."""
     lines = []
     for (dataset, architecture), group in confirmed.groupby(["dataset", "architecture"], sort=False):
-        best = tables.summary(group).dropna(subset=["test_accuracy_mean"]).sort_values("test_accuracy_mean", ascending=False)
+        means = tables.summary(group).dropna(subset=["test_accuracy_mean"])
+        best = means.sort_values("test_accuracy_mean", ascending=False, kind="stable")
+        title = f"- **{dataset}, {architecture}**: "
         if best.empty:
-            lines.append(f"- **{dataset}, {architecture}**: no run finished.")
+            lines.append(title + "no run finished.")
             continue
-        first = best.iloc[0]
-        score = tables.accuracy(first["test_accuracy_mean"], first["test_accuracy_sd"], first["test_accuracy_n"])
-        line = f"- **{dataset}, {architecture}**: highest mean test accuracy {first['activation']}, {score} % (n = {first['test_accuracy_n']})"
+        names, scores, counts = (
+            best["activation"].tolist(),
+            best["test_accuracy_mean"].tolist(),
+            best["test_accuracy_n"],
+        )
+        score = tables.accuracy(scores[0], best["test_accuracy_sd"].iloc[0], counts.iloc[0])
+        line = f"{title}highest mean test accuracy {names[0]}, {score} % (n = {counts.iloc[0]})"
         if len(best) > 1:
-            gap = 100 * (first["test_accuracy_mean"] - best.iloc[1]["test_accuracy_mean"])
-            line += f", {gap:.2f} points above {best.iloc[1]['activation']}"
+            line += f", {100 * (scores[0] - scores[1]):.2f} points above {names[1]}"
         lines.append(line + ".")
     return [*lines, "", "Means and standard deviations over seeds; no test of significance is made here."]
 
@@ -51,10 +56,11 @@ def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str
     text = [
         "## Methods",
         "",
-        f"Each activation chose its learning rate by mean validation accuracy among {', '.join(f'{r:g}' for r in rates)}, "
+        "Each activation chose its learning rate by mean validation accuracy among "
+        f"{', '.join(f'{rate:g}' for rate in rates)}, "
         f"{tuned['seed'].nunique()} tuning seeds each ({len(tuned)} runs); a diverged run counts as accuracy 0. "
-        f"{confirmed['seed'].nunique()} fresh seeds then confirmed the choice ({len(confirmed)} runs); only these read the "
-        "test set, once, after training. Equal seeds mean equal split, data order and initial draws.",
+        f"{confirmed['seed'].nunique()} fresh seeds then confirmed the choice ({len(confirmed)} runs); "
+        "only these read the test set, once, after training. Equal seeds mean equal split, order and initial draws.",
         "",
     ]
     edges = _edges(tuned, confirmed)
@@ -63,7 +69,11 @@ def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str
     ended = confirmed[confirmed["status"] != "finished"]
     if len(ended):
         text += [f"{len(ended)} confirming runs diverged or failed; they are counted in the table as ended.", ""]
-    return [*text, f"Reproduce with `{tags['command']}`; every run is in `runs.csv`, the machine in `environment.json`.", ""]
+    return [
+        *text,
+        f"Reproduce with `{tags['command']}`; every run is in `runs.csv`, the machine in `environment.json`.",
+        "",
+    ]
 
 
 def _edges(tuned: pd.DataFrame, confirmed: pd.DataFrame) -> list[str]:
@@ -71,7 +81,11 @@ def _edges(tuned: pd.DataFrame, confirmed: pd.DataFrame) -> list[str]:
     for (dataset, architecture, activation), group in confirmed.groupby(
         ["dataset", "architecture", "activation"], sort=False
     ):
-        same = (tuned["dataset"] == dataset) & (tuned["architecture"] == architecture) & (tuned["activation"] == activation)
+        same = (
+            (tuned["dataset"] == dataset)
+            & (tuned["architecture"] == architecture)
+            & (tuned["activation"] == activation)
+        )
         grid, chosen = tuned.loc[same, "lr"], group["lr"].iloc[0]
         if len(grid) and grid.nunique() > 1 and chosen in (grid.min(), grid.max()):
             found.append(f"{activation} in {architecture} on {dataset} ({chosen:g})")

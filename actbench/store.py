@@ -11,15 +11,15 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-import pandas as pd  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, RunTag, ViewType  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.exceptions import MlflowException
 
-from actbench.errors import UsageError  # noqa: E402
-from actbench.mirror import CURVES, RUNS, read_curves, read_rows  # noqa: E402
-from actbench.plan import Run, decisive  # noqa: E402
-from actbench.records import COLUMNS, IDENTITY, MEASURED, Result, Row  # noqa: E402
+from actbench.errors import UsageError
+from actbench.mirror import CURVES, RUNS, read_curves, read_rows
+from actbench.plan import Run, decisive
+from actbench.records import COLUMNS, IDENTITY, MEASURED, Result, Row
 
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
 _BATCH = 1000  # metrics that MLflow takes in one log_batch
@@ -193,9 +193,7 @@ def params_of(run: Run) -> dict[str, object]:
 
 def _metrics(result: Result) -> list[Metric]:
     now = int(time.time() * 1000)
-    curves = [
-        Metric(name, value, now, step) for name, points in result.curves.items() for step, value in points
-    ]
+    curves = [Metric(name, value, now, step) for name, points in result.curves.items() for step, value in points]
     last = result.run.steps
     final = [
         Metric(key, float(value), now, last)
@@ -218,5 +216,3 @@ class _explained:
         if isinstance(error, MlflowException | OSError) or type(error).__module__.startswith("sqlalchemy"):
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             raise UsageError(f"store.uri={self._uri}: {lines[0][:300]}") from error
-
-

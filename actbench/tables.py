@@ -45,9 +45,11 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
         columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")
         if summary[columns[2]].sum():
             out[title + " %"] = [accuracy(*values) for values in summary[list(columns)].itertuples(index=False)]
-    out["n"] = [f"{n}" if not ended else f"{n} ({ended} ended)" for n, ended in summary[["n", "ended"]].itertuples(index=False)]
+    out["n"] = [
+        f"{n}" if not ended else f"{n} ({ended} ended)" for n, ended in summary[["n", "ended"]].itertuples(index=False)
+    ]
     out["steps to target"] = [
-        f"{steps:g}" if math.isfinite(steps) else f"not reached ({reached} of {n})"
+        f"{steps:g}" if math.isfinite(steps) else f"{reached}/{n} reach it"
         for steps, reached, n in summary[["steps_to_target", "reached", "n"]].itertuples(index=False)
     ]
     out["dead units %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]
@@ -64,5 +66,7 @@ def accuracy(mean: float, deviation: float, n: int) -> str:
 def markdown(table: pd.DataFrame) -> str:
     """A GitHub table of a frame of texts."""
     lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * len(table.columns)]
-    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in table.itertuples(index=False)]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in table.itertuples(index=False)
+    ]
     return "\n".join(lines) + "\n"

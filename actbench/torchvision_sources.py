@@ -70,9 +70,9 @@ def _download(name: str, root: Path, missing: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             _torchvision_class(name)(root, download=True)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(getattr(error, "reason", None) or error).strip().splitlines() or [type(error).__name__]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(
-            f"dataset={name}: {missing} is missing and the download failed ({reason[0]}); connect this machine, "
+            f"dataset={name}: {missing} is missing and the download failed ({reason}); connect this machine, "
             "or set dataset.root to a folder that holds the files"
         ) from error
 

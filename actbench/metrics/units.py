@@ -40,8 +40,8 @@ class LayerObservation:
 
 def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
     """Per-layer shares of units, (runs,) each; NaN for a run whose outputs or slopes are not finite (`invalid`)."""
-    assert layer.largest_slope is not None and layer.active is not None
-    assert layer.total_abs is not None and layer.zeros is not None
+    if layer.largest_slope is None or layer.active is None or layer.total_abs is None or layer.zeros is None:
+        raise ValueError("nothing was observed")
     slope = layer.largest_slope.unflatten(1, (layer.pieces, -1)).amax(1)  # a unit lives while one of its pieces does
     share = layer.total_abs / layer.total_abs.mean(1, keepdim=True)
     dormant = ~(share > DORMANT_SCORE)  # 0/0, a layer that is silent throughout, is dormant

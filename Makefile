@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine with Python 3.11 to 3.13: `make compare` and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup compare test format lock clean
+
+setup: $(READY)
+
+# The first Python that Hydra 1.3 runs on and that can make environments.
+$(READY): requirements.lock pyproject.toml
+	@set -e; \
+	for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo 'actbench needs Python 3.11, 3.12 or 3.13 with venv; name one: make setup PYTHON=/path/to/python3.12' >&2; exit 2; \
+	fi; \
+	test -x $(BIN)/python || $$found -m venv $(VENV)
+	@awk '/^uv==/ {own = 1; print; next} /^[^ ]/ {own = 0} own' requirements.lock > $(VENV)/uv.lock.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock.txt
+	@echo 'installing the packages of requirements.lock into $(VENV) (about 6 GB with torch)'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+# The main job: tune, confirm and compare on the embedded digits.
+compare: setup
+	$(BIN)/actbench compare
+
+# The one gate, the same for everyone: format, lint, types, tests.
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Renew requirements.lock; it names versions and hashes, and no index.
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev pyproject.toml \
+	  -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
