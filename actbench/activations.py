@@ -84,8 +84,8 @@ _ROWS = (
     Activation("relu", "max(z, 0)", "Nair & Hinton 2010, ICML", "[0, inf)", False, True, False, 1.0),
     Activation("relu6", "min(max(z, 0), 6)", "Krizhevsky 2010, CIFAR-10 report", "[0, 6]", False, True, False, 1.0),
     Activation(
-        "leaky_relu", "z if z > 0 else slope z", "Maas et al. 2013, ICML WDLASL", "(-inf, inf)", False, True, False, 1.0,
-        settings=("slope",),
+        "leaky_relu", "z if z > 0 else slope z", "Maas et al. 2013, ICML WDLASL", "(-inf, inf)", False, True, False,
+        1.0, settings=("slope",),
     ),
     Activation(
         "prelu", "z if z > 0 else a z; a learned per unit from 0.25", "He et al. 2015, arXiv:1502.01852",
@@ -101,7 +101,8 @@ _ROWS = (
     ),
     Activation(
         "elu_learned", "z if z > 0 else a (exp(z) - 1); a learned per unit from 1",
-        "Trottier et al. 2017, arXiv:1605.09332", "(-a, inf)", False, True, False, 1.0, learned={"alpha": _per_unit(1.0)},
+        "Trottier et al. 2017, arXiv:1605.09332", "(-a, inf)", False, True, False, 1.0,
+        learned={"alpha": _per_unit(1.0)},
     ),
     Activation(
         "celu", "z if z > 0 else alpha (exp(z / alpha) - 1)", "Barron 2017, arXiv:1704.07483", "(-alpha, inf)", True,
@@ -116,7 +117,7 @@ _ROWS = (
     ),
     Activation(
         "gelu_tanh", "z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))", "Hendrycks & Gimpel 2016, arXiv:1606.08415",
-        "[-0.1700, inf)", True, False, False, 1.128990,
+        "[-0.1700, inf)", True, False, False, 1.128993,
     ),
     Activation(
         "quick_gelu", "z sigmoid(1.702 z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.1636, inf)", True, False,
@@ -135,7 +136,8 @@ _ROWS = (
         False, False, 1.5,
     ),
     Activation(
-        "mish", "z tanh(log(1 + exp(z)))", "Misra 2020, arXiv:1908.08681", "[-0.3088, inf)", True, False, False, 1.088498
+        "mish", "z tanh(log(1 + exp(z)))", "Misra 2020, arXiv:1908.08681", "[-0.3088, inf)", True, False, False,
+        1.088498,
     ),
     Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", False, True, False, INF),
     Activation(

@@ -61,15 +61,19 @@ def _autograd_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tenso
 
 
 def diagonal_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor, P], Tensor]:
-    """d h_u / d z_u for functions that couple the units of a layer: one forward-mode pass a unit."""
+    """d h_u / d z_u for functions that couple the units of a layer: one backward pass a unit."""
 
     def derivative(z: Tensor, p: P) -> Tensor:
-        out = torch.empty_like(z)
-        for unit in range(z.shape[-1]):
-            tangent = torch.zeros_like(z)
-            tangent[..., unit] = 1
-            out[..., unit] = torch.func.jvp(lambda z: call(z, p), (z,), (tangent,))[1][..., unit]
-        return out
+        with torch.enable_grad():
+            leaf = z.detach().requires_grad_()
+            h = call(leaf, p)
+            return torch.stack(
+                [
+                    torch.autograd.grad(h[..., unit].sum(), leaf, retain_graph=True)[0][..., unit]
+                    for unit in range(z.shape[-1])
+                ],
+                -1,
+            )
 
     return derivative
 

@@ -132,7 +132,7 @@ class _Progress:
 
 
 def _numpy(values: Tensor) -> npt.NDArray[np.float64]:
-    return np.array(values.detach().double().cpu())
+    return values.detach().double().cpu().numpy().copy()
 
 
 def _losses(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:

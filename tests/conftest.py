@@ -1,0 +1,42 @@
+"""Shared fixtures: a cache of its own, the digits, and configs by override."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from actbench import compose, datasets
+from actbench.config import Config
+from actbench.datasets import ImageData, Prepared
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests neither read nor fill the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    yield folder
+    os.environ.pop("XDG_CACHE_HOME")
+    if before is not None:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def digits(own_cache: Path) -> Prepared:
+    return datasets.prepare("digits", None, False, None)
+
+
+@pytest.fixture(scope="session")
+def digits_data(digits: Prepared) -> ImageData:
+    return datasets.load(digits)
+
+
+@pytest.fixture(scope="session")
+def configs() -> Callable[..., list[Config]]:
+    """Overrides to the configs of their grid."""
+    return lambda *overrides: compose.configs(overrides)

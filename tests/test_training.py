@@ -1,0 +1,148 @@
+"""The promise that a run's numbers depend on its id alone, and what becomes of runs that diverge."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from actbench import plan, records
+from actbench.config import Config
+from actbench.datasets import ImageData, Prepared
+from actbench.network import Network
+from actbench.plan import Run, Stack
+from actbench.records import Result
+from actbench.training import train
+
+Configs = Callable[..., list[Config]]
+CPU = torch.device("cpu")
+
+# Nothing divides anything: ragged last batches, odd widths, an odd probe set.
+RAGGED = ("training.batch_size=37", "training.steps=36", "training.evaluate_every=11", "training.measure_every=17")
+
+
+def results(runs: Sequence[Run], data: ImageData) -> dict[str, Result]:
+    """Results by run id, all runs in one stack."""
+    return {r.run.id: r for r in records.results(runs, train(Stack(tuple(runs)), data, CPU), "cpu")}
+
+
+def numbers(result: Result) -> tuple[object, object]:
+    """All that must not differ, bit for bit."""
+    return {k: v for k, v in result.row.items() if k not in records.WALL_CLOCK}, result.curves
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more"),
+    [
+        ("mlp", ["architecture.width=21"]),
+        ("mlp", ["architecture.width=16", "architecture.norm=batch"]),
+        ("cnn", ["architecture.width=5", "architecture.norm=layer", "training.augment=true"]),
+        ("transformer", ["architecture.width=12", "architecture.heads=3", "architecture.ffn=3"]),
+    ],
+)
+def test_run_is_bit_identical_in_any_stack(
+    architecture: str, more: list[str], configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    points = configs(
+        f"architecture={architecture}", "activation=relu,softplus,prelu,rrelu,swish,gelu", "seed=0,3",
+        "optimizer.lr=0.001,0.02", "training.clip_norm=1.0",
+        "architecture.match_parameters=false", *more, *RAGGED,
+    )  # fmt: skip
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    assert len(plan.stacks([replace(run, config=_any_size(run.config)) for run in runs], "cpu", 1)) == 1
+    together = results(sorted(runs, key=lambda run: run.config.activation.name), digits_data)
+    pair = results([runs[1], runs[-1]], digits_data)
+    for run in (runs[1], runs[6], runs[-1]):
+        alone = results([run], digits_data)[run.id]
+        assert alone.row["status"] == "finished"
+        assert numbers(alone) == numbers(together[run.id])
+        if run.id in pair:
+            assert numbers(alone) == numbers(pair[run.id])
+
+
+def _any_size(config: Config) -> Config:
+    return replace(config, training=replace(config.training, stack_size=1000))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "adagrad"])
+def test_run_is_bit_identical_in_any_stack_with_every_optimizer(
+    optimizer: str, configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    points = configs(f"optimizer={optimizer}", "activation=prelu,tanh", "seed=0,1", "architecture.width=21",
+        "architecture.match_parameters=false", *RAGGED)  # fmt: skip
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    together = results(runs, digits_data)
+    assert numbers(results([runs[2]], digits_data)[runs[2].id]) == numbers(together[runs[2].id])
+
+
+def test_gated_units_share_a_stack_with_maxout_and_stay_bit_identical(
+    configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    points = configs("activation=maxout,geglu,swiglu", "architecture=mlp_small", *RAGGED)
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    together = results(runs, digits_data)
+    assert numbers(results([runs[1]], digits_data)[runs[1].id]) == numbers(together[runs[1].id])
+
+
+def test_diverging_run_is_marked_and_leaves_its_neighbours_untouched(
+    configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    points = configs(
+        "activation=squared_relu,relu", "optimizer=sgd", "optimizer.lr=0.01,1e6", "architecture=mlp_small", *RAGGED
+    )
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    together = results(runs, digits_data)
+    calm, wild = together[runs[2].id], together[runs[1].id]
+    assert wild.row["status"] == "diverged"
+    assert 0 < int(str(wild.row["failed_step"])) < 36
+    assert wild.row["test_accuracy"] is None
+    assert wild.row["reached_target"] is False
+    assert all(step < int(str(wild.row["failed_step"])) for points in wild.curves.values() for step, _ in points)
+    assert wild.curves["val_accuracy"][0][0] == 0
+    assert calm.row["status"] == "finished"
+    assert numbers(results([runs[2]], digits_data)[runs[2].id]) == numbers(calm)
+
+
+def test_zero_steps_measure_the_initialised_network(configs: Configs, digits: Prepared, digits_data: ImageData) -> None:
+    (point,) = configs("training.steps=0", "architecture.width=1000")
+    result = results([plan.make_run(point, digits, "sweep")], digits_data).popitem()[1]
+    assert result.row["status"] == "finished"
+    assert result.row["steps"] == 0
+    assert result.row["train_loss"] is None
+    assert result.row["auc"] == result.row["val_accuracy"]
+    assert {step for points in result.curves.values() for step, _ in points} == {0}
+    # Half of all pre-activations are negative at a symmetric init; inputs with a mean of their own move single units.
+    assert result.row["zero_share"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_curves_hold_step_0_and_the_last_step(configs: Configs, digits: Prepared, digits_data: ImageData) -> None:
+    (point,) = configs("architecture=mlp_small", *RAGGED)
+    result = results([plan.make_run(point, digits, "sweep")], digits_data).popitem()[1]
+    assert [step for step, _ in result.curves["val_accuracy"]] == [0, 11, 22, 33, 36]
+    assert [step for step, _ in result.curves["train_loss"]] == [11, 22, 33, 36]
+    assert [step for step, _ in result.curves["dead_fraction"]] == [0, 17, 34, 36]
+    assert [step for step, _ in result.curves["gradient_norm"]] == [0, 17, 34, 36]
+
+
+def test_planted_dead_units_are_counted(configs: Configs, digits: Prepared, digits_data: ImageData) -> None:
+    """k of 64 units with bias -1e6 are dead for ReLU, alive for LeakyReLU; saturated tanh is dead but not dormant."""
+    from actbench.batches import Batches
+    from actbench.training import observe
+
+    def fractions(activation: str, bias: float, k: int) -> dict[str, float]:
+        (point,) = configs(f"activation={activation}", "architecture.depth=1", "architecture.width=64")
+        network = Network(Stack((plan.make_run(point, digits, "sweep"),)), CPU)
+        with torch.no_grad():
+            network.parameters["hidden0.bias"][0, :k] = bias
+        batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
+        return {name: values.item() for name, values in observe(network, batches, 288, 1024)}
+
+    before = fractions("relu", 0.0, 10)["dead_fraction"]
+    assert fractions("relu", -1e6, 10)["dead_fraction"] == before + 10 / 64
+    assert fractions("relu", -1e6, 10)["silent_fraction"] == before + 10 / 64
+    assert fractions("relu", -1e6, 64)["dead_layers"] == 1
+    assert fractions("leaky_relu", -1e6, 10)["dead_fraction"] == 0
+    assert fractions("tanh", 50.0, 10)["dead_fraction"] == 10 / 64
+    assert fractions("tanh", 50.0, 10)["dormant_fraction"] == 0
+    assert np.isnan(fractions("relu", float("nan"), 10)["dead_fraction"])
