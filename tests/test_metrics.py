@@ -54,7 +54,10 @@ def test_a_network_that_is_not_finite_is_invalid_and_its_neighbour_is_not() -> N
 
 
 def test_layers_count_by_their_units_and_dead_layers_are_counted() -> None:
-    dead, alive = observed(torch.zeros(1, 2, 6), torch.zeros(1, 2, 6)), observed(torch.ones(1, 2, 2), torch.ones(1, 2, 2))
+    dead, alive = (
+        observed(torch.zeros(1, 2, 6), torch.zeros(1, 2, 6)),
+        observed(torch.ones(1, 2, 2), torch.ones(1, 2, 2)),
+    )
     metrics = network_metrics([dead, alive])
     assert metrics["dead_fraction"].item() == 0.75
     assert metrics["dead_layers"].item() == 1

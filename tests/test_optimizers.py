@@ -51,8 +51,6 @@ def test_learned_activation_parameters_do_not_decay(configs: Callable[..., list[
     assert torch.equal(slope, torch.ones(1, 3))
 
 
-
-
 def test_schedules() -> None:
     assert [multiplier("constant", step, 10, 0.0) for step in (0, 9)] == [1, 1]
     assert [multiplier("linear", step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]

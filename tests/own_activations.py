@@ -1,0 +1,57 @@
+"""Functions and modules as a user would write them, good ones and bad ones."""
+
+import torch
+from torch import Tensor, nn
+
+
+def squareplus(z: Tensor) -> Tensor:
+    return (z + torch.sqrt(z * z + 4)) / 2
+
+
+def centred_relu(z: Tensor) -> Tensor:
+    """Couples the units of a layer."""
+    h = torch.relu(z)
+    return h - h.mean(-1, keepdim=True)
+
+
+class ScaledTanh(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([1.5]))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.scale * torch.tanh(z)
+
+
+def other_shape(z: Tensor) -> Tensor:
+    return z[..., :1]
+
+
+def nan_at_zero(z: Tensor) -> Tensor:
+    return z / z
+
+
+def noise(z: Tensor) -> Tensor:
+    return z + torch.rand_like(z)
+
+
+def numpy_inside(z: Tensor) -> Tensor:
+    return torch.as_tensor(z.detach().numpy())
+
+
+def no_tensor(z: Tensor) -> float:
+    return 0.0
+
+
+def fails(z: Tensor) -> Tensor:
+    raise RuntimeError("as it must")
+
+
+def fails_while_training(z: Tensor) -> Tensor:
+    """Passes every check before training, and raises in it."""
+    if z.shape[-1] > 7:
+        raise RuntimeError("too wide")
+    return torch.relu(z)
+
+
+NOT_CALLABLE = 3

@@ -1,0 +1,70 @@
+"""Run ids, and how runs are grouped."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from actbench import plan
+from actbench.config import Config
+from actbench.datasets import Prepared
+
+Configs = Callable[..., list[Config]]
+
+
+def ids(configs: Configs, data: Prepared, *overrides: str) -> str:
+    (config,) = configs(*overrides)
+    return plan.make_run(config, data, "sweep").id
+
+
+def test_run_id_is_12_hex_digits_and_fixed(configs: Configs, digits: Prepared) -> None:
+    run = ids(configs, digits, "training.steps=5")
+    assert len(run) == 12
+    assert set(run) <= set("0123456789abcdef")
+    assert run == ids(configs, digits, "training.steps=5")
+
+
+def test_run_id_ignores_what_decides_no_number(configs: Configs, digits: Prepared) -> None:
+    reference = ids(configs, digits, "training.epochs=2")
+    for line in (
+        "training.steps=36", "training.stack_size=3", "execution.workers=1", "execution.device=cpu",
+        "store.uri=sqlite:///x.db", "protocol.seeds=3", "dataset.root=/somewhere", "dataset.download=false",
+    ):  # fmt: skip
+        assert ids(configs, digits, "training.epochs=2", line) == reference, line
+    moved = replace(digits, folder="/elsewhere")
+    assert ids(configs, moved, "training.epochs=2") == reference
+
+
+def test_run_id_sees_all_that_decides_a_number(configs: Configs, digits: Prepared) -> None:
+    lines = [
+        "activation=gelu", "activation=leaky_relu", "architecture=cnn", "architecture.width=255", "seed=1",
+        "initialization=he", "optimizer=sgd", "optimizer.lr=0.002", "optimizer.weight_decay=0.1", "training.steps=37",
+        "training.batch_size=63", "training.schedule=linear", "training.warmup=0.1", "training.label_smoothing=0.1",
+        "training.clip_norm=1", "training.target=0.5", "training.evaluate_every=7", "training.measure_every=7",
+        "training.probe_size=100", "training.augment=true", "dataset.normalize=pixel", "dataset.validation=0.1",
+        "architecture.norm=batch", "architecture.match_parameters=false", "activation=torch:tanh",
+    ]  # fmt: skip
+    seen = {ids(configs, digits, "training.epochs=2"), *(ids(configs, digits, "training.epochs=2", x) for x in lines)}
+    assert len(seen) == len(lines) + 1
+    other = replace(digits, fingerprint="another")
+    assert ids(configs, other, "training.epochs=2") not in seen
+
+
+def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, digits: Prepared) -> None:
+    points = configs("architecture=mlp,cnn", "activation=relu,gelu,maxout", "seed=range(0,5)", "optimizer.lr=0.1,0.2")
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    stacks = plan.stacks(runs, "cpu", 2)
+    assert sorted(run.id for stack in stacks for run in stack.runs) == sorted(run.id for run in runs)
+    for stack in stacks:
+        assert len({run.config.architecture.name for run in stack.runs}) == 1
+        assert len(stack.runs) <= plan.CPU_STACK[stack.runs[0].config.architecture.name]
+        names = [run.config.activation.name for run in stack.runs]
+        assert names == sorted(names)
+
+
+def test_few_runs_are_shared_out_over_the_workers(configs: Configs, digits: Prepared) -> None:
+    runs = [plan.make_run(point, digits, "sweep") for point in configs("seed=range(0,4)")]
+    assert [len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)] == [2, 2]
+
+
+def test_ragged_epochs_are_counted_whole(configs: Configs, digits: Prepared) -> None:
+    (config,) = configs("training.epochs=3", "training.batch_size=100")
+    assert plan.training_steps(config, digits) == 3 * 12  # 1,150 examples
