@@ -1,0 +1,156 @@
+"""What goes into MLflow comes out again, to the bit; and the statistics of the tables."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from actbench import mirror, plan, tables
+from actbench.config import Config
+from actbench.datasets import ImageData, Prepared
+from actbench.errors import UsageError
+from actbench.records import COLUMNS, Result, failed
+from actbench.store import Store
+from tests.test_training import RAGGED, results
+
+Configs = Callable[..., list[Config]]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def four(digits: Prepared, digits_data: ImageData) -> list[Result]:
+    """Two that finish, one that diverges, one that fails."""
+    from actbench import compose
+
+    points = compose.configs(
+        ["activation=squared_relu,relu", "optimizer=sgd", "optimizer.lr=0.01,1e6", "architecture=mlp_small", *RAGGED]
+    )
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    done = results(runs, digits_data)
+    return [*(done[run.id] for run in runs[:3]), failed(runs[3], "RuntimeError: as it must", "cpu")]
+
+
+@pytest.fixture(scope="module")
+def stored(uri: str, four: list[Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    parent = Store(uri, "trial").start("sweep", {"command": "actbench sweep", "question": "?"})
+    for result in four:
+        parent.add(result)
+    mirror.write(folder, four, "actbench sweep")
+    parent.add_files(folder)
+    parent.end("FINISHED", "?")
+    return folder
+
+
+def test_finished_and_diverged_runs_come_back_to_the_bit(uri: str, stored: Path, four: list[Result]) -> None:
+    found = Store(uri, "trial").finished([result.run for result in four])
+    assert set(found) == {result.run.id for result in four[:3]}  # the failed one is tried again
+    assert [found[r.run.id].row["status"] for r in four[:3]].count("diverged") == 1
+    for result in four[:3]:
+        assert found[result.run.id].row == result.row
+        assert found[result.run.id].curves == result.curves
+
+
+def test_curves_come_back_without_the_artifact_too(
+    uri: str, stored: Path, four: list[Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was killed wrote runs but no files."""
+    monkeypatch.setattr(Store, "_artifact", lambda self, run_id, name: None)
+    found = Store(uri, "trial").finished([four[0].run])
+    assert found[four[0].run.id].curves == four[0].curves
+
+
+def test_store_holds_params_tags_status_and_curves(uri: str, stored: Path, four: list[Result]) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("trial")
+    assert experiment is not None
+    runs = {run.data.tags["run_id_hash"]: run for run in client.search_runs([experiment.experiment_id])
+            if "run_id_hash" in run.data.tags}  # fmt: skip
+    assert len(runs) == 4
+    run = runs[four[2].run.id]
+    assert run.info.run_name == "relu lr=0.01 seed=0"
+    assert run.data.params["activation"] == "relu"
+    assert run.data.params["architecture.width"] == "64"
+    assert run.data.metrics["test_accuracy"] == four[2].row["test_accuracy"]
+    history = client.get_metric_history(run.info.run_id, "val_accuracy")
+    assert [(m.step, m.value) for m in history] == four[2].curves["val_accuracy"]
+    assert runs[four[3].run.id].info.status == "FAILED"
+    assert runs[four[3].run.id].data.tags["error"] == "RuntimeError: as it must"
+
+
+def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> None:
+    frame = pd.read_csv(stored / "runs.csv")
+    assert tuple(frame.columns) == COLUMNS
+    assert frame["run_id"].tolist() == [result.run.id for result in four]
+    assert frame["status"].tolist() == [result.row["status"] for result in four]
+    curves = pd.read_parquet(stored / "curves.parquet")
+    assert list(curves.columns) == ["run_id", "step", "metric", "value"]
+    assert {"val_accuracy", "val_loss", "train_loss", "dead_fraction", "gradient_norm"} <= set(curves["metric"])
+    assert not {"seconds", "test_accuracy"} & set(curves["metric"])
+    assert mirror.read_rows(stored / "runs.csv").equals(mirror.rows(four))
+
+
+def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: Prepared, digits_data: ImageData) -> None:
+    from actbench import compose
+
+    (point,) = compose.configs(["architecture=mlp_small", "training.steps=2"])
+    tuned = results([plan.make_run(point, digits, "tune")], digits_data).popitem()[1]
+    assert tuned.row["test_accuracy"] is None
+    store = Store(uri, "phases")
+    store.start("compare", {"command": ""}).add(tuned)
+    assert set(store.finished([tuned.run])) == {tuned.run.id}
+    assert store.finished([plan.make_run(point, digits, "sweep")]) == {}
+
+
+def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
+    for uri in ("sqlite:////nonexistent/folder/x.db", "nonsense://x"):
+        with pytest.raises(UsageError, match="store.uri=") as caught:
+            Store(uri, "trial")
+        assert "\n" not in str(caught.value)
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot write to .*results/trial"):
+        mirror.folder("trial")
+
+
+def rows(**columns: list[object]) -> pd.DataFrame:
+    n = len(next(iter(columns.values())))
+    defaults: dict[str, object] = {
+        "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
+        "activation": "relu", "lr": 0.1, "status": "finished", "dead_fraction": 0.0, "reached_target": True,
+        "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
+    }  # fmt: skip
+    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
+
+
+def test_summary_by_hand() -> None:
+    frame = rows(
+        test_accuracy=[0.5, 0.7, None], val_accuracy=[0.5, 0.7, None], status=["finished", "finished", "diverged"],
+        steps_to_target=[10, None, None], reached_target=[True, False, False],
+    )  # fmt: skip
+    (line,) = tables.summary(frame).to_dict("records")
+    assert (line["n"], line["ended"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
+    assert line["test_accuracy_mean"] == pytest.approx(0.6)
+    assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
+    assert line["steps_to_target"] == math.inf
+    assert tables.formatted(tables.summary(frame))["steps to target"].tolist() == ["1/3 reach it"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "median"),
+    [([10, 20, 30], 20), ([10, 20, None], 20), ([10, None, None], math.inf), ([10, 20], 10), ([None], math.inf)],
+)
+def test_median_with_censoring(steps: list[float | None], median: float) -> None:
+    """The first time at which the Kaplan-Meier curve is at or below one half."""
+    assert tables.median_with_censoring(pd.Series(steps, dtype="Float64")) == median
