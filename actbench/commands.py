@@ -53,11 +53,11 @@ class Session:
 
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:
-            self.results[result.run.id] = result
-            self.trained += 1
             if self.parent is None:
                 self.parent = self.store.start(self.kind, self.tags)
             self.parent.add(result)
+            self.results[result.run.id] = result  # now, so that an interruption keeps here what the store keeps
+            self.trained += 1
             if bar is not None:
                 bar.done(result)
 

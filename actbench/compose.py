@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -85,7 +86,8 @@ def _hydra(config_dir: str | None) -> Iterator[Any]:
         if config_dir is not None:
             if not Path(config_dir).is_dir():
                 raise UsageError(f"--config-dir {config_dir}: no such folder")
-            loader.get_search_path().append("command-line", f"file://{Path(config_dir).resolve()}")
+            sources = loader.get_search_path().get_path()  # Hydra wants its own schema last
+            sources.insert(len(sources) - 1, SearchPathElement("command-line", f"file://{Path(config_dir).resolve()}"))
             loader.repository = type(loader.repository)(loader.get_search_path())
         yield loader
 
@@ -129,7 +131,7 @@ def _parse(overrides: Sequence[str], loader: Any) -> list[Override]:
     kept: dict[str, Override] = {}
     for line in overrides:
         try:
-            override = parser.parse_override(line)
+            (override,) = parser.parse_overrides([line])
         except HydraException as error:
             raise UsageError(f"{line}: not Hydra's grammar: {_first_line(error)}") from error
         kept.pop(override.key_or_group, None)

@@ -42,17 +42,19 @@ def files(root: Path) -> list[Path]:
 
 def _classes(folder: Path) -> list[str]:
     names = []
-    for entry in os.scandir(folder):
-        if entry.name.startswith(".") or entry.name in IGNORED:
-            continue
-        if not entry.is_dir():
-            raise UsageError(f"dataset=image_folder: {entry.path} stands outside a class folder; move or delete it")
-        names.append(entry.name)
-    return sorted(names)
+    for name in _visible(folder):
+        if not (folder / name).is_dir():
+            raise UsageError(f"dataset=image_folder: {folder / name} stands outside a class folder; move or delete it")
+        names.append(name)
+    return names
+
+
+def _visible(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if not name.startswith(".") and name not in IGNORED)
 
 
 def _images(folder: Path) -> list[Path]:
-    names = sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".") and e.name not in IGNORED)
+    names = _visible(folder)
     for name in names:
         if not name.lower().endswith(SUFFIXES):
             raise UsageError(

@@ -18,6 +18,7 @@ from actbench.records import COLUMNS, Result
 RUNS, CURVES, ENVIRONMENT = "runs.csv", "curves.parquet", "environment.json"
 
 _INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
+_TYPES = {**dict.fromkeys(_INTEGERS, "Int64"), "reached_target": "boolean"}  # both know missing values
 _PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy", "pandas")
 
 
@@ -39,7 +40,7 @@ def folder(experiment: str) -> Path:
 def rows(results: Sequence[Result]) -> pd.DataFrame:
     """One row a run, COLUMNS in order."""
     frame = pd.DataFrame([result.row for result in results], columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(_INTEGERS, "Int64"))
+    return frame.astype(_TYPES)
 
 
 def write(path: Path, results: Sequence[Result], command: str) -> None:
@@ -72,7 +73,7 @@ def curves(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=dict.fromkeys(_INTEGERS, "Int64") | {"run_id": "str"})
+    return pd.read_csv(path, dtype={"run_id": "str", **_TYPES})
 
 
 def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:

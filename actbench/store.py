@@ -55,7 +55,7 @@ class Store:
         with _explained(self.uri):
             wanted = {run.id: run for run in runs}
             held: dict[str, Any] = {}
-            for child in self._search("tags.status != 'failed'"):
+            for child in self._search("tags.status != 'failed' and attributes.status = 'FINISHED'"):
                 run = wanted.get(child.data.tags.get("run_id_hash", ""))
                 if run is not None and not (run.reads_test and child.data.tags.get("phase") == "tune"):
                     held[run.id] = child
@@ -152,12 +152,19 @@ class Parent:
                 tags["error"] = result.error
             name = f"{run.config.activation.label} lr={run.config.optimizer.lr:g} seed={run.config.seed}"
             child = self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id
-            metrics = _metrics(result)
-            params = [Param(key, str(value)) for key, value in params_of(run).items()]
-            self._client.log_batch(child, metrics[:_BATCH], params)
-            for start in range(_BATCH, len(metrics), _BATCH):
-                self._client.log_batch(child, metrics[start : start + _BATCH])
-            self._client.set_terminated(child, "FAILED" if row["status"] == "failed" else "FINISHED")
+            try:
+                self._fill(child, result)
+            except BaseException:  # interrupted in between: half a run must not pass for a whole one
+                self._client.set_terminated(child, "KILLED")
+                raise
+
+    def _fill(self, child: str, result: Result) -> None:
+        metrics = _metrics(result)
+        params = [Param(key, str(value)) for key, value in params_of(result.run).items()]
+        self._client.log_batch(child, metrics[:_BATCH], params)
+        for start in range(_BATCH, len(metrics), _BATCH):
+            self._client.log_batch(child, metrics[start : start + _BATCH])
+        self._client.set_terminated(child, "FAILED" if result.error is not None else "FINISHED")
 
     def add_files(self, folder: Path) -> None:
         """Every file of a results folder as an artifact."""
