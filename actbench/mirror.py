@@ -13,12 +13,16 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.errors import UsageError
-from actbench.records import COLUMNS, Result
+from actbench.records import COLUMNS, MEASURED, Result
 
 RUNS, CURVES, ENVIRONMENT = "runs.csv", "curves.parquet", "environment.json"
 
 _INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
-_TYPES = {**dict.fromkeys(_INTEGERS, "Int64"), "reached_target": "boolean"}  # both know missing values
+_TYPES = {
+    **dict.fromkeys(("lr", *MEASURED), "float64"),
+    **dict.fromkeys(_INTEGERS, "Int64"),  # knows missing values, and so does boolean
+    "reached_target": "boolean",
+}
 _PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy", "pandas")
 
 

@@ -222,13 +222,13 @@ def test_interrupted_sweep_keeps_what_is_finished_and_goes_on() -> None:
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 130, shown
     assert "finished runs are kept" in shown
-    kept = pd.read_csv("results/sweep/runs.csv")
+    kept = pd.read_csv("results/sweep/runs.csv", dtype=str)
     assert 2 <= len(kept) < 40
     assert set(kept["status"]) == {"finished"}
     done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert f"{len(kept)} found finished, {40 - len(kept)} to train" in done.stdout
-    frame = pd.read_csv("results/sweep/runs.csv")
+    frame = pd.read_csv("results/sweep/runs.csv", dtype=str)
     assert len(frame) == 40
     again = frame[frame["run_id"].isin(kept["run_id"])].reset_index(drop=True)
     assert again.sort_values("run_id").reset_index(drop=True).equals(kept.sort_values("run_id").reset_index(drop=True))
