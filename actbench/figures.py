@@ -15,13 +15,14 @@ from actbench.errors import UsageError
 # Okabe & Ito 2008, colour-blind safe; black last. The yellow, unreadable on white, is left out.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", ":", "-.")
+OFTEN = ("gelu", "leaky_relu", "tanh", "maxout", "silu", "elu", "relu", "swiglu", "sigmoid", "prelu", "selu", "mish")
 
 _STYLE = {"fontsize": 8}
 
 
 def style(activation: str) -> dict[str, str]:
-    """One activation, one colour and line style, everywhere: by its place in the table."""
-    names = list(TABLE)
+    """One activation, one colour and line style, everywhere; those that are often drawn together differ in colour."""
+    names = [*OFTEN, *(name for name in TABLE if name not in OFTEN)]
     index = names.index(activation) if activation in names else sum(map(ord, activation)) + len(names)
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index // len(PALETTE) % len(DASHES)]}
 
@@ -50,8 +51,9 @@ def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
     figure = Figure(figsize=(6.8, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     for name, (z, values, slopes) in curves.items():
-        left.plot(z, values, label=name, **style(name))
-        right.plot(z, slopes, **style(name))
+        line = style(name.partition("(")[0])
+        left.plot(z, values, label=name, **line)
+        right.plot(z, slopes, **line)
     for axis, title in ((left, "f(z)"), (right, "f′(z)")):
         axis.set_title(title, **_STYLE)
         axis.set_xlabel("z", **_STYLE)
