@@ -63,7 +63,8 @@ class Session:
 
     def mirror(self) -> list[Result]:
         """results/<experiment>/: a row for each run of the plan that has ended."""
-        ended = [self.results[run.id] for run in self.plan if run.id in self.results]
+        ids = dict.fromkeys(run.id for run in self.plan)  # a grid may name a run twice
+        ended = [self.results[id] for id in ids if id in self.results]
         mirror.write(self.folder, ended, self.tags["command"])
         return ended
 
@@ -169,18 +170,16 @@ def _compare(session: Session, points: Sequence[Config], data: dict[object, Prep
 
 
 def _finish(session: Session) -> int:
+    """Files and store first, the terminal last: a closed pipe loses nothing."""
     ended = session.mirror()
     frame = mirror.rows(ended)
+    failures = [result for result in ended if result.error is not None]
     note = session.tags["question"]
     if session.kind == "compare":
-        path = report.write(session.folder, frame, session.tags)
-        note = path.read_text(encoding="utf-8")
-        print_runs(frame[frame["phase"] == "confirm"])
-    else:
-        print_runs(frame)
-    failures = [result for result in ended if result.error is not None]
+        note = report.write(session.folder, frame, session.tags).read_text(encoding="utf-8")
     if session.trained or session.kind == "compare":
         session.end("FAILED" if failures else "FINISHED", note)
+    print_runs(frame[frame["phase"] == "confirm"] if session.kind == "compare" else frame)
     if not session.trained:
         print("nothing to train: every run was found finished in the store")
     print(f"{len(ended)} runs in {session.folder}{os.sep} and in {session.store.uri}, experiment {session.experiment}")
