@@ -3,9 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actbench.activations import TABLE, Activation
 from actbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from actbench.callables import Applied
 
 
 def show(names: Sequence[str], plot: str | None) -> int:
@@ -25,17 +29,17 @@ def show(names: Sequence[str], plot: str | None) -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title, width in (
         ("name", 12),
-        ("f(z)", 30),
-        ("range", 10),
+        ("f(z)", 28),
+        ("range", 13),
         ("SMZ", 3),
         ("|f'|", 5),
         ("learned", 7),
-        ("source", 20),
+        ("source", 19),
     ):
         table.add_column(title, overflow="fold", width=width)
     for row in rows:
         flags = "".join(letter if flag else "-" for letter, flag in zip("SMZ", _flags(row), strict=True))
-        learned = "matrices" if row.kind == "layer" and row.learned else ", ".join(row.learned)
+        learned = "network" if row.kind == "layer" and row.learned else ", ".join(row.learned)
         table.add_row(row.name, row.formula, row.range, flags, f"{row.max_slope:.4g}", learned, row.source)
     console.print(table)
     console.print(
@@ -52,12 +56,23 @@ def _flags(row: Activation) -> tuple[bool, bool, bool]:
 
 
 def _row(name: str) -> Activation:
+    if ":" in name:  # a user's own
+        return _applied(name).record
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, n=4, cutoff=0.5)
-        raise UsageError(
-            f"no activation {name!r}; {'near: ' + ', '.join(near) if near else 'there are: ' + ', '.join(TABLE)}"
-        )
+        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(TABLE)}"
+        raise UsageError(f"no activation {name!r}; {hint}")
     return TABLE[name]
+
+
+def _applied(name: str) -> "Applied":
+    from actbench import callables, compose
+
+    if ":" in name:
+        compose.allow_modules_of_current_folder()
+        return callables.load("custom", name)
+    defaults = compose.activation_defaults(name)
+    return callables.load(name, None, **{key: defaults[key] for key in TABLE[name].settings})
 
 
 def _details(row: Activation) -> None:
@@ -81,20 +96,19 @@ def _details(row: Activation) -> None:
 def _plot(rows: Sequence[Activation], path: Path) -> None:
     import torch
 
-    from actbench import callables, compose, figures
+    from actbench import figures
     from actbench.initialization import constants
 
     curves = {}
     for row in rows:
         if row.kind in ("layer", "maxout"):
             raise UsageError(f"--plot {row.name}: it is a function of a whole layer or of several pieces, not of one z")
-        settings = {key: value for key, value in compose.activation_defaults(row.name).items() if key in row.settings}
-        applied = callables.load(row.name, None, **settings)
+        applied = _applied(row.name)
         z = torch.linspace(-5, 5, 1001, dtype=torch.float64)
         grid = z.view(1, -1, 1)
         if row.kind == "gated":  # over the gate, with z1 = 1
             grid = torch.cat([torch.ones_like(grid), grid], -1)
-        p = {**constants(applied, 1, torch.float64), **settings, "uniform": None}
+        p = {**constants(applied, 1, torch.float64), **applied.settings, "uniform": None}
         values = applied.function(grid, p).detach().flatten()
         slopes = applied.derivative(grid, p)[..., -1].flatten()
         name = f"{row.name}(1, z)" if row.kind == "gated" else row.name

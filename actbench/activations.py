@@ -72,7 +72,7 @@ _ROWS = (
     # name, formula, source, range, smooth, monotone, zero-centred, max |f'|
     Activation("identity", "z", "linear baseline", "(-inf, inf)", True, True, True, 1.0),
     Activation(
-        "sigmoid", "1 / (1 + exp(-z))", "Rumelhart et al. 1986, doi:10.1038/323533a0", "(0, 1)", True, True, False,
+        "sigmoid", "1 / (1 + exp(-z))", "Rumelhart et al. 1986, Nature 323, 533", "(0, 1)", True, True, False,
         0.25,
     ),
     Activation("tanh", "tanh(z)", "LeCun et al. 1998, Efficient BackProp", "(-1, 1)", True, True, True, 1.0),
@@ -110,39 +110,39 @@ _ROWS = (
     ),
     Activation(
         "selu", "1.0507 (z if z > 0 else 1.6733 (exp(z) - 1))", "Klambauer et al. 2017, arXiv:1706.02515",
-        "(-1.7581, inf)", False, True, False, 1.7580993,
+        "(-1.76, inf)", False, True, False, 1.7580993,
     ),
     Activation(
-        "gelu", "z Phi(z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.1700, inf)", True, False, False, 1.128904
+        "gelu", "z Phi(z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.17, inf)", True, False, False, 1.128904
     ),
     Activation(
         "gelu_tanh", "z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))", "Hendrycks & Gimpel 2016, arXiv:1606.08415",
-        "[-0.1700, inf)", True, False, False, 1.128993,
+        "[-0.17, inf)", True, False, False, 1.128993,
     ),
     Activation(
-        "quick_gelu", "z sigmoid(1.702 z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.1636, inf)", True, False,
+        "quick_gelu", "z sigmoid(1.702 z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.16, inf)", True, False,
         False, 1.099839,
     ),
     Activation(
-        "silu", "z sigmoid(z)", "Elfwing et al. 2018, arXiv:1702.03118", "[-0.2785, inf)", True, False, False,
+        "silu", "z sigmoid(z)", "Elfwing et al. 2018, arXiv:1702.03118", "[-0.28, inf)", True, False, False,
         1.099839,
     ),
     Activation(
         "swish", "z sigmoid(b z); b learned per unit from 1", "Ramachandran et al. 2017, arXiv:1710.05941",
-        "[-0.2785 / b, inf)", True, False, False, 1.099839, learned={"beta": _per_unit(1.0)},
+        "[-0.28/b, inf)", True, False, False, 1.099839, learned={"beta": _per_unit(1.0)},
     ),
     Activation(
         "hard_swish", "z min(max(z + 3, 0), 6) / 6", "Howard et al. 2019, arXiv:1905.02244", "[-0.375, inf)", False,
         False, False, 1.5,
     ),
     Activation(
-        "mish", "z tanh(log(1 + exp(z)))", "Misra 2020, arXiv:1908.08681", "[-0.3088, inf)", True, False, False,
+        "mish", "z tanh(log(1 + exp(z)))", "Misra 2020, arXiv:1908.08681", "[-0.31, inf)", True, False, False,
         1.088498,
     ),
     Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", False, True, False, INF),
     Activation(
         "softmax", "exp(z_i) / sum_j exp(z_j), over the layer's units",
-        "Bridle 1990, doi:10.1007/978-3-642-76153-9_28", "(0, 1)", True, True, False, 0.25, kind="layer",
+        "Bridle 1990, NATO ASI F68, 227", "(0, 1)", True, True, False, 0.25, kind="layer",
     ),
     Activation(
         "maxout", "max of k linear pieces", "Goodfellow et al. 2013, arXiv:1302.4389", "(-inf, inf)", False, True,

@@ -3,9 +3,12 @@
 import hashlib
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -83,13 +86,13 @@ def _load_custom(path: str) -> Applied:
     is_module = inspect.isclass(target) and issubclass(target, nn.Module)
     try:
         call = target() if is_module else target
-    except Exception as error:
+        initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
+    except (Exception, SystemExit) as error:
         raise UsageError(f"activation.function={path}: {target.__name__}() fails: {_line(error)}") from error
-    initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
     if is_module and next(call.buffers(), None) is not None:
         raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
-    digest = _digest(target)
+    digest = _digest(path)
     whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
 
     def apply(z: Tensor, p: P) -> Tensor:
@@ -125,7 +128,7 @@ def _import(path: str) -> Any:
             f"activation.function={path}: no module named {missing!r} (the current folder and installed packages "
             "were searched)"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"activation.function={path}: importing {module_name} fails: {_line(error)}") from error
     for part in name.split("."):
         if not hasattr(target, part):
@@ -144,7 +147,7 @@ def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
         with torch.no_grad():
             h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
             apart = call(some)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {_line(error)}") from error
     if not isinstance(h, Tensor):
         raise UsageError(f"activation.function={path}: returns {type(h).__name__}, not a tensor")
@@ -160,27 +163,60 @@ def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
         raise UsageError(f"activation.function={path}: returns NaN or infinity {where}")
     if not torch.equal(h, again):
         raise UsageError(f"activation.function={path}: two calls on one input differ; a run could not be repeated")
+    if not h.any():
+        raise UsageError(f"activation.function={path}: is 0 everywhere in [-3, 3]")
     _check_gradient(path, call)
     return apart.shape == some.shape and torch.allclose(apart.flatten(), h.flatten()[::4], atol=1e-6)
 
 
 def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
     z = torch.linspace(-3, 3, 42).view(2, 3, 7).requires_grad_()
-    h = call(z)
+    try:
+        h = call(z)
+        gradient = torch.autograd.grad(h.sum(), z, allow_unused=True)[0] if h.requires_grad else None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"activation.function={path}: its gradient fails: {_line(error)}") from error
     if not h.requires_grad:
         raise UsageError(f"activation.function={path}: autograd cannot see through it; use torch operations only")
-    (gradient,) = torch.autograd.grad(h.sum(), z, allow_unused=True)
     if gradient is None or not torch.isfinite(gradient).all():
         raise UsageError(f"activation.function={path}: its gradient is missing or not finite in [-3, 3]")
 
 
-def _digest(target: Any) -> str:
-    try:
-        return hashlib.sha256(inspect.getsource(target).encode()).hexdigest()[:12]
-    except (OSError, TypeError):  # built into torch: its name says it all
+def _digest(path: str) -> str:
+    """Of the user's own source: the module and every imported module of the same folder; empty for installed ones."""
+    module = sys.modules[path.partition(":")[0]]
+    home = Path(getattr(module, "__file__", None) or "/").resolve().parent
+    if module.__spec__ is None or "site-packages" in home.parts or not getattr(module, "__file__", None):
         return ""
+    sources = {
+        Path(file).resolve()
+        for other in list(sys.modules.values())
+        if (file := getattr(other, "__file__", None)) and Path(file).resolve().is_relative_to(home)
+    }
+    reached = _imported_from(module, sources)
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(reached))).hexdigest()[:12]
+
+
+def _imported_from(module: ModuleType, sources: set[Path]) -> set[Path]:
+    """Files among `sources` that the module's names lead to, its own included."""
+    found: set[Path] = set()
+    todo = [module]
+    while todo:
+        current = todo.pop()
+        file = Path(str(current.__file__)).resolve()
+        if file in found:
+            continue
+        found.add(file)
+        for value in list(vars(current).values()):
+            other = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
+            if other is not None and (path := getattr(other, "__file__", None)) and Path(path).resolve() in sources:
+                todo.append(other)
+    return found
 
 
 def _line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
+    try:
+        text = str(error).strip().splitlines()
+    except Exception:  # a user's exception class may fail at that too
+        text = []
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from actbench.errors import UsageError
 
@@ -12,7 +13,7 @@ USAGE = 2  # exit code: wrong usage or configuration
 
 _EPILOG = """\
 overrides are Hydra's own grammar:
-  group=choice        dataset, architecture, activation, initialization, optimizer, training, protocol, ...
+  group=choice        dataset, architecture, activation, optimizer, ... (see conf/)
   key.sub=value       optimizer.lr=0.01   training.epochs=5   dataset.root=DIR
   key=a,b,c           a grid; also range(0,10), choice(a,b), glob(*)
   activation=module:function    a function or torch.nn.Module class of your own
@@ -26,8 +27,16 @@ examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"actbench: error: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="actbench", description="Which activation function should I use here, and is the difference real?",
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -68,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["train"] and _is_for_hydra(words[1:]):
         from actbench.hydra_app import launch
 
-        return launch(words[1:])
+        try:
+            return launch(words[1:])
+        except UsageError as error:
+            print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+            return USAGE
     parser = _parser()
     parsed, rest = parser.parse_known_args(words)
     if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
@@ -95,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `actbench activations | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"actbench: error: {error}", file=sys.stderr)
+        return USAGE
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -1,6 +1,8 @@
 """What each subcommand of the command line does. Heavy imports: cli.py loads this only when one is carried out."""
 
 import os
+import signal
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +43,8 @@ class Session:
         self.results |= found
         missing = list({run.id: run for run in runs if run.id not in found}.values())
         print(
-            f"{title}: {len(runs)} runs, {len(runs) - len(missing)} found finished, {len(missing)} to train", flush=True
+            f"{title}: {_runs_of(len(runs))}, {len(runs) - len(missing)} found finished, {len(missing)} to train",
+            flush=True,
         )
         if missing:
             single = len(missing) == 1
@@ -73,6 +76,10 @@ class Session:
             self.parent = self.store.start(self.kind, self.tags)
         self.parent.add_files(self.folder)
         self.parent.end(status, note)
+
+
+def _runs_of(number: int) -> str:
+    return f"{number} run" + ("" if number == 1 else "s")
 
 
 def _live(bar: RunProgress) -> execution.OnRecord:
@@ -111,7 +118,7 @@ def run(kind: str, experiment: str | None, overrides: Sequence[str], config_dir:
     if kind == "train" and len(points) > 1:
         raise UsageError(f"train does one run, these overrides make {len(points)}; use `actbench sweep`")
     question = loaded.question if loaded else f"A {kind} of the command line."
-    return _finish(_carried_out(kind, loaded.name if loaded else kind, question, points))
+    return _finish(_carried_out(kind, loaded.name if loaded else kind, question, points, overrides))
 
 
 def train_one(mapping: Mapping[str, object]) -> float | None:
@@ -120,18 +127,18 @@ def train_one(mapping: Mapping[str, object]) -> float | None:
     Raises UsageError, or RuntimeError where the run failed.
     """
     compose.allow_modules_of_current_folder()
-    session = _carried_out("train", "train", "A train of the command line.", [from_mapping(mapping)])
+    session = _carried_out("train", "train", "A train of the command line.", [from_mapping(mapping)], [])
     if _finish(session):
         raise RuntimeError("the run did not finish")
     accuracy = session.results[session.plan[0].id].row["val_accuracy"]
     return None if accuracy is None else float(accuracy)
 
 
-def _carried_out(kind: str, name: str, question: str, points: Sequence[Config]) -> Session:
+def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str]) -> Session:
     """Everything is checked before the first worker starts: grid, device, data, functions, folder, store."""
     if kind == "compare":
         compare.check(points)
-    for group in ("execution", "store"):
+    for group in ("execution", "store", "protocol"):
         _one_of_all(points, group)
     device = execution.device(points[0].execution)
     data = _prepared(points)
@@ -141,7 +148,8 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config]) 
     folder = mirror.folder(name)
     workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
     tags = {
-        "experiment": name, "question": question, "command": mirror.command_line(),
+        "experiment": name, "question": question, "command": mirror.command_line(), "overrides": " ".join(overrides),
+        "baseline": points[0].protocol.baseline, "margin": str(points[0].protocol.margin),
         "revision": str(mirror.revision()),
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip
@@ -176,13 +184,18 @@ def _finish(session: Session) -> int:
     failures = [result for result in ended if result.error is not None]
     note = session.tags["question"]
     if session.kind == "compare":
-        note = report.write(session.folder, frame, session.tags).read_text(encoding="utf-8")
+        written = report.write(session.folder, frame, session.tags)
+        note = written.read_text(encoding="utf-8")
     if session.trained or session.kind == "compare":
         session.end("FAILED" if failures else "FINISHED", note)
     print_runs(frame[frame["phase"] == "confirm"] if session.kind == "compare" else frame)
+    if session.kind == "compare":
+        wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in report.answers(frame, session.tags)]
+        print("\n".join(["", *wrapped, "", f"report: {written}"]))
     if not session.trained:
         print("nothing to train: every run was found finished in the store")
-    print(f"{len(ended)} runs in {session.folder}{os.sep} and in {session.store.uri}, experiment {session.experiment}")
+    place = f"{session.folder}{os.sep} and in {session.store.uri}, experiment {session.experiment}"
+    print(f"{_runs_of(len(ended))} in {place}")
     for result in failures:
         label = result.run.config.activation.label
         print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")
@@ -190,10 +203,11 @@ def _finish(session: Session) -> int:
 
 
 def _interrupted(session: Session) -> None:
-    ended = session.mirror()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cost what the first one kept
     if session.parent is not None:
+        session.mirror()
         session.end("KILLED", session.tags["question"])
-    print(f"\n{len(ended)} finished runs are kept; the same command goes on from there", flush=True)
+    print(f"\n{len(session.results)} finished runs are kept; the same command goes on from there", flush=True)
 
 
 def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
@@ -202,29 +216,46 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
         if name != "md":
             raise UsageError(f"--format {name}: this version writes md only")
     loaded = compose.load_experiment(experiment)
-    (point,) = compose.configs(list(overrides))
-    store = Store(point.store.uri, loaded.name)
-    frame, tags = store.latest("compare")
-    print(report.write(mirror.folder(loaded.name), frame, tags))
+    store = Store(_single(overrides).store.uri, loaded.name, create=False)
+    folder = mirror.folder(loaded.name)
+    tags = store.restore("compare", folder)
+    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), tags))
     return 0
+
+
+def _single(overrides: Sequence[str]) -> Config:
+    points = compose.configs(list(overrides))
+    if len(points) > 1:
+        raise UsageError(f"{' '.join(overrides)}: one value a key here, not a grid")
+    return points[0]
 
 
 def print_config(experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
     loaded = compose.load_experiment(experiment) if experiment else None
-    print(compose.composed_yaml([*(loaded.overrides if loaded else ()), *overrides], config_dir), end="")
+    lines = [*(loaded.overrides if loaded else ()), *overrides]
+    compose.configs(lines, config_dir)  # what is wrong is said here too
+    print(compose.composed_yaml(lines, config_dir), end="")
     return 0
 
 
 def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
     """fetch: download what is missing and check it. check: without the network."""
     chosen = list(names) or [name for name in datasets.SOURCES if name != "image_folder"]
-    for name in chosen:
-        (point,) = compose.configs([f"dataset={name}", *overrides])
-        config = point.dataset
-        prepared = datasets.prepare(config.name, config.root, action == "fetch", config.image_size)
+    errors: list[UsageError] = []
+    for config in [_single([f"dataset={name}", *overrides]).dataset for name in chosen]:
+        try:
+            prepared = datasets.prepare(config.name, config.root, action == "fetch", config.image_size)
+        except UsageError as error:
+            if len(chosen) == 1:
+                raise
+            errors.append(error)
+            print(error)
+            continue
         print(
-            f"{name}: {prepared.train} training and {prepared.test} test images, "
+            f"{prepared.name}: {prepared.train} training and {prepared.test} test images, "
             f"{prepared.height}x{prepared.width}x{prepared.channels}, {prepared.classes} classes, whole "
             f"(fingerprint {prepared.fingerprint})"
         )
+    if errors:
+        raise UsageError(f"{len(errors)} of {len(chosen)} data sets are not here")
     return 0

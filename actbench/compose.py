@@ -7,6 +7,7 @@ training): groups are composed once per distinct choice, scalars ride on the res
 import contextlib
 import difflib
 import itertools
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,6 +30,9 @@ GROUPS = (
     "dataset", "architecture", "activation", "initialization", "optimizer", "training", "protocol", "execution",
     "store",
 )  # fmt: skip
+
+
+MOST_RUNS = 100_000  # grid points of one command
 
 
 def shipped(folder: str) -> Path:
@@ -48,7 +52,7 @@ class Experiment:
 
 
 def experiment_names() -> list[str]:
-    return sorted({path.stem for folder in _experiment_folders() for path in folder.glob("*.yaml")})
+    return sorted({path.stem for folder in _experiment_folders() for path in folder.glob("*.yaml") if path.is_file()})
 
 
 def _experiment_folders() -> list[Path]:
@@ -60,19 +64,22 @@ def load_experiment(name: str) -> Experiment:
     """The experiment `name`, or the YAML file of that path. Raises UsageError."""
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        found = [folder / f"{name}.yaml" for folder in _experiment_folders() if (folder / f"{name}.yaml").is_file()]
+        found = [folder / f"{name}.yaml" for folder in _experiment_folders() if name in experiment_names()]
+        found = [file for file in found if file.is_file()]
         if not found:
-            raise UsageError(f"no experiment {name!r}{_near(name, experiment_names())}")
+            raise UsageError(f"no experiment {name[:80]!r}{_near(name[:80], experiment_names())}")
         path = found[0]
     if not path.is_file():
         raise UsageError(f"experiment file {path} is missing")
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except Exception as error:
-        raise UsageError(f"{path} is not valid YAML: {_first_line(error)}") from error
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     keys = ("question", "source", "overrides")
     if not isinstance(content, dict) or set(content) != set(keys):
         raise UsageError(f"{path}: an experiment has exactly the keys {', '.join(keys)}")
+    if not isinstance(content["question"], str):
+        raise UsageError(f"{path}: question must be a text")
     if not isinstance(content["overrides"], list) or not all(isinstance(line, str) for line in content["overrides"]):
         raise UsageError(f"{path}: overrides must be a list of texts, as on the command line")
     return Experiment(path.stem, str(content["question"]), content["source"], tuple(content["overrides"]))
@@ -98,6 +105,8 @@ def configs(overrides: Sequence[str], config_dir: str | None = None) -> list[Con
         try:
             parsed = _parse(overrides, loader)
             axes = [_axis(override, loader) for override in parsed]
+            if math.prod(map(len, axes)) > MOST_RUNS:
+                raise UsageError(f"a grid of {math.prod(map(len, axes))} points; at most {MOST_RUNS} at once, split it")
             trees: dict[_Structure, DictConfig] = {}
             resolved: dict[_Structure, Any] = {}
             return [_point(choice, trees, resolved) for choice in itertools.product(*axes)]
@@ -132,8 +141,15 @@ def _parse(overrides: Sequence[str], loader: Any) -> list[Override]:
     for line in overrides:
         try:
             (override,) = parser.parse_overrides([line])
-        except HydraException as error:
-            raise UsageError(f"{line}: not Hydra's grammar: {_first_line(error)}") from error
+        except (HydraException, ValueError) as error:
+            raise UsageError(
+                f"{line}: not Hydra's grammar; put a value with special characters in quotes of its own, "
+                f"'key=\"value\"' ({_first_line(error)})"
+            ) from error
+        if override.is_delete():
+            raise UsageError(
+                f"{line}: keys cannot be deleted; set one to null, or choose another {override.key_or_group}"
+            )
         kept.pop(override.key_or_group, None)
         kept[override.key_or_group] = override
     return list(kept.values())
@@ -144,22 +160,38 @@ def _axis(override: Override, loader: Any) -> list[_Choice]:
     key, line = override.key_or_group, str(override.input_line)
     prefix = line[: line.index(key)]
     if not override.is_sweep_override():
-        if key in GROUPS and prefix == "" and isinstance(override.value(), str):
-            return [_group_choice(key, str(override.value()), loader)]
+        if key in GROUPS:
+            return [_group_choice(key, override.value(), loader)]
         return [_Choice((line,), False, key)]
-    parser = OverridesParser.create()
-    singles = [parser.parse_override(f"{prefix}{key}={value}") for value in override.sweep_string_iterator()]
-    if not singles:
-        raise UsageError(f"{line}: the sweep is empty")
+    singles = _swept(override, f"{prefix}{key}", line)
     if key in GROUPS:
-        return [_group_choice(key, str(single.value()), loader) for single in singles]
+        glob = isinstance(override.value(), Glob)  # it means the table, not the place for a user's own
+        values = [single.value() for single in singles if not (glob and single.value() == "custom")]
+        return [_group_choice(key, value, loader) for value in values]
     # Only seed and group.key ride on a composed tree; dataset.target does not, as training.target follows it.
     scalar = prefix == "" and (key == "seed" or key.count(".") == 1) and not key.startswith("dataset.")
     return [_Choice((str(single.input_line),), scalar, key, single.value()) for single in singles]
 
 
-def _group_choice(group: str, value: str, loader: Any) -> _Choice:
+def _swept(override: Override, key: str, line: str) -> list[Override]:
+    """The values of a sweep, each as an override of its own."""
+    parser = OverridesParser.create()
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), MOST_RUNS + 1))
+        singles = [parser.parse_override(f"{key}={value}") for value in values[:MOST_RUNS]]
+    except (HydraException, ValueError, TypeError) as error:
+        raise UsageError(f"{line}: cannot be swept over: {_first_line(error)}") from error
+    if not singles:
+        raise UsageError(f"{line}: the sweep is empty")
+    if len(values) > MOST_RUNS:
+        raise UsageError(f"{line}: more than {MOST_RUNS} values; split the sweep")
+    return singles
+
+
+def _group_choice(group: str, value: Any, loader: Any) -> _Choice:
     """activation=module:function is short for activation=custom activation.function=module:function."""
+    if not isinstance(value, str):
+        raise UsageError(f"{group}={value}: choose one of {', '.join(loader.get_group_options(group))}")
     if group == "activation" and ":" in value:
         return _Choice(("activation=custom", f"activation.function='{value}'"), False, group)
     options = loader.get_group_options(group)
@@ -215,7 +247,9 @@ def _tree(structure: _Structure, scalars: Sequence[_Choice], composed: dict[_Str
 
 def _near(name: str, options: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
-    return f"; near: {', '.join(near)}" if near else f"; there are: {', '.join(options)}"
+    if near:
+        return f"; near: {', '.join(near)}"
+    return f"; there are: {', '.join(options)}" if len(options) <= 40 else "; --cfg job prints every key"
 
 
 def _explain(error: Exception, overrides: Sequence[str]) -> str:
@@ -226,7 +260,10 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     message = " ".join(lines) or type(error).__name__
     if "not in struct" in message or "Could not override" in message:
         culprit = message.split("'")[1] if "'" in message else str(key)
-        return f"unknown key {culprit}{_near(culprit, _known_keys(overrides))}"
+        known = _known_keys(overrides)
+        if culprit in known:
+            return f"{culprit}: not every choice of this grid has that key"
+        return f"unknown key {culprit}{_near(culprit, known)}"
     return message
 
 

@@ -20,6 +20,13 @@ def _require(condition: bool, key: str, value: object, wanted: str) -> None:
         raise UsageError(f"{key}={value}: must be {wanted}")
 
 
+def _require_at_most(group: str, config: Any, **limits: int) -> None:
+    """Bounds far above sense: a slip of the finger is told at once, not by running out of memory."""
+    for key, limit in limits.items():
+        value = getattr(config, key)
+        _require(not isinstance(value, int) or value <= limit, f"{group}.{key}", value, f"at most {limit}")
+
+
 def _require_positive(group: str, config: Any, *keys: str) -> None:
     for key in keys:
         value = getattr(config, key)
@@ -37,6 +44,7 @@ class DatasetConfig:
     target: float
 
     def __post_init__(self) -> None:
+        _require(self.root != "", "dataset.root", "", "a folder")
         _require(0 < self.validation < 1, "dataset.validation", self.validation, "a share between 0 and 1")
         _require(
             self.image_size is None or 8 <= self.image_size <= 1024, "dataset.image_size", self.image_size,
@@ -54,6 +62,7 @@ class MLPConfig:
 
     def __post_init__(self) -> None:
         _require_positive("architecture", self, "depth", "width")
+        _require_at_most("architecture", self, depth=1000, width=65536)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class CNNConfig:
 
     def __post_init__(self) -> None:
         _require_positive("architecture", self, "depth", "width", "kernel", "stages")
+        _require_at_most("architecture", self, depth=1000, width=65536, kernel=31)
         _require(self.kernel % 2 == 1, "architecture.kernel", self.kernel, "odd")
 
 
@@ -84,6 +94,7 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         _require_positive("architecture", self, "depth", "width", "heads", "ffn", "patch")
+        _require_at_most("architecture", self, depth=1000, width=65536, ffn=64, patch=1024)
         _require(
             self.width % self.heads == 0, "architecture.heads", self.heads, f"a divisor of the width, {self.width}"
         )
@@ -102,6 +113,8 @@ class ActivationConfig:
     pieces: int | None
 
     def __post_init__(self) -> None:
+        if self.name == "custom" and self.function is None:
+            raise UsageError("activation=custom: say which function: activation.function=module:function")
         _require(self.function is not None or self.name in TABLE, "activation", self.name, "a row of the table")
         taken = TABLE[self.name].settings if self.function is None else ()
         for key in ("slope", "alpha", "pieces"):
@@ -222,6 +235,7 @@ class TrainingConfig:
         _require_positive(
             "training", self, "batch_size", "clip_norm", "evaluate_every", "measure_every", "probe_size", "stack_size"
         )
+        _require_at_most("training", self, epochs=10**6, steps=10**9, batch_size=10**6, probe_size=10**6)
         _require(self.epochs >= 0, "training.epochs", self.epochs, "0 or more")
         _require(self.steps is None or self.steps >= 0, "training.steps", self.steps, "0 or more")
         _require(0 <= self.warmup <= 1, "training.warmup", self.warmup, "a share from 0 to 1")
@@ -244,6 +258,10 @@ class ProtocolConfig:
             rates is None or (len(rates) > 0 and all(rate > 0 for rate in rates)), "protocol.learning_rates", rates,
             "numbers above 0",
         )  # fmt: skip
+        _require(
+            self.baseline in TABLE or ":" in self.baseline, "protocol.baseline", self.baseline,
+            "an activation of the table or a module:function",
+        )  # fmt: skip
         _require(0 <= self.margin < 1, "protocol.margin", self.margin, "from 0 to below 1")
 
 
@@ -259,6 +277,9 @@ class ExecutionConfig:
 @dataclass(frozen=True)
 class StoreConfig:
     uri: str
+
+    def __post_init__(self) -> None:
+        _require(self.uri != "", "store.uri", self.uri, "an MLflow tracking URI")
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,9 @@ def prepare(name: str, root: str | None, download: bool, image_size: int | None)
     files = source.files(folder, download)
     key = _source_key(name, folder, files, image_size)
     cached = _cache_home() / "arrays" / f"{name}-{key}"
-    if (cached / "meta.json").is_file():
-        return Prepared(folder=str(cached), **json.loads((cached / "meta.json").read_text()))
+    whole = _cached(cached)
+    if whole is not None:
+        return whole
     arrays, classes = source.read(folder, image_size)
     if image_size is not None:
         arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
@@ -110,11 +111,23 @@ def prepare(name: str, root: str | None, download: bool, image_size: int | None)
     return _write(cached, name, arrays, classes)
 
 
+def _cached(folder: Path) -> Prepared | None:
+    """A cached data set, or None where there is none or it is damaged: then it is made anew."""
+    try:
+        prepared = Prepared(folder=str(folder), **json.loads((folder / "meta.json").read_text()))
+        data = [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
+    except (OSError, ValueError, TypeError, EOFError):
+        return None
+    image = (prepared.height, prepared.width, prepared.channels)
+    wanted = ((prepared.train, *image), (prepared.train,), (prepared.test, *image), (prepared.test,))
+    return prepared if tuple(array.shape for array in data) == wanted else None
+
+
 def _source_key(name: str, root: Path, files: list[Path], image_size: int | None) -> str:
     digest = hashlib.sha256(repr((CACHE_FORMAT, name, image_size)).encode())
     for file in files:
         status = file.stat()
-        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     if files:
         digest.update(str(root.resolve()).encode())
     return digest.hexdigest()[:16]
@@ -139,6 +152,8 @@ def _check(name: str, root: Path, arrays: Arrays) -> None:
     height, width = arrays[0].shape[1:3]
     if min(height, width) < 8:
         raise UsageError(f"dataset={name}: images are {height}x{width}; set dataset.image_size to 8 or more")
+    if len(np.unique(arrays[1])) < 2:
+        raise UsageError(f"dataset={name}: {root} holds one class only; there is nothing to tell apart")
     if len(arrays[0]) < 2 or len(arrays[2]) < 1:
         raise UsageError(f"dataset={name}: {root} holds too few images for a training, a validation and a test set")
 
@@ -163,9 +178,8 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> Prepared:
             whole.mkdir(mode=0o755)
             for file in [*Path(scratch).glob("*.npy"), Path(scratch) / "meta.json"]:
                 file.rename(whole / file.name)
-            if cached.exists() and not (cached / "meta.json").is_file():
-                shutil.rmtree(cached)
-            if not cached.exists():
+            if _cached(cached) is None:
+                shutil.rmtree(cached, ignore_errors=True)
                 whole.rename(cached)
     except OSError as error:
         raise UsageError(

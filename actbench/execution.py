@@ -92,7 +92,7 @@ def _worker(connection: Connection, device: str) -> None:
             return
         try:
             connection.send((_train(stack, device, _end_with_parent), None))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's function may raise anything
             connection.send((None, _one_line(error)))
 
 
@@ -148,7 +148,7 @@ class Pool:
             stack = waiting.popleft()
             try:
                 yield stack, _train(stack, self.device, on_record), None
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 yield stack, None, _one_line(error)
 
     def _in_workers(self, waiting: deque[Stack]) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:

@@ -60,35 +60,35 @@ def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
         axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         axis.axvline(0, color="0.8", linewidth=0.8, zorder=0)
         _plain(axis)
-    figure.legend(loc="outside lower center", ncols=min(6, len(curves)), frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=-(-len(curves) // -(-len(curves) // 6)), frameon=False, fontsize=8)
     return figure
 
 
 def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
-    """A point a run and a bar at the mean, a panel a dataset and architecture, best activation on top.
+    """A point a run and a bar at the mean, a panel a setting, best activation on top.
 
-    runs: rows of runs.csv with a value of `metric`.
+    runs: rows of runs.csv with a value of `metric`, and columns setting and series of tables.labelled.
     """
-    panels = list(runs.groupby(["dataset", "architecture"], sort=False))
-    names = max(frame["activation"].nunique() for _, frame in panels)
+    panels = list(runs.groupby("setting", sort=False))
+    names = max(frame["series"].nunique() for _, frame in panels)
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(2.3 * columns + 0.6, rows * (0.7 + 0.19 * names)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    for axis, ((dataset, architecture), frame) in zip(axes, panels, strict=False):
-        means = frame.groupby("activation", sort=False)[metric].mean().sort_values()
+    for axis, (setting, frame) in zip(axes, panels, strict=False):
+        means = frame.groupby("series", sort=False)[metric].mean().sort_values()
         for place, (name, mean) in enumerate(means.items()):
-            values = 100 * frame.loc[frame["activation"] == name, metric]
-            colour = style(str(name))["color"]
+            values = 100 * frame.loc[frame["series"] == name, metric]
+            colour = style(str(name).split()[0])["color"]
             axis.plot(
                 values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0
             )
             axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
-        axis.set_title(f"{dataset}, {architecture}", **_STYLE)
+        axis.set_title(str(setting), **_STYLE)
         axis.set_xlabel(metric.replace("_", " ") + " (%)", **_STYLE)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
         _plain(axis)

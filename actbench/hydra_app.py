@@ -6,12 +6,19 @@ from collections.abc import Sequence
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from actbench.compose import shipped
+from actbench.compose import configs, shipped
+from actbench.errors import UsageError
 
 
 def launch(words: Sequence[str]) -> int:
-    """Hand the words to Hydra, which composes each job and calls `_job`."""
-    sys.argv = ["actbench", *words]
+    """Hand the words to Hydra, which composes each job and calls `_job`. Raises UsageError before any job starts."""
+    flags = [word for word in words if word.startswith("-")]
+    overrides = [word for word in words if word not in flags]
+    if {"-m", "--multirun"} & set(flags):
+        if any(word.startswith("activation=") and ":" in word for word in overrides):
+            raise UsageError("with Hydra's multirun, write activation=custom activation.function=module:function")
+        configs([word for word in overrides if not word.startswith("hydra")])
+    sys.argv = ["actbench", *flags, *overrides]
     application = hydra.main(config_path=str(shipped("conf").resolve()), config_name="config", version_base="1.3")(_job)
     application()
     return 0
@@ -23,4 +30,8 @@ def _job(config: DictConfig) -> float | None:
 
     mapping = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(mapping, dict)
-    return commands.train_one({str(key): value for key, value in mapping.items()})
+    try:
+        return commands.train_one({str(key): value for key, value in mapping.items()})
+    except UsageError as error:
+        print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from error

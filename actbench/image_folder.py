@@ -60,6 +60,8 @@ def _images(folder: Path) -> list[Path]:
             raise UsageError(
                 f"dataset=image_folder: {folder / name} is not an image ({', '.join(SUFFIXES)}); move or delete it"
             )
+        if not (folder / name).is_file():  # a folder, a broken link, a pipe
+            raise UsageError(f"dataset=image_folder: {str(folder / name)!r} is no file; move or delete it")
     if not names:
         raise UsageError(f"dataset=image_folder: {folder} is empty; add images or delete the class in train/ and test/")
     return [folder / name for name in names]

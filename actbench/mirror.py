@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.errors import UsageError
+from actbench.plan import variants
 from actbench.records import COLUMNS, MEASURED, Result
 
 RUNS, CURVES, ENVIRONMENT = "runs.csv", "curves.parquet", "environment.json"
@@ -44,6 +45,7 @@ def folder(experiment: str) -> Path:
 def rows(results: Sequence[Result]) -> pd.DataFrame:
     """One row a run, COLUMNS in order."""
     frame = pd.DataFrame([result.row for result in results], columns=list(COLUMNS))
+    frame["variant"] = variants([result.run for result in results])
     return frame.astype(_TYPES)
 
 
@@ -77,7 +79,9 @@ def curves(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype={"run_id": "str", **_TYPES})
+    return pd.read_csv(
+        path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
+    )
 
 
 def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:

@@ -101,6 +101,37 @@ def decisive(config: Config) -> dict[str, Any]:
     return decides
 
 
+def flat(config: Config) -> dict[str, Any]:
+    """The part of a configuration that can move a number, by dotted key."""
+    return {
+        f"{group}.{key}" if isinstance(keys, dict) else group: value
+        for group, keys in decisive(config).items()
+        for key, value in (keys.items() if isinstance(keys, dict) else [("", keys)])
+    }
+
+
+_COLUMNS_OF_THEIR_OWN = ("activation.function", "optimizer.lr", "seed")  # and every name
+
+
+def variants(runs: Sequence[Run]) -> list[str]:
+    """What tells a run from others with the same data set, architecture, activation, initialization and optimizer by
+    name: `key=value` of the other keys that differ among them, space-separated; empty where none does."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    names, settings = [], []
+    for run in runs:
+        own = flat(run.config) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
+        config = run.config
+        names.append((config.dataset.name, config.architecture.name, config.activation.label,
+                      config.initialization.name, config.optimizer.name))  # fmt: skip
+        settings.append({k: v for k, v in own.items() if k not in _COLUMNS_OF_THEIR_OWN and not k.endswith(".name")})
+        groups.setdefault(names[-1], []).append(settings[-1])
+    differing = {
+        name: [key for key in group[0] if len({repr(own.get(key)) for own in group}) > 1]
+        for name, group in groups.items()
+    }
+    return [" ".join(f"{key}={own[key]}" for key in differing[name]) for name, own in zip(names, settings, strict=True)]
+
+
 def stacks(runs: Sequence[Run], device: str, workers: int) -> list[Stack]:
     """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
     one contiguous slice. Stacks shrink where fewer than one a worker would be left."""

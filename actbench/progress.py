@@ -57,7 +57,9 @@ def print_table(table: pd.DataFrame) -> None:
         shown.add_column(str(column), justify="left" if left else "right", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*map(str, row))
-    console.print(shown)
+    with console.capture() as captured:  # printed by print: rich would end the process where a pipe is closed
+        console.print(shown)
+    print(captured.get(), end="")
 
 
 def print_runs(runs: pd.DataFrame) -> None:

@@ -18,7 +18,7 @@ MEASURED = (
     "steps_to_target", "seconds_to_target", "auc", "dead_fraction", "silent_fraction", "dormant_fraction",
     "dead_layers", "zero_share", "gradient_norm", "gradient_ratio", "samples_per_second",
 )  # fmt: skip
-COLUMNS = (*IDENTITY, *MEASURED, "device")  # extended at the end only
+COLUMNS = (*IDENTITY, *MEASURED, "device", "variant")  # extended at the end only
 WALL_CLOCK = ("seconds_to_target", "samples_per_second")  # the columns that differ from one time to the next
 
 _CURVES_APART = ("seconds", "parameters", "failed_step", "test_accuracy")

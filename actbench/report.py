@@ -6,69 +6,121 @@ from pathlib import Path
 import pandas as pd
 
 from actbench import figures, tables
+from actbench.statistics import FEWEST_PAIRS, Difference, paired_difference
 
 REPORT, FIGURE = "report.md", "accuracy.svg"
 
 
 def write(folder: Path, runs: pd.DataFrame, tags: Mapping[str, str]) -> Path:
     """report.md and its figure. runs: rows of runs.csv, phases tune and confirm. tags: of the parent run."""
-    confirmed = runs[runs["phase"] == "confirm"]
+    confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
-    text = [f"# {tags['experiment']}", "", tags["question"], "", *_answers(confirmed), ""]
+    text = [f"# {tags['experiment']}", "", tags["question"], "", *_changes(tags), *answers(runs, tags), ""]
     if len(scored):
         figures.save(figures.accuracy_dots(scored), folder / FIGURE)
         text += [f"![Test accuracy of every confirming run, means as bars]({FIGURE})", ""]
-    table = tables.summary(confirmed).sort_values(
-        ["dataset", "architecture", "test_accuracy_mean"], ascending=[True, True, False], kind="stable"
-    )
-    text += [tables.markdown(tables.formatted(table)), *_methods(runs, confirmed, tags)]
+    text += [tables.markdown(_table(confirmed, tags)), *_methods(runs, confirmed, tags)]
     path = folder / REPORT
     path.write_text("\n".join(text), encoding="utf-8")
     return path
 
 
-def _answers(confirmed: pd.DataFrame) -> list[str]:
-    """One sentence a dataset and architecture: the best mean, and how far the runner-up is."""
+def _changes(tags: Mapping[str, str]) -> list[str]:
+    """The question is the experiment's; overrides may have narrowed it."""
+    return [f"Asked with these overrides: `{tags['overrides']}`", ""] if tags.get("overrides") else []
+
+
+def answers(runs: pd.DataFrame, tags: Mapping[str, str]) -> list[str]:
+    """One line a setting: the best mean, the runner-up, and what differs from the baseline. Markdown."""
+    confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     lines = []
-    for (dataset, architecture), group in confirmed.groupby(["dataset", "architecture"], sort=False):
+    for setting, group in confirmed.groupby("setting", sort=False):
         means = tables.summary(group).dropna(subset=["test_accuracy_mean"])
         best = means.sort_values("test_accuracy_mean", ascending=False, kind="stable")
-        title = f"- **{dataset}, {architecture}**: "
+        title = f"- **{setting}**: "
         if best.empty:
             lines.append(title + "no run finished.")
             continue
-        names, scores, counts = (
-            best["activation"].tolist(),
-            best["test_accuracy_mean"].tolist(),
-            best["test_accuracy_n"],
-        )
-        score = tables.accuracy(scores[0], best["test_accuracy_sd"].iloc[0], counts.iloc[0])
-        line = f"{title}highest mean test accuracy {names[0]}, {score} % (n = {counts.iloc[0]})"
+        names, scores = best["series"].tolist(), best["test_accuracy_mean"].tolist()
+        first = tables.accuracy(scores[0], best["test_accuracy_sd"].iloc[0], best["test_accuracy_n"].iloc[0])
+        line = f"{title}highest mean test accuracy {names[0]}, {first} % (n = {best['test_accuracy_n'].iloc[0]})"
         if len(best) > 1:
             line += f", {100 * (scores[0] - scores[1]):.2f} points above {names[1]}"
-        lines.append(line + ".")
-    return [*lines, "", "Means and standard deviations over seeds; no test of significance is made here."]
+        lines.append(line + ". " + _against_baseline(group, tags))
+    return lines
+
+
+def _against_baseline(group: pd.DataFrame, tags: Mapping[str, str]) -> str:
+    baseline, margin = tags["baseline"], float(tags["margin"])
+    found: dict[str, list[str]] = {}
+    for series, difference in differences(group, baseline).items():
+        found.setdefault(difference.verdict(margin), []).append(series)
+    if not found:
+        return f"The baseline {baseline} is not among them." if baseline not in set(group["series"]) else ""
+    return (
+        f"Against {baseline}: " + "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in found.items()) + "."
+    )
+
+
+def differences(group: pd.DataFrame, baseline: str) -> dict[str, Difference]:
+    """Test accuracy of each series less the baseline's, paired by seed; a run that did not finish counts as 0."""
+    scores = group.assign(score=group["test_accuracy"].fillna(0.0)).pivot_table("score", "seed", "series", sort=False)
+    if baseline not in scores:
+        return {}
+    found = {}
+    for series in scores:
+        pairs = scores[[series, baseline]].dropna() if series != baseline else scores[[]]
+        if series != baseline and len(pairs):
+            found[str(series)] = paired_difference(pairs[series].to_numpy(), pairs[baseline].to_numpy())
+    return found
+
+
+def _table(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> pd.DataFrame:
+    """Best first within each setting, with the paired difference to the baseline in points."""
+    parts = []
+    for _, group in confirmed.groupby("setting", sort=False):
+        lines = tables.summary(group).sort_values("test_accuracy_mean", ascending=False, kind="stable")
+        found = differences(group, tags["baseline"])
+        parts.append(lines.assign(difference=[_interval(found.get(series)) for series in lines["series"]]))
+    table = pd.concat(parts, ignore_index=True)
+    return tables.formatted(table).assign(**{f"less {tags['baseline']}, points [95 %]": table["difference"]})
+
+
+def _interval(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    ends = "" if difference.pairs < 2 else f" [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+    return f"{100 * difference.mean:+.2f}{ends}"
 
 
 def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str]) -> list[str]:
-    tuned = runs[runs["phase"] == "tune"]
+    tuned = tables.labelled(runs[runs["phase"] == "tune"])
     rates = sorted(tuned["lr"].unique())
+    seeds = confirmed["seed"].nunique()
     text = [
         "## Methods",
         "",
         "Each activation chose its learning rate by mean validation accuracy among "
-        f"{', '.join(f'{rate:g}' for rate in rates)}, "
-        f"{tuned['seed'].nunique()} tuning seeds each ({len(tuned)} runs); a diverged run counts as accuracy 0. "
-        f"{confirmed['seed'].nunique()} fresh seeds then confirmed the choice ({len(confirmed)} runs); "
-        "only these read the test set, once, after training. Equal seeds mean equal split, order and initial draws.",
+        f"{', '.join(f'{rate:g}' for rate in rates)}, {_count(tuned['seed'].nunique(), 'tuning seed')} each "
+        f"({len(tuned)} runs); a diverged run counts as accuracy 0. {_count(seeds, 'fresh seed')} then confirmed the "
+        f"choice ({len(confirmed)} runs); only these read the test set, once, after training. Equal seeds mean equal "
+        "split, order and initial draws.",
+        "",
+        f"Differences to {tags['baseline']} are paired by seed, with 95 % bias-corrected bootstrap intervals, one a "
+        "line and not corrected for their number. Practically equal: the whole interval lies within "
+        f"{100 * float(tags['margin']):g} points. Not shown: it holds 0 and reaches further. n counts runs, lost "
+        "those that diverged or failed. To target: median steps until validation accuracy first reaches the target; "
+        "x/n do, where half or more never reach it. Dead: units whose slope stays below 0.001 on the probe set.",
         "",
     ]
+    if seeds < FEWEST_PAIRS:
+        text += [
+            f"With {_count(seeds, 'pair')} no exact paired test can reach 0.05; take the intervals as a hint and confirm on more seeds.",
+            "",
+        ]
     edges = _edges(tuned, confirmed)
     if edges:
         text += ["Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".", ""]
-    ended = confirmed[confirmed["status"] != "finished"]
-    if len(ended):
-        text += [f"{len(ended)} confirming runs diverged or failed; they are counted in the table as ended.", ""]
     return [
         *text,
         f"Reproduce with `{tags['command']}`; every run is in `runs.csv`, the machine in `environment.json`.",
@@ -76,17 +128,15 @@ def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str
     ]
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def _edges(tuned: pd.DataFrame, confirmed: pd.DataFrame) -> list[str]:
     found = []
-    for (dataset, architecture, activation), group in confirmed.groupby(
-        ["dataset", "architecture", "activation"], sort=False
-    ):
-        same = (
-            (tuned["dataset"] == dataset)
-            & (tuned["architecture"] == architecture)
-            & (tuned["activation"] == activation)
-        )
-        grid, chosen = tuned.loc[same, "lr"], group["lr"].iloc[0]
-        if len(grid) and grid.nunique() > 1 and chosen in (grid.min(), grid.max()):
-            found.append(f"{activation} in {architecture} on {dataset} ({chosen:g})")
+    for (setting, series), group in confirmed.groupby(["setting", "series"], sort=False):
+        grid = tuned.loc[(tuned["setting"] == setting) & (tuned["series"] == series), "lr"]
+        chosen = group["lr"].iloc[0]
+        if grid.nunique() > 1 and chosen in (grid.min(), grid.max()):
+            found.append(f"{series} on {setting} ({chosen:g})")
     return found

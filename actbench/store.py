@@ -1,25 +1,32 @@
 """MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
 
+import contextlib
 import logging
 import os
+import socket
+import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock
+    fcntl = None  # type: ignore[assignment]
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from actbench.errors import UsageError
-from actbench.mirror import CURVES, RUNS, read_curves, read_rows
-from actbench.plan import Run, decisive
-from actbench.records import COLUMNS, IDENTITY, MEASURED, Result, Row
+from actbench.mirror import CURVES, ENVIRONMENT, RUNS, read_curves
+from actbench.plan import Run, flat
+from actbench.records import IDENTITY, MEASURED, Result, Row
 
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
 _BATCH = 1000  # metrics that MLflow takes in one log_batch
@@ -35,10 +42,12 @@ class Store:
     Raises UsageError where the URI cannot be reached or written.
     """
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str, create: bool = True) -> None:
         self.uri, self.experiment = uri, experiment
-        with _explained(uri):
-            self._client = MlflowClient(tracking_uri=uri)
+        database = _check_sqlite(uri, create)
+        with _explained(uri), _alone(database):  # two processes that make one new database break it
+            # Absolute, as MLflow keeps one engine a URI and process, whatever the current folder has become.
+            self._client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}" if database else uri)
             found = self._client.get_experiment_by_name(experiment)
             if found is not None and found.lifecycle_stage == "deleted":
                 raise UsageError(
@@ -93,7 +102,7 @@ class Store:
 
     def _result(self, run: Run, child: Any, curves: dict[str, list[tuple[int, float]]] | None) -> Result:
         data = child.data
-        row: Row = dict.fromkeys(COLUMNS)
+        row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
         row |= {key: data.params[key] for key in IDENTITY if key in data.params}
         row |= {"lr": run.config.optimizer.lr, "seed": run.config.seed, "device": data.tags["device"]}
@@ -112,20 +121,79 @@ class Store:
     def start(self, kind: str, tags: Mapping[str, str]) -> "Parent":
         """A parent run for one command (kind: train, sweep or compare)."""
         with _explained(self.uri):
+            self._end_abandoned()
             name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            run = self._client.create_run(self._experiment_id, run_name=name, tags={**tags, "kind": kind})
+            own = {**tags, "kind": kind, "host": socket.gethostname(), "pid": str(os.getpid())}
+            run = self._client.create_run(self._experiment_id, run_name=name, tags=own)
             return Parent(self._client, self._experiment_id, run.info.run_id, self.uri, dict(tags))
 
-    def latest(self, kind: str) -> tuple[pd.DataFrame, dict[str, str]]:
-        """Rows and tags of the newest finished command of that kind. Raises UsageError where there is none."""
+    def _end_abandoned(self) -> None:
+        """Commands of this machine that were killed outright left their parent run RUNNING."""
+        for parent in self._search("tags.kind != 'run' and attributes.status = 'RUNNING'"):
+            tags = parent.data.tags
+            if tags.get("host") == socket.gethostname() and not _alive(int(tags.get("pid", "0"))):
+                self._client.set_terminated(parent.info.run_id, "KILLED")
+
+    def restore(self, kind: str, folder: Path) -> dict[str, str]:
+        """Copies the files of the newest finished command of that kind to `folder`; returns its tags.
+
+        Raises UsageError where there is none.
+        """
         with _explained(self.uri):
-            for parent in reversed(list(self._search(f"tags.kind = '{kind}'"))):
-                path = self._artifact(parent.info.run_id, RUNS)
-                if path is not None and parent.info.status == "FINISHED":
-                    return read_rows(path), dict(parent.data.tags)
+            for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"))):
+                if self._artifact(parent.info.run_id, RUNS) is None:
+                    continue
+                for name in (RUNS, CURVES, ENVIRONMENT):
+                    self._client.download_artifacts(parent.info.run_id, name, str(folder))
+                return dict(parent.data.tags)
         raise UsageError(
             f"no finished {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
         )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _check_sqlite(uri: str, create: bool) -> Path | None:
+    """The file behind a sqlite URI. Raises UsageError where it cannot be a store; MLflow would retry for minutes."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.exists() and not create:
+        raise UsageError(f"store.uri={uri}: there is no {path}; run in the folder of the results, or name the store")
+    if path.is_symlink() and not path.exists():
+        raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
+    if not path.parent.is_dir():
+        raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
+    if not path.exists():
+        return path
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    except sqlite3.Error as error:
+        raise UsageError(f"store.uri={uri}: {path} is no readable database ({error}); move it away") from error
+    if tables and "alembic_version" not in tables:
+        raise UsageError(f"store.uri={uri}: {path} is a database of something else than MLflow; name another store.uri")
+    return path
+
+
+@contextlib.contextmanager
+def _alone(database: Path | None) -> Iterator[None]:
+    """Holds a lock beside a SQLite database while it is opened, and perhaps made."""
+    if database is None or fcntl is None:
+        yield
+        return
+    lock = database.with_name(f".{database.name}.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def curves_of(child: Any) -> list[str]:
@@ -188,13 +256,7 @@ def params_of(run: Run) -> dict[str, object]:
         "activation": config.activation.label, "initialization": config.initialization.name,
         "optimizer": config.optimizer.name, "lr": config.optimizer.lr, "seed": config.seed, "steps": run.steps,
     }  # fmt: skip
-    dotted = {
-        f"{group}.{key}": value
-        for group, keys in decisive(config).items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-        if key != "name"
-    }
+    dotted = {key: value for key, value in flat(config).items() if "." in key and not key.endswith(".name")}
     return {**short, **dotted, "dataset.fingerprint": run.data.fingerprint}
 
 
@@ -220,6 +282,8 @@ class _explained:
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ImportError):
+            raise UsageError(f"store.uri={self._uri}: {error}; install the driver of this database") from error
         if isinstance(error, MlflowException | OSError) or type(error).__module__.startswith("sqlalchemy"):
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             raise UsageError(f"store.uri={self._uri}: {lines[0][:300]}") from error

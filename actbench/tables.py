@@ -1,22 +1,35 @@
-"""Tables over runs: one line per dataset, architecture, activation and learning rate."""
+"""Tables over runs: one line per setting, activation and learning rate."""
 
 import math
 
 import pandas as pd
 
-GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr"]
+GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr", "variant"]
+
+
+def labelled(runs: pd.DataFrame) -> pd.DataFrame:
+    """runs (rows of runs.csv) with two more columns: `series`, the activation and what sets it apart from others of its
+    name, and `setting`, all else that the runs of a fair comparison have in common."""
+    terms = [str(variant).split() for variant in runs["variant"]]
+    often = [key for key in ("initialization", "optimizer") if runs[key].nunique() > 1]
+    settings, series = [], []
+    for own, row in zip(terms, runs.to_dict("records"), strict=True):
+        common = [term for term in own if not term.startswith("activation.")]
+        settings.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in often), *common]))
+        series.append(" ".join([row["activation"], *(term for term in own if term.startswith("activation."))]))
+    return runs.assign(setting=settings, series=series)
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds, a line a group, in the order the groups first appear.
 
-    runs: rows of runs.csv. Columns: GROUP, n (runs), ended (runs that did not finish), and for accuracies mean, sd.
-    A run that diverged or failed has no accuracy; it counts in `n` and `ended`, and never reaches its target.
+    runs: rows of runs.csv. Columns: GROUP, setting, series, n (runs), ended (runs that did not finish), and for
+    accuracies mean, sd, n. A run that diverged or failed has no accuracy and never reaches its target.
     """
     lines = []
-    for keys, group in runs.groupby(GROUP, sort=False):
+    for keys, group in labelled(runs).groupby(["setting", "series", *GROUP], sort=False):
         finished = group[group["status"] == "finished"]
-        line = dict(zip(GROUP, keys, strict=True))
+        line = dict(zip(["setting", "series", *GROUP], keys, strict=True))
         line |= {"n": len(group), "ended": len(group) - len(finished)}
         for metric in ("val_accuracy", "test_accuracy"):
             values = finished[metric].dropna()
@@ -37,22 +50,22 @@ def median_with_censoring(steps: pd.Series) -> float:
 def formatted(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text, ready to print: columns that say nothing (one value throughout) are left out."""
     out = pd.DataFrame(index=summary.index)
-    for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
+    for key in ("dataset", "architecture", "initialization", "optimizer", "activation", "variant"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
             out[key] = summary[key]
     out["lr"] = [f"{lr:g}" for lr in summary["lr"]]
-    for metric, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "val. accuracy")):
+    for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
         columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")
         if summary[columns[2]].sum():
-            out[title + " %"] = [accuracy(*values) for values in summary[list(columns)].itertuples(index=False)]
+            out[title] = [accuracy(*values) for values in summary[list(columns)].itertuples(index=False)]
     out["n"] = [
-        f"{n}" if not ended else f"{n} ({ended} ended)" for n, ended in summary[["n", "ended"]].itertuples(index=False)
+        str(n) if not ended else f"{n}, {ended} lost" for n, ended in summary[["n", "ended"]].itertuples(index=False)
     ]
-    out["steps to target"] = [
-        f"{steps:g}" if math.isfinite(steps) else f"{reached}/{n} reach it"
+    out["to target"] = [
+        f"{steps:g}" if math.isfinite(steps) else f"{reached}/{n} do"
         for steps, reached, n in summary[["steps_to_target", "reached", "n"]].itertuples(index=False)
     ]
-    out["dead units %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]
+    out["dead %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]
     return out
 
 

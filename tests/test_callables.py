@@ -1,6 +1,9 @@
 """A user's own module:function behaves like a row of the table, or is refused by name."""
 
+import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,13 +96,30 @@ def test_functions_that_couple_units_are_seen_and_get_their_own_derivative() -> 
 
 
 def test_source_of_an_own_function_is_part_of_the_run_id(
-    configs: Configs, digits: Prepared, monkeypatch: pytest.MonkeyPatch
+    configs: Configs, digits: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (point,) = configs(f"activation={OWN}:squareplus")
-    before = plan.make_run(point, digits, "sweep").id
-    monkeypatch.setattr(callables, "_digest", lambda target: "edited")
-    callables.load.cache_clear()
-    assert plan.make_run(point, digits, "sweep").id != before
+    """Its own body, a constant beside it, and a function of its own that it imports."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    helper, mine = (
+        "import torch\ndef h(z): return torch.tanh(z)\n",
+        "from aid import h\nK = 1.0\ndef f(z): return K * h(z)\n",
+    )
+
+    def identity(helper: str, mine: str) -> str:
+        (tmp_path / "aid.py").write_text(helper)
+        (tmp_path / "mine.py").write_text(mine)
+        importlib.invalidate_caches()
+        for name in ("aid", "mine"):
+            sys.modules.pop(name, None)
+        callables.load.cache_clear()
+        (point,) = configs("activation=mine:f")
+        return plan.make_run(point, digits, "sweep").id
+
+    first = identity(helper, mine)
+    assert identity(helper, mine) == first
+    assert identity(helper, mine.replace("1.0", "3.00")) != first
+    assert identity(helper, mine.replace("K * h", "-K * h")) != first
+    assert identity(helper.replace("tanh", "sin"), mine) != first
     callables.load.cache_clear()
 
 

@@ -131,7 +131,7 @@ def test_test_set_is_never_read_while_tuning(monkeypatch: pytest.MonkeyPatch) ->
         (["compare", "quikstart"], "near: quickstart"),
         (["compare", "optimizer.lr=0.1,0.2"], "protocol.learning_rates"),
         (["compare", "seed=0,1"], "protocol.seeds"),
-        (["report", "quickstart"], "run `actbench compare quickstart` first"),
+        (["report", "quickstart"], "there is no mlflow.db"),
         (["report", "quickstart", "--format", "docx"], "--format docx"),
         (["activations", "gello"], "near: gelu"),
         (["activations", "gelu", "--plot", "curves.doc"], "take .png, .svg or .pdf"),
@@ -182,6 +182,8 @@ def test_activations_are_listed_and_drawn(capsys: pytest.CaptureFixture[str]) ->
     assert "activation.slope" in details
     for suffix in ("png", "svg", "pdf"):
         assert actbench("activations", "gelu", "swiglu", "selu", "--plot", f"curves.{suffix}") == 0
+    assert actbench("activations", "tests.own_activations:squareplus", "relu", "--plot", "own.png") == 0
+    assert Path("own.png").is_file()
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
     first = Path("curves.svg").read_bytes()
     assert actbench("activations", "gelu", "swiglu", "selu", "--plot", "curves.svg") == 0

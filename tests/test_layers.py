@@ -7,7 +7,16 @@ PACKAGE = Path(__file__).parent.parent / "actbench"
 
 LEVELS = [
     {"errors"},
-    {"activations", "image_folder", "torchvision_sources", "schedules", "optimizers", "functions", "metrics"},
+    {
+        "activations",
+        "image_folder",
+        "torchvision_sources",
+        "schedules",
+        "optimizers",
+        "functions",
+        "metrics",
+        "statistics",
+    },
     {"datasets", "callables"},
     {"architectures"},
     {"initialization"},

@@ -128,8 +128,8 @@ def rows(**columns: list[object]) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     defaults: dict[str, object] = {
         "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "status": "finished", "dead_fraction": 0.0, "reached_target": True,
-        "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
+        "activation": "relu", "lr": 0.1, "variant": "", "status": "finished", "dead_fraction": 0.0,
+        "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
     }  # fmt: skip
     return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
 
@@ -144,7 +144,7 @@ def test_summary_by_hand() -> None:
     assert line["test_accuracy_mean"] == pytest.approx(0.6)
     assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
     assert line["steps_to_target"] == math.inf
-    assert tables.formatted(tables.summary(frame))["steps to target"].tolist() == ["1/3 reach it"]
+    assert tables.formatted(tables.summary(frame))["to target"].tolist() == ["1/3 do"]
 
 
 @pytest.mark.parametrize(
