@@ -1,7 +1,6 @@
 """What each subcommand of the command line does. Heavy imports: cli.py loads this only when one is carried out."""
 
 import os
-import signal
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from actbench.config import Config, from_mapping
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
 from actbench.execution import Pool
+from actbench.interruption import deferred
 from actbench.plan import Run, make_run, stacks
 from actbench.progress import RunProgress, print_runs
 from actbench.records import Result
@@ -56,11 +56,12 @@ class Session:
 
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:
-            if self.parent is None:
-                self.parent = self.store.start(self.kind, self.tags)
-            self.parent.add(result)
-            self.results[result.run.id] = result  # now, so that an interruption keeps here what the store keeps
-            self.trained += 1
+            with deferred():  # an interruption keeps here what the store keeps, whole
+                if self.parent is None:
+                    self.parent = self.store.start(self.kind, self.tags)
+                self.parent.add(result)
+                self.results[result.run.id] = result
+                self.trained += 1
             if bar is not None:
                 bar.done(result)
 
@@ -179,15 +180,16 @@ def _compare(session: Session, points: Sequence[Config], data: dict[object, Prep
 
 def _finish(session: Session) -> int:
     """Files and store first, the terminal last: a closed pipe loses nothing."""
-    ended = session.mirror()
-    frame = mirror.rows(ended)
-    failures = [result for result in ended if result.error is not None]
-    note = session.tags["question"]
-    if session.kind == "compare":
-        written = report.write(session.folder, frame, session.tags)
-        note = written.read_text(encoding="utf-8")
-    if session.trained or session.kind == "compare":
-        session.end("FAILED" if failures else "FINISHED", note)
+    with deferred():
+        ended = session.mirror()
+        frame = mirror.rows(ended)
+        failures = [result for result in ended if result.error is not None]
+        note = session.tags["question"]
+        if session.kind == "compare":
+            written = report.write(session.folder, frame, session.tags)
+            note = written.read_text(encoding="utf-8")
+        if session.trained or session.kind == "compare":
+            session.end("FAILED" if failures else "FINISHED", note)
     print_runs(frame[frame["phase"] == "confirm"] if session.kind == "compare" else frame)
     if session.kind == "compare":
         wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in report.answers(frame, session.tags)]
@@ -203,10 +205,10 @@ def _finish(session: Session) -> int:
 
 
 def _interrupted(session: Session) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cost what the first one kept
-    if session.parent is not None:
-        session.mirror()
-        session.end("KILLED", session.tags["question"])
+    with deferred():  # a second Ctrl-C must not cost what the first one kept
+        if session.parent is not None:
+            session.mirror()
+            session.end("KILLED", session.tags["question"])
     print(f"\n{len(session.results)} finished runs are kept; the same command goes on from there", flush=True)
 
 

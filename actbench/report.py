@@ -114,10 +114,8 @@ def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str
         "",
     ]
     if seeds < FEWEST_PAIRS:
-        text += [
-            f"With {_count(seeds, 'pair')} no exact paired test can reach 0.05; take the intervals as a hint and confirm on more seeds.",
-            "",
-        ]
+        few = f"With {_count(seeds, 'pair')} no exact paired test can reach 0.05: confirm on more seeds for a verdict."
+        text += [few, ""]
     edges = _edges(tuned, confirmed)
     if edges:
         text += ["Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".", ""]

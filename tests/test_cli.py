@@ -1,5 +1,6 @@
 """The command line as a user types it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -240,7 +241,7 @@ def _stored() -> int:
     import sqlite3
 
     try:
-        with sqlite3.connect("file:mlflow.db?mode=ro", uri=True) as connection:
+        with contextlib.closing(sqlite3.connect("file:mlflow.db?mode=ro", uri=True)) as connection:
             return int(connection.execute("select count(*) from runs where status = 'FINISHED'").fetchone()[0])
     except sqlite3.Error:
         return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "actbench"
 
 LEVELS = [
-    {"errors"},
+    {"errors", "interruption"},
     {
         "activations",
         "image_folder",
