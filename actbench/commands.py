@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actbench import compare, compose, datasets, execution, mirror, report
-from actbench.config import Config, from_mapping
+from actbench.config import Config
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
 from actbench.execution import Pool
 from actbench.interruption import deferred
+from actbench.mapping import from_mapping
 from actbench.plan import Run, make_run, stacks
 from actbench.progress import RunProgress, print_runs
 from actbench.records import Result

@@ -23,8 +23,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from actbench.config import Config, from_mapping
+from actbench.config import Config
 from actbench.errors import UsageError
+from actbench.mapping import from_mapping
 
 GROUPS = (
     "dataset", "architecture", "activation", "initialization", "optimizer", "training", "protocol", "execution",

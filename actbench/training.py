@@ -1,5 +1,6 @@
 """The loop: trains a stack and yields records. It knows no store, no figure and no command line."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,28 +64,25 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
         if step % evaluate_every == 0 or step == steps:
-            progress.pause()
-            yield from progress.records(step)
-            loss, accuracy = evaluate(network, batches.validation, batches.validation_size, chunk)
-            progress.note_failures(loss, step)
-            yield Record(step, "val_loss", _numpy(loss))
-            yield Record(step, "val_accuracy", _numpy(accuracy))
-            progress.resume()
+            with progress.paused():
+                yield from progress.records(step)
+                loss, accuracy = evaluate(network, batches.validation, batches.validation_size, chunk)
+                progress.note_failures(loss, step)
+                yield Record(step, "val_loss", _numpy(loss))
+                yield Record(step, "val_accuracy", _numpy(accuracy))
         measured = step % measure_every == 0 or step == steps
         if measured:
-            progress.pause()
-            for metric, values in observe(network, batches, min(config.probe_size, batches.validation_size), chunk):
-                yield Record(step, metric, _numpy(values))
-            progress.resume()
+            with progress.paused():
+                probe = min(config.probe_size, batches.validation_size)
+                for metric, values in observe(network, batches, probe, chunk):
+                    yield Record(step, metric, _numpy(values))
         if step < steps or measured:
             loss, gradients = _gradients(network, batches, step, config.label_smoothing)
         if measured:
-            progress.pause()
-            yield Record(step, "gradient_norm", _numpy(_norms(network, gradients)))
-            progress.resume()
+            with progress.paused():
+                yield Record(step, "gradient_norm", _numpy(_norms(network, gradients)))
         if step < steps:
-            progress.note_failures(loss, step)
-            progress.add_loss(loss)
+            progress.add_loss(loss, step)
             if config.clip_norm is not None:
                 gradients = _clipped(network, gradients, config.clip_norm)
             optimizer.step(gradients, multiplier(config.schedule, step, steps, config.warmup))
@@ -104,15 +102,17 @@ class _Progress:
         self._loss, self._count = torch.zeros(runs, dtype=torch.float64, device=device), 0
         self._failed = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
 
-    def pause(self) -> None:
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops the clock: what is measured is no training."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         self._seconds += time.perf_counter() - self._started
-
-    def resume(self) -> None:
+        yield
         self._started = time.perf_counter()
 
-    def add_loss(self, loss: Tensor) -> None:
+    def add_loss(self, loss: Tensor, step: int) -> None:
+        self.note_failures(loss, step)
         self._loss += loss
         self._count += 1
 

@@ -25,8 +25,10 @@ def test_signal_waits_for_the_end_of_the_block(number: int) -> None:
 
 
 def test_nothing_is_raised_where_no_signal_came() -> None:
+    before = signal.getsignal(signal.SIGINT)
     with deferred():
-        pass
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_an_error_of_the_block_comes_out_as_it_is() -> None:

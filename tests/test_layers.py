@@ -21,6 +21,7 @@ LEVELS = [
     {"architectures"},
     {"initialization"},
     {"config"},
+    {"mapping"},
     {"plan", "compose"},
     {"batches", "network"},
     {"training"},
