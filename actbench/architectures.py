@@ -40,7 +40,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Architecture:
-    """parameters and buffers by name; units of each hidden layer; forward(parameters, buffers, x, activate, training).
+    """parameters and buffers by name; units of each hidden layer, and the pixels or tokens at which they stand;
+    forward(parameters, buffers, x, activate, training).
 
     x: (runs, batch, height, width, channels), normalised. Returns logits (runs, batch, classes). In training, forward
     updates the buffers (running statistics of batch norm) in place.
@@ -49,6 +50,7 @@ class Architecture:
     parameters: Mapping[str, Parameter]
     buffers: Mapping[str, Parameter]
     units: tuple[int, ...]
+    positions: tuple[int, ...]
     forward: Callable[[Tensors, Tensors, Tensor, Activate, bool], Tensor]
 
 
@@ -128,7 +130,7 @@ def mlp(depth: int, width: int, norm: str, shape: Shape, units: tuple[int, ...] 
             h = activate(layer, apply_norm(norm, p, b, f"norm{layer}", z, training))
         return apply_linear(p, "output", h)
 
-    return Architecture(parameters, buffers, units, forward)
+    return Architecture(parameters, buffers, units, (1,) * len(units), forward)
 
 
 def _cnn_stages(image: tuple[int, int, int], depth: int, stages: int) -> list[int]:
@@ -151,6 +153,7 @@ def cnn(
     buffers: dict[str, Parameter] = {}
     height, across, channels = shape.image
     activated = 0
+    positions: list[int] = []
     for layer, count in enumerate(units):
         fan_in, features = channels * kernel**2, count * shape.pieces
         weight = Parameter((features, channels, kernel, kernel), "weight", fan_in, features * kernel**2, activated)
@@ -160,6 +163,7 @@ def cnn(
         parameters |= more
         buffers |= running
         channels = activated = count
+        positions.append(height * across)
         if pooled[layer]:
             height, across = height // 2, across // 2
     parameters |= _linear(height * across * channels, shape.classes, "output", activated)
@@ -182,7 +186,7 @@ def cnn(
                 x = x.unflatten(0, (runs, batch))
         return apply_linear(p, "output", x.flatten(2))
 
-    return Architecture(parameters, buffers, units, forward)
+    return Architecture(parameters, buffers, units, tuple(positions), forward)
 
 
 def transformer(
@@ -233,7 +237,7 @@ def transformer(
             x = x + apply_linear(p, f"{name}.down", activate(block, z))
         return apply_linear(p, "output", apply_norm(norm, p, b, "norm", x, training).mean(2))
 
-    return Architecture(parameters, buffers, units, forward)
+    return Architecture(parameters, buffers, units, (rows * columns,) * depth, forward)
 
 
 BUILDERS: Mapping[str, Callable[..., Architecture]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer}

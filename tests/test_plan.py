@@ -55,9 +55,21 @@ def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, dig
     assert sorted(run.id for stack in stacks for run in stack.runs) == sorted(run.id for run in runs)
     for stack in stacks:
         assert len({run.config.architecture.name for run in stack.runs}) == 1
-        assert len(stack.runs) <= plan.CPU_STACK[stack.runs[0].config.architecture.name]
+        assert len(stack.runs) <= plan.CPU_STACK
         names = [run.config.activation.name for run in stack.runs]
         assert names == sorted(names)
+
+
+def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepared) -> None:
+    """Values of the widest layer of all runs together: at most 2^20."""
+    large = replace(digits, height=28, width=28)
+    for data, architecture, size in (
+        (digits, "mlp", 8), (digits, "cnn_small", 8), (large, "cnn", 1), (large, "transformer", 4),
+    ):  # fmt: skip
+        runs = [
+            plan.make_run(point, data, "sweep") for point in configs(f"architecture={architecture}", "seed=range(0,40)")
+        ]
+        assert {len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)} == {size}
 
 
 def test_few_runs_are_shared_out_over_the_workers(configs: Configs, digits: Prepared) -> None:
