@@ -23,7 +23,7 @@ FAILED = 1  # exit code: some run failed
 
 
 @dataclass
-class Session:
+class Command:
     """One command's way from plan to store: what is held is not trained again, what is trained is stored at once."""
 
     kind: str
@@ -129,14 +129,14 @@ def train_one(mapping: Mapping[str, object]) -> float | None:
     Raises UsageError, or RuntimeError where the run failed.
     """
     compose.allow_modules_of_current_folder()
-    session = _carried_out("train", "train", "A train of the command line.", [from_mapping(mapping)], [])
-    if _finish(session):
+    command = _carried_out("train", "train", "A train of the command line.", [from_mapping(mapping)], [])
+    if _finish(command):
         raise RuntimeError("the run did not finish")
-    accuracy = session.results[session.plan[0].id].row["val_accuracy"]
+    accuracy = command.results[command.plan[0].id].row["val_accuracy"]
     return None if accuracy is None else float(accuracy)
 
 
-def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str]) -> Session:
+def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str]) -> Command:
     """Everything is checked before the first worker starts: grid, device, data, functions, folder, store."""
     if kind == "compare":
         compare.check(points)
@@ -156,48 +156,48 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip
     with Pool(device, workers) as pool:
-        session = Session(kind, name, tags, pool, Store(points[0].store.uri, name), folder)
+        command = Command(kind, name, tags, pool, Store(points[0].store.uri, name), folder)
         try:
             if kind == "compare":
-                _compare(session, points, data, runs)
+                _compare(command, points, data, runs)
             else:
-                session.carry_out(runs, kind)
+                command.carry_out(runs, kind)
         except KeyboardInterrupt:
-            _interrupted(session)
+            _interrupted(command)
             raise
-        return session
+        return command
 
 
-def _compare(session: Session, points: Sequence[Config], data: dict[object, Prepared], runs: list[Run]) -> None:
-    results = session.carry_out(runs, "tune")
+def _compare(command: Command, points: Sequence[Config], data: dict[object, Prepared], runs: list[Run]) -> None:
+    results = command.carry_out(runs, "tune")
     chosen: list[Config] = []
     start = 0
     for point in points:
         count = len(compare.tuning(point))
         chosen += compare.confirming(point, compare.choose(results[start : start + count]))
         start += count
-    session.carry_out(_runs(chosen, data, "confirm"), "confirm")
+    command.carry_out(_runs(chosen, data, "confirm"), "confirm")
 
 
-def _finish(session: Session) -> int:
+def _finish(command: Command) -> int:
     """Files and store first, the terminal last: a closed pipe loses nothing."""
     with deferred():
-        ended = session.mirror()
+        ended = command.mirror()
         frame = mirror.rows(ended)
         failures = [result for result in ended if result.error is not None]
-        note = session.tags["question"]
-        if session.kind == "compare":
-            written = report.write(session.folder, frame, session.tags)
+        note = command.tags["question"]
+        if command.kind == "compare":
+            written = report.write(command.folder, frame, command.tags)
             note = written.read_text(encoding="utf-8")
-        if session.trained or session.kind == "compare":
-            session.end("FAILED" if failures else "FINISHED", note)
-    print_runs(frame[frame["phase"] == "confirm"] if session.kind == "compare" else frame)
-    if session.kind == "compare":
-        wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in report.answers(frame, session.tags)]
+        if command.trained or command.kind == "compare":
+            command.end("FAILED" if failures else "FINISHED", note)
+    print_runs(frame[frame["phase"] == "confirm"] if command.kind == "compare" else frame)
+    if command.kind == "compare":
+        wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in report.answers(frame, command.tags)]
         print("\n".join(["", *wrapped, "", f"report: {written}"]))
-    if not session.trained:
+    if not command.trained:
         print("nothing to train: every run was found finished in the store")
-    place = f"{session.folder}{os.sep} and in {session.store.uri}, experiment {session.experiment}"
+    place = f"{command.folder}{os.sep} and in {command.store.uri}, experiment {command.experiment}"
     print(f"{_runs_of(len(ended))} in {place}")
     for result in failures:
         label = result.run.config.activation.label
@@ -205,12 +205,12 @@ def _finish(session: Session) -> int:
     return FAILED if failures else 0
 
 
-def _interrupted(session: Session) -> None:
+def _interrupted(command: Command) -> None:
     with deferred():  # a second Ctrl-C must not cost what the first one kept
-        if session.parent is not None:
-            session.mirror()
-            session.end("KILLED", session.tags["question"])
-    print(f"\n{len(session.results)} finished runs are kept; the same command goes on from there", flush=True)
+        if command.parent is not None:
+            command.mirror()
+            command.end("KILLED", command.tags["question"])
+    print(f"\n{len(command.results)} finished runs are kept; the same command goes on from there", flush=True)
 
 
 def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
