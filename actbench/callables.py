@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from actbench import functions
 from actbench.activations import INF, TABLE, Activation, Learned
-from actbench.errors import UsageError
+from actbench.errors import UsageError, one_line
 
 P = Mapping[str, Any]
 
@@ -88,7 +88,7 @@ def _load_custom(path: str) -> Applied:
         call = target() if is_module else target
         initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
     except (Exception, SystemExit) as error:
-        raise UsageError(f"activation.function={path}: {target.__name__}() fails: {_line(error)}") from error
+        raise UsageError(f"activation.function={path}: {target.__name__}() fails: {one_line(error)}") from error
     if is_module and next(call.buffers(), None) is not None:
         raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
@@ -129,7 +129,7 @@ def _import(path: str) -> Any:
             "were searched)"
         ) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(f"activation.function={path}: importing {module_name} fails: {_line(error)}") from error
+        raise UsageError(f"activation.function={path}: importing {module_name} fails: {one_line(error)}") from error
     for part in name.split("."):
         if not hasattr(target, part):
             raise UsageError(f"activation.function={path}: {module_name} has no {name!r}")
@@ -148,7 +148,9 @@ def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
             h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
             apart = call(some)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {_line(error)}") from error
+        raise UsageError(
+            f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {one_line(error)}"
+        ) from error
     if not isinstance(h, Tensor):
         raise UsageError(f"activation.function={path}: returns {type(h).__name__}, not a tensor")
     if h.shape != z.shape:
@@ -175,7 +177,7 @@ def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
         h = call(z)
         gradient = torch.autograd.grad(h.sum(), z, allow_unused=True)[0] if h.requires_grad else None
     except (Exception, SystemExit) as error:
-        raise UsageError(f"activation.function={path}: its gradient fails: {_line(error)}") from error
+        raise UsageError(f"activation.function={path}: its gradient fails: {one_line(error)}") from error
     if not h.requires_grad:
         raise UsageError(f"activation.function={path}: autograd cannot see through it; use torch operations only")
     if gradient is None or not torch.isfinite(gradient).all():
@@ -212,11 +214,3 @@ def _imported_from(module: ModuleType, sources: set[Path]) -> set[Path]:
             if other is not None and (path := getattr(other, "__file__", None)) and Path(path).resolve() in sources:
                 todo.append(other)
     return found
-
-
-def _line(error: BaseException) -> str:
-    try:
-        text = str(error).strip().splitlines()
-    except Exception:  # a user's exception class may fail at that too
-        text = []
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from actbench.errors import UsageError
+from actbench.errors import UsageError, tell
 
 USAGE = 2  # exit code: wrong usage or configuration
 
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return launch(words[1:])
         except UsageError as error:
-            print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+            tell(error)
             return USAGE
     parser = _parser()
     parsed, rest = parser.parse_known_args(words)
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _carry_out(parsed)
     except UsageError as error:
-        print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(error)
         return USAGE
     except KeyboardInterrupt:
         print("actbench: interrupted", file=sys.stderr)

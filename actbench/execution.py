@@ -20,7 +20,7 @@ import torch
 from actbench import datasets, records
 from actbench.config import ExecutionConfig
 from actbench.datasets import ImageData, Prepared
-from actbench.errors import UsageError
+from actbench.errors import UsageError, one_line
 from actbench.plan import Stack
 from actbench.records import Result
 from actbench.training import Record, train
@@ -39,11 +39,9 @@ def device(config: ExecutionConfig) -> str:
 def worker_count(config: ExecutionConfig, device: str) -> int:
     if config.workers != "auto":
         return int(config.workers)
-    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else _cores(device)
-
-
-def _cores(device: str) -> int:
-    return (os.cpu_count() or 1) if device == "cpu" else 1
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_name(device: str) -> str:
@@ -62,10 +60,6 @@ def _train(stack: Stack, device: str, on_record: OnRecord | None = None) -> list
         if on_record is not None:
             on_record(record)
     return records.results(stack.runs, kept, device_name(device))
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 def _settle(device: str) -> None:
@@ -93,7 +87,7 @@ def _worker(connection: Connection, device: str) -> None:
         try:
             connection.send((_train(stack, device, _end_with_parent), None))
         except (Exception, SystemExit) as error:  # a user's function may raise anything
-            connection.send((None, _one_line(error)))
+            connection.send((None, one_line(error)))
 
 
 class Pool:
@@ -149,7 +143,7 @@ class Pool:
             try:
                 yield stack, _train(stack, self.device, on_record), None
             except (Exception, SystemExit) as error:
-                yield stack, None, _one_line(error)
+                yield stack, None, one_line(error)
 
     def _in_workers(self, waiting: deque[Stack]) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:
         """A thread a busy worker waits for its answer, so that no worker waits for the store."""

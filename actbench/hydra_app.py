@@ -7,7 +7,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from actbench.compose import configs, shipped
-from actbench.errors import UsageError
+from actbench.errors import UsageError, tell
 
 
 def launch(words: Sequence[str]) -> int:
@@ -33,5 +33,5 @@ def _job(config: DictConfig) -> float | None:
     try:
         return commands.train_one({str(key): value for key, value in mapping.items()})
     except UsageError as error:
-        print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(error)
         raise SystemExit(2) from error

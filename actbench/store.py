@@ -90,15 +90,14 @@ class Store:
         for parent in reversed(list(self._search("tags.kind != 'run'"))):
             if ids <= set(found):
                 break
-            folder = self._artifact(parent.info.run_id, CURVES)
-            if folder is not None:
-                found = read_curves(folder) | found
+            if self._has(parent.info.run_id, CURVES):
+                with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
+                    path = self._client.download_artifacts(parent.info.run_id, CURVES, folder)
+                    found = read_curves(Path(path)) | found
         return found
 
-    def _artifact(self, run_id: str, name: str) -> Path | None:
-        if name not in {entry.path for entry in self._client.list_artifacts(run_id)}:
-            return None
-        return Path(self._client.download_artifacts(run_id, name, tempfile.mkdtemp(prefix="actbench-")))
+    def _has(self, run_id: str, name: str) -> bool:
+        return name in {entry.path for entry in self._client.list_artifacts(run_id)}
 
     def _result(self, run: Run, child: Any, curves: dict[str, list[tuple[int, float]]] | None) -> Result:
         data = child.data
@@ -141,7 +140,7 @@ class Store:
         """
         with _explained(self.uri):
             for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"))):
-                if self._artifact(parent.info.run_id, RUNS) is None:
+                if not self._has(parent.info.run_id, RUNS):
                     continue
                 for name in (RUNS, CURVES, ENVIRONMENT):
                     self._client.download_artifacts(parent.info.run_id, name, str(folder))

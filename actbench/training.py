@@ -57,10 +57,8 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
         [run.config.optimizer.lr for run in stack.runs],
     )  # fmt: skip
     chunk = CHUNK[run.config.architecture.name]
-    evaluate_every, measure_every = (
-        interval(config.evaluate_every, steps, 20),
-        interval(config.measure_every, steps, 10),
-    )
+    evaluate_every = interval(config.evaluate_every, steps, 20)
+    measure_every = interval(config.measure_every, steps, 10)
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
         if step % evaluate_every == 0 or step == steps:
