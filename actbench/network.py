@@ -13,8 +13,8 @@ from actbench.architectures import Activate, Architecture
 from actbench.callables import Applied
 from actbench.initialization import initialize, learned_parameters, stream
 from actbench.plan import Run, Stack
-
-VECTOR = 64  # values; a multiple of every SIMD vector that torch unrolls over (4 x 16 floats of AVX-512)
+from actbench.precision import casting
+from actbench.simd import whole_vectors
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Network:
         self.parameters: dict[str, Tensor] = {}
         self.owners: dict[str, list[int]] = {}
         self._device = device
+        self._precision = stack.runs[0].config.training.precision
         self._add_weights()
         self.weights = frozenset(self.parameters)  # what weight decay applies to; learned activation parameters not
         self._learned = [
@@ -113,28 +114,23 @@ class Network:
     def _by_segment(
         self, z: Tensor, choose: Callable[[Applied], Callable[..., Tensor]], layer: int, step: int | None
     ) -> Tensor:
-        batch, whole = z.shape[1], _whole_vectors(z)
-        parts = [
-            choose(segment.applied)(whole[segment.start : segment.stop], self.arguments(layer, index, step))
-            for index, segment in enumerate(self.segments)
-        ]
-        h = parts[0] if len(parts) == 1 else torch.cat(parts)
+        batch, whole = z.shape[1], whole_vectors(z)
+        if len(self.segments) == 1:
+            h = choose(self.segments[0].applied)(whole, self.arguments(layer, 0, step))
+        else:  # split, as the gradient of a slice fills a tensor of zeros as large as the whole stack
+            slices = whole.split([segment.stop - segment.start for segment in self.segments])
+            h = torch.cat(
+                [
+                    choose(segment.applied)(own, self.arguments(layer, index, step))
+                    for index, (segment, own) in enumerate(zip(self.segments, slices, strict=True))
+                ]
+            )
         return h if whole is z else h[:, :batch]
 
     def forward(self, x: Tensor, activate: Activate, training: bool) -> Tensor:
         """(runs, batch, height, width, channels) -> logits (runs, batch, classes)."""
-        return self.architecture.forward(self.parameters, self.buffers, x, activate, training)
-
-
-def _whole_vectors(z: Tensor) -> Tensor:
-    """z with its last example repeated until each run's values fill whole SIMD vectors.
-
-    torch computes the values left over at a tensor's end by scalar code, which rounds softplus, sigmoid and others
-    differently: without this, a run would depend on where in the stack it stands.
-    """
-    rows = VECTOR // math.gcd(VECTOR, z[0, 0].numel())
-    missing = -z.shape[1] % rows
-    return torch.cat([z, z[:, -1:].expand(-1, missing, *z.shape[2:])], 1) if missing else z
+        with casting(self._precision, self._device):
+            return self.architecture.forward(self.parameters, self.buffers, x, activate, training).to(x.dtype)
 
 
 def _segments(runs: Sequence[Run]) -> list[Segment]:

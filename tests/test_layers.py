@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "actbench"
 
 LEVELS = [
-    {"errors", "interruption"},
+    {"errors", "interruption", "simd", "precision"},
     {
         "activations",
         "image_folder",
