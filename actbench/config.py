@@ -225,12 +225,13 @@ class TrainingConfig:
     measure_every: int | None
     probe_size: int
     augment: bool
+    precision: Literal["fp32", "tf32", "bf16"]
     stack_size: int | Auto
 
     def __post_init__(self) -> None:
-        _require_positive(
-            "training", self, "batch_size", "clip_norm", "evaluate_every", "measure_every", "probe_size", "stack_size"
-        )
+        _require_positive("training", self, "batch_size", "clip_norm", "evaluate_every", "probe_size", "stack_size")
+        _require(self.measure_every is None or self.measure_every >= 0, "training.measure_every", self.measure_every,
+                 "a number of steps, 0 for never, or null")  # fmt: skip
         _require_at_most("training", self, epochs=10**6, steps=10**9, batch_size=10**6, probe_size=10**6)
         _require(self.epochs >= 0, "training.epochs", self.epochs, "0 or more")
         _require(self.steps is None or self.steps >= 0, "training.steps", self.steps, "0 or more")

@@ -1,7 +1,8 @@
 """Where stacks run: this process, or one worker process a core with one thread each.
 
 Workers live as long as the pool, so that imports and data are paid once. Whatever happens to one stack, the others go
-on: a stack that raises, or whose worker dies, is tried again run by run, and only the guilty run fails.
+on: a stack that runs out of memory is halved; one that raises, or whose worker dies, is tried again run by run, and
+only the guilty run fails.
 """
 
 import multiprocessing
@@ -11,6 +12,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,6 +28,20 @@ from actbench.records import Result
 from actbench.training import Record, train
 
 OnRecord = Callable[[Record], None]
+
+# glibc's malloc gives large blocks back to the system at once, and a step asks for them again: 6 % of an MLP's step.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000"}  # bytes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stack did not train. memory: there was too little of it."""
+
+    message: str
+    memory: bool = False
+
+
+Outcome = tuple[Stack, list[Result], Failure | None]
 
 
 def device(config: ExecutionConfig) -> str:
@@ -62,11 +78,9 @@ def _train(stack: Stack, device: str, on_record: OnRecord | None = None) -> list
     return records.results(stack.runs, kept, device_name(device))
 
 
-def _settle(device: str) -> None:
+def _settle() -> None:
     """One thread: two on a busy machine once fell to 3 % of the throughput; and no run may depend on their count."""
     torch.set_num_threads(1)
-    if device == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def _end_with_parent(record: Record) -> None:
@@ -78,7 +92,7 @@ def _end_with_parent(record: Record) -> None:
 
 def _worker(connection: Connection, device: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _settle(device)
+    _settle()
     while True:
         try:
             stack = connection.recv()
@@ -87,7 +101,14 @@ def _worker(connection: Connection, device: str) -> None:
         try:
             connection.send((_train(stack, device, _end_with_parent), None))
         except (Exception, SystemExit) as error:  # a user's function may raise anything
-            connection.send((None, one_line(error)))
+            connection.send(([], _failure(error)))
+        if device == "cuda":
+            torch.cuda.empty_cache()  # a stack of other shapes may follow
+
+
+def _failure(error: BaseException) -> Failure:
+    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    return Failure(one_line(error), memory)
 
 
 class Pool:
@@ -100,7 +121,7 @@ class Pool:
         self._connections: list[Connection] = []
 
     def __enter__(self) -> "Pool":
-        _settle(self.device)
+        _settle()
         if self.workers > 1:
             for _ in range(self.workers):
                 self._start()
@@ -115,6 +136,8 @@ class Pool:
             process.join()
 
     def _start(self) -> int:
+        for key, value in _MALLOC.items():
+            os.environ.setdefault(key, value)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_worker, args=(theirs, self.device), daemon=True)
         process.start()
@@ -127,27 +150,30 @@ class Pool:
         """Results of each stack as it ends, in no fixed order. on_record sees the records of in-process training."""
         waiting = deque(stacks)
         outcomes = self._here(waiting, on_record) if self.workers == 1 else self._in_workers(waiting)
-        for stack, results, error in outcomes:
-            if results is not None:
+        for stack, results, failure in outcomes:
+            if failure is None:
                 yield results
-            elif len(stack.runs) > 1:
-                waiting.extend(Stack((run,)) for run in stack.runs)
+            elif len(stack.runs) == 1:
+                yield [records.failed(stack.runs[0], failure.message, device_name(self.device))]
+            elif failure.memory:
+                again = [stack, *(other for other in waiting if _as_large(other, stack))]
+                kept = [other for other in waiting if not _as_large(other, stack)]
+                waiting.clear()
+                waiting.extend([*(half for large in again for half in _halves(large)), *kept])
             else:
-                yield [records.failed(stack.runs[0], str(error), device_name(self.device))]
+                waiting.extend(Stack((run,)) for run in stack.runs)
 
-    def _here(
-        self, waiting: deque[Stack], on_record: OnRecord | None
-    ) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:
+    def _here(self, waiting: deque[Stack], on_record: OnRecord | None) -> Iterator[Outcome]:
         while waiting:
             stack = waiting.popleft()
             try:
                 yield stack, _train(stack, self.device, on_record), None
             except (Exception, SystemExit) as error:
-                yield stack, None, one_line(error)
+                yield stack, [], _failure(error)
 
-    def _in_workers(self, waiting: deque[Stack]) -> Iterator[tuple[Stack, list[Result] | None, str | None]]:
+    def _in_workers(self, waiting: deque[Stack]) -> Iterator[Outcome]:
         """A thread a busy worker waits for its answer, so that no worker waits for the store."""
-        done: queue.Queue[tuple[int, Stack, list[Result] | None, str | None]] = queue.Queue()
+        done: queue.Queue[tuple[int, Stack, list[Result], Failure | None]] = queue.Queue()
         idle = [index for index, process in enumerate(self._processes) if process.is_alive()]
         busy = 0
         while waiting or busy:
@@ -155,16 +181,30 @@ class Pool:
                 stack = waiting.popleft()
                 threading.Thread(target=self._ask, args=(idle.pop(), stack, done), daemon=True).start()
                 busy += 1
-            worker, stack, results, error = done.get()
+            worker, stack, results, failure = done.get()
             busy -= 1
             idle.append(worker if self._processes[worker].is_alive() else self._start())
-            yield stack, results, error
+            yield stack, results, failure
 
     def _ask(self, worker: int, stack: Stack, done: "queue.Queue[Any]") -> None:
         try:
             self._connections[worker].send(stack)
-            results, error = self._connections[worker].recv()
+            results, failure = self._connections[worker].recv()
         except (EOFError, OSError):
             self._processes[worker].join(timeout=5)
-            results, error = None, f"its worker process died (exit code {self._processes[worker].exitcode})"
-        done.put((worker, stack, results, error))
+            code = self._processes[worker].exitcode
+            killed = code == -signal.SIGKILL  # as the system does to a process that takes its last memory
+            results, failure = [], Failure(f"its worker process died (exit code {code})", killed)
+        done.put((worker, stack, results, failure))
+
+
+def _as_large(stack: Stack, other: Stack) -> bool:
+    """Whether a stack takes at least the memory of another, where that can be told: of equal configurations."""
+    one, two = stack.runs[0].config, other.runs[0].config
+    same = (one.architecture, one.training, one.dataset) == (two.architecture, two.training, two.dataset)
+    return same and len(stack.runs) >= len(other.runs)
+
+
+def _halves(stack: Stack) -> list[Stack]:
+    middle = len(stack.runs) // 2
+    return [Stack(stack.runs[:middle]), Stack(stack.runs[middle:])]

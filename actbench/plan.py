@@ -2,23 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
 from actbench import architectures, callables
-from actbench.architectures import Architecture, Shape
+from actbench.architectures import Architecture, Shape, parameter_count
 from actbench.callables import Applied
 from actbench.config import ArchitectureConfig, Config
 from actbench.datasets import Prepared
 
-ENGINE = 1  # raise it with every change that moves a run's numbers: run ids then differ from older ones
+ENGINE = 2  # raise it with every change that moves a run's numbers: run ids then differ from older ones
 
-# Values that the widest layers of a stack hold together, measured on 2 CPU cores: stacks of 8 small nets take 0.3 (MLP)
-# to 0.7 (CNN, 8x8 images) of the time of single runs; a stack that leaves the cache is slower than single runs.
-CPU_STACK_VALUES, CPU_STACK = 2**20, 8
-CUDA_STACK = {"mlp": 128, "cnn": 8, "transformer": 32}  # not measured yet
+# A stack on a CPU core, for the cache: values that its widest layers hold together, and parameters beyond 8 runs. A run
+# then takes 0.1 (tiny MLP) to 1.0 (CNN) of its time alone (measured: results/benchmarks/NOTES.md).
+CPU_VALUES, CPU_PARAMETERS, CPU_STACK = 2**20, 2**18, 64
+CUDA_STACK = {"mlp": 128, "cnn": 8, "transformer": 32}  # not measured yet; one that is too large is halved
 
 
 @dataclass(frozen=True)
@@ -135,17 +135,30 @@ def variants(runs: Sequence[Run]) -> list[str]:
 
 def stacks(runs: Sequence[Run], device: str, workers: int) -> list[Stack]:
     """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
-    one contiguous slice. Stacks shrink where fewer than one a worker would be left."""
+    one contiguous slice. The stacks of a group are about equal and, where there are runs enough, as many for each
+    worker; those with most to do come first."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_stack_key(run), []).append(run)
     made = []
     for group in groups.values():
         group = sorted(group, key=lambda run: (run.config.activation.label, _settings(run), run.config.seed))
-        share = -(-len(group) // workers)
-        size = max(1, min(_stack_size(group[0], device), share))
-        made += [Stack(tuple(group[start : start + size])) for start in range(0, len(group), size)]
-    return made
+        rounds = -(-len(group) // (_stack_size(group[0], device) * workers))
+        made += [Stack(tuple(part)) for part in _parts(group, min(len(group), rounds * workers))]
+    return sorted(made, key=_work, reverse=True)
+
+
+def _parts(group: list[Run], count: int) -> Iterator[list[Run]]:
+    for part in range(count):
+        yield group[part * len(group) // count : (part + 1) * len(group) // count]
+
+
+def _work(stack: Stack) -> int:
+    """About what a stack costs: parameters by examples by positions. Only its order matters."""
+    run = stack.runs[0]
+    network = architecture(run.config, run.data)
+    each = parameter_count(network, applied(run.config).record) * max(network.positions)
+    return len(stack.runs) * each * (run.steps + 1) * run.config.training.batch_size
 
 
 def _settings(run: Run) -> str:
@@ -160,7 +173,9 @@ def _stack_size(run: Run, device: str) -> int:
         return CUDA_STACK[config.architecture.name]
     network, pieces = architecture(config, run.data), applied(config).pieces
     widest = max(units * positions for units, positions in zip(network.units, network.positions, strict=True))
-    return max(1, min(CPU_STACK, CPU_STACK_VALUES // (config.training.batch_size * widest * pieces)))
+    by_values = CPU_VALUES // (config.training.batch_size * widest * pieces)
+    by_parameters = max(8, CPU_PARAMETERS // parameter_count(network, applied(config).record))
+    return max(1, min(CPU_STACK, by_values, by_parameters))
 
 
 def _stack_key(run: Run) -> str:

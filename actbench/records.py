@@ -76,7 +76,8 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     for metric in ("test_accuracy", *curves):
         if metric in MEASURED and math.isfinite(last.get(metric, math.nan)):
             row[metric] = last[metric]
-    row["dead_layers"] = int(last["dead_layers"])
+    if "dead_layers" in last:
+        row["dead_layers"] = int(last["dead_layers"])
     return Result(run, row | _convergence(run, series), curves)
 
 

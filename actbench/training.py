@@ -18,10 +18,11 @@ from actbench.metrics.units import LayerObservation, network_metrics
 from actbench.network import Network
 from actbench.optimizers import StackOptimizer
 from actbench.plan import Stack
+from actbench.precision import settle
 from actbench.schedules import multiplier
 
-# Examples a forward pass of evaluation holds. Fixed, so that sums round the same in any stack.
-CHUNK = {"mlp": 1024, "cnn": 128, "transformer": 128}
+# Examples a forward pass of evaluation holds: few, for the cache. Fixed, so that sums round the same in any stack.
+CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
     """
     run, steps = stack.runs[0], stack.runs[0].steps
     config = run.config.training
+    settle(config.precision)
     network = Network(stack, device)
     batches = Batches(
         data, network.seeds, run.data.validation_size(run.config.dataset.validation), config.batch_size,
@@ -56,26 +58,25 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
         run.config.optimizer, network.parameters, network.owners, network.weights,
         [run.config.optimizer.lr for run in stack.runs],
     )  # fmt: skip
-    chunk = CHUNK[run.config.architecture.name]
     evaluate_every = interval(config.evaluate_every, steps, 20)
-    measure_every = interval(config.measure_every, steps, 10)
+    measure_every = interval(config.measure_every, steps, 10) if config.measure_every != 0 else 0
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
         if step % evaluate_every == 0 or step == steps:
             with progress.paused():
                 yield from progress.records(step)
-                loss, accuracy = evaluate(network, batches.validation, batches.validation_size, chunk)
+                loss, accuracy = evaluate(network, batches.validation, batches.validation_size)
                 progress.note_failures(loss, step)
                 yield Record(step, "val_loss", _numpy(loss))
                 yield Record(step, "val_accuracy", _numpy(accuracy))
-        measured = step % measure_every == 0 or step == steps
+        measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
                 probe = min(config.probe_size, batches.validation_size)
-                for metric, values in observe(network, batches, probe, chunk):
+                for metric, values in observe(network, batches, probe):
                     yield Record(step, metric, _numpy(values))
         if step < steps or measured:
-            loss, gradients = _gradients(network, batches, step, config.label_smoothing)
+            loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
         if measured:
             with progress.paused():
                 yield Record(step, "gradient_norm", _numpy(_norms(network, gradients)))
@@ -87,7 +88,7 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield Record(steps, "failed_step", progress.failed_step())
     if run.reads_test:
-        _, accuracy = evaluate(network, batches.test, batches.test_size, chunk)
+        _, accuracy = evaluate(network, batches.test, batches.test_size)
         yield Record(steps, "test_accuracy", _numpy(accuracy))
 
 
@@ -139,7 +140,9 @@ def _losses(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     return losses.view(labels.shape)
 
 
-def _gradients(network: Network, batches: Batches, step: int, smoothing: float) -> tuple[Tensor, tuple[Tensor, ...]]:
+def step_gradients(
+    network: Network, batches: Batches, step: int, smoothing: float
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
     images, labels = batches.training(step)
     loss = _losses(network.forward(images, network.activation(step), True), labels, smoothing).mean(1)
@@ -163,21 +166,21 @@ def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> t
 
 @torch.no_grad()
 def evaluate(
-    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int, chunk: int
+    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
     """Mean loss and accuracy, float64 (runs,), over examples 0 to size."""
     activate = network.activation(None)
     loss: Tensor | float = 0.0
     correct: Tensor | float = 0.0
-    for start in range(0, size, chunk):
-        images, labels = examples(start, min(start + chunk, size))
+    for start in range(0, size, CHUNK):
+        images, labels = examples(start, min(start + CHUNK, size))
         logits = network.forward(images, activate, False)
         loss = loss + _losses(logits, labels).double().sum(1)
         correct = correct + (logits.argmax(-1) == labels).double().sum(1)
     return torch.as_tensor(loss / size), torch.as_tensor(correct / size)
 
 
-def observe(network: Network, batches: Batches, size: int, chunk: int) -> Iterator[tuple[str, Tensor]]:
+def observe(network: Network, batches: Batches, size: int) -> Iterator[tuple[str, Tensor]]:
     """Metrics of units and gradients on the probe set, the first `size` validation examples: (name, (runs,))."""
     layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
     first = last = torch.zeros(len(network.runs), dtype=torch.float64)
@@ -190,8 +193,8 @@ def observe(network: Network, batches: Batches, size: int, chunk: int) -> Iterat
         pre_activations.append(z)
         return h
 
-    for start in range(0, size, chunk):
-        images, labels = batches.validation(start, min(start + chunk, size))
+    for start in range(0, size, CHUNK):
+        images, labels = batches.validation(start, min(start + CHUNK, size))
         pre_activations.clear()
         loss = _losses(network.forward(images, tapped, False), labels).sum()
         ends = torch.autograd.grad(loss, [pre_activations[0], pre_activations[-1]])

@@ -4,7 +4,10 @@ import os
 import signal
 from collections.abc import Callable
 
-from actbench import plan
+import pytest
+import torch
+
+from actbench import execution, plan, training
 from actbench.config import Config
 from actbench.datasets import Prepared
 from actbench.execution import Pool
@@ -36,6 +39,27 @@ def test_only_the_run_that_raises_fails(configs: Configs, digits: Prepared) -> N
         results = {r.run.id: r for group in pool.run([plan.Stack(tuple(runs))]) for r in group}
     assert [results[run.id].row["status"] for run in runs] == ["finished", "failed", "finished"]
     assert results[runs[1].id].error == "RuntimeError: too wide"
+
+
+def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
+    configs: Configs, digits: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [plan.make_run(point, digits, "sweep") for point in configs("seed=range(0,16)", *TINY)]
+    tried: list[int] = []
+
+    def train(stack: plan.Stack, *rest: object) -> object:
+        tried.append(len(stack.runs))
+        if len(stack.runs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return training.train(stack, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execution, "train", train)
+    with Pool("cpu", 1) as pool:
+        stacks = [plan.Stack(tuple(runs[:8])), plan.Stack(tuple(runs[8:]))]
+        results = [result for group in pool.run(stacks) for result in group]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert {result.row["status"] for result in results} == {"finished"}
+    assert tried == [8, 4, *[2] * 8]  # the second 8 and the other 4s were halved before they were tried
 
 
 def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: Prepared) -> None:

@@ -40,6 +40,7 @@ def test_run_id_sees_all_that_decides_a_number(configs: Configs, digits: Prepare
         "training.batch_size=63", "training.schedule=linear", "training.warmup=0.1", "training.label_smoothing=0.1",
         "training.clip_norm=1", "training.target=0.5", "training.evaluate_every=7", "training.measure_every=7",
         "training.probe_size=100", "training.augment=true", "dataset.normalize=pixel", "dataset.validation=0.1",
+        "training.precision=bf16",
         "architecture.norm=batch", "architecture.match_parameters=false", "activation=torch:tanh",
     ]  # fmt: skip
     seen = {ids(configs, digits, "training.epochs=2"), *(ids(configs, digits, "training.epochs=2", x) for x in lines)}
@@ -61,13 +62,13 @@ def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, dig
 
 
 def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepared) -> None:
-    """Values of the widest layer of all runs together: at most 2^20."""
+    """Values of the widest layer of all runs together: at most 2^20; parameters beyond 8 runs: at most 2^18."""
     large = replace(digits, height=28, width=28)
     for data, architecture, size in (
-        (digits, "mlp", 8), (digits, "cnn_small", 8), (large, "cnn", 1), (large, "transformer", 4),
+        (digits, "mlp", 8), (digits, "cnn_small", 16), (large, "cnn", 1), (large, "transformer", 4),
     ):  # fmt: skip
         runs = [
-            plan.make_run(point, data, "sweep") for point in configs(f"architecture={architecture}", "seed=range(0,40)")
+            plan.make_run(point, data, "sweep") for point in configs(f"architecture={architecture}", "seed=range(0,64)")
         ]
         assert {len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)} == {size}
 
@@ -75,6 +76,14 @@ def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepa
 def test_few_runs_are_shared_out_over_the_workers(configs: Configs, digits: Prepared) -> None:
     runs = [plan.make_run(point, digits, "sweep") for point in configs("seed=range(0,4)")]
     assert [len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)] == [2, 2]
+
+
+def test_workers_get_equal_shares_and_the_longest_work_first(configs: Configs, digits: Prepared) -> None:
+    points = configs("architecture=cnn_small,mlp", "seed=range(0,27)")
+    stacks = plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 2)
+    assert [(s.runs[0].config.architecture.name, len(s.runs)) for s in stacks] == [
+        ("cnn", 14), ("cnn", 13), ("mlp", 7), ("mlp", 7), ("mlp", 7), ("mlp", 6),
+    ]  # fmt: skip
 
 
 def test_ragged_epochs_are_counted_whole(configs: Configs, digits: Prepared) -> None:

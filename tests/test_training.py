@@ -1,19 +1,24 @@
 """The promise that a run's numbers depend on its id alone, and what becomes of runs that diverge."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from actbench import plan, records
+from actbench.batches import Batches
 from actbench.config import Config
 from actbench.datasets import ImageData, Prepared
 from actbench.network import Network
+from actbench.optimizers import StackOptimizer
 from actbench.plan import Run, Stack
 from actbench.records import Result
-from actbench.training import train
+from actbench.training import observe, step_gradients, train
 
 Configs = Callable[..., list[Config]]
 CPU = torch.device("cpu")
@@ -76,6 +81,72 @@ def test_run_is_bit_identical_in_any_stack_with_every_optimizer(
     assert numbers(results([runs[2]], digits_data)[runs[2].id]) == numbers(together[runs[2].id])
 
 
+@pytest.mark.parametrize("architecture", ["mlp_small", "cnn_small", "transformer_small"])
+def test_bf16_is_another_run_and_bit_identical_in_any_stack(
+    architecture: str, configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    keys = (
+        f"architecture={architecture}", "architecture.match_parameters=false", "activation=gelu,prelu", "seed=0,1",
+        *RAGGED,
+    )  # fmt: skip
+    runs = [plan.make_run(point, digits, "sweep") for point in configs("training.precision=bf16", *keys)]
+    full = [plan.make_run(point, digits, "sweep") for point in configs(*keys)]
+    assert not {run.id for run in runs} & {run.id for run in full}
+    alone = results([runs[2]], digits_data)[runs[2].id]
+    assert numbers(alone) == numbers(results(runs, digits_data)[runs[2].id])
+    reference = results([full[2]], digits_data)[full[2].id]
+    assert alone.row["train_loss"] != reference.row["train_loss"]
+    assert alone.row["train_loss"] == pytest.approx(reference.row["train_loss"], rel=0.05)
+
+
+class _Operations(TorchDispatchMode):
+    """Counts what torch is asked to do, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[str(function)] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "transformer"])
+def test_a_step_asks_the_device_for_no_more_with_more_runs_and_waits_for_nothing(
+    architecture: str, configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    def asked(seeds: int) -> Counter[str]:
+        points = configs(
+            f"architecture={architecture}", "architecture.width=64", "activation=gelu,relu", f"seed=range(0,{seeds})",
+            "training.augment=false",
+        )  # fmt: skip
+        stack = Stack(tuple(plan.make_run(point, digits, "sweep") for point in points))
+        network = Network(stack, CPU)
+        batches = Batches(digits_data, network.seeds, 288, 64, "channel", False, CPU)
+        rates = [run.config.optimizer.lr for run in stack.runs]
+        optimizer = StackOptimizer(
+            stack.runs[0].config.optimizer, network.parameters, network.owners, network.weights, rates
+        )
+        optimizer.step(step_gradients(network, batches, 0, 0.0)[1], 1.0)
+        with _Operations() as operations:
+            optimizer.step(step_gradients(network, batches, 1, 0.0)[1], 1.0)
+        return operations.counts
+
+    few = asked(2)
+    assert asked(6) == few
+    assert "aten._local_scalar_dense.default" not in few
+
+
+def test_nothing_is_measured_where_measuring_is_off(configs: Configs, digits: Prepared, digits_data: ImageData) -> None:
+    on, off = configs("architecture=mlp_small", "training.measure_every=null,0", "training.steps=20")
+    measured, plain = (results([plan.make_run(p, digits, "sweep")], digits_data).popitem()[1] for p in (on, off))
+    assert {"dead_fraction", "gradient_norm", "gradient_ratio"} <= set(measured.curves)
+    assert set(plain.curves) == {"train_loss", "val_loss", "val_accuracy"}
+    assert plain.row["dead_fraction"] is None
+    assert plain.row["dead_layers"] is None
+    assert plain.row["test_accuracy"] == measured.row["test_accuracy"]
+
+
 def test_gated_units_share_a_stack_with_maxout_and_stay_bit_identical(
     configs: Configs, digits: Prepared, digits_data: ImageData
 ) -> None:
@@ -127,8 +198,6 @@ def test_curves_hold_step_0_and_the_last_step(configs: Configs, digits: Prepared
 
 def test_planted_dead_units_are_counted(configs: Configs, digits: Prepared, digits_data: ImageData) -> None:
     """k of 64 units with bias -1e6 are dead for ReLU, alive for LeakyReLU; saturated tanh is dead but not dormant."""
-    from actbench.batches import Batches
-    from actbench.training import observe
 
     def fractions(activation: str, bias: float, k: int) -> dict[str, float]:
         (point,) = configs(f"activation={activation}", "architecture.depth=1", "architecture.width=64")
@@ -136,7 +205,7 @@ def test_planted_dead_units_are_counted(configs: Configs, digits: Prepared, digi
         with torch.no_grad():
             network.parameters["hidden0.bias"][0, :k] = bias
         batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
-        return {name: values.item() for name, values in observe(network, batches, 288, 1024)}
+        return {name: values.item() for name, values in observe(network, batches, 288)}
 
     before = fractions("relu", 0.0, 10)["dead_fraction"]
     assert fractions("relu", -1e6, 10)["dead_fraction"] == before + 10 / 64

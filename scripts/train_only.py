@@ -1,0 +1,37 @@
+"""A sweep without MLflow: what `actbench sweep` does up to the last record, and nothing after it.
+
+usage: train_only.py [overrides]. Prints, as JSON: seconds from process start to the last record, runs, runs that did
+not finish, and the peak memory of a worker in GB.
+"""
+
+import json
+import resource
+import sys
+import time
+
+STARTED = time.perf_counter()  # before the first heavy import
+
+
+def main() -> None:
+    from actbench import compose, datasets, execution
+    from actbench.plan import make_run, stacks
+
+    points = compose.configs(sys.argv[1:])
+    first = points[0].dataset
+    data = datasets.prepare(first.name, first.root, False, first.image_size)
+    runs = [make_run(point, data, "sweep") for point in points]
+    device = execution.device(points[0].execution)
+    workers = min(execution.worker_count(points[0].execution, device), len(runs))
+    ended = []
+    with execution.Pool(device, workers) as pool:
+        for results in pool.run(stacks(runs, device, workers)):
+            ended += results
+        seconds = time.perf_counter() - STARTED
+    print(json.dumps({
+        "seconds": seconds, "runs": len(ended), "unfinished": sum(r.row["status"] != "finished" for r in ended),
+        "worker_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,  # of the largest, in kB on Linux
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
