@@ -13,7 +13,7 @@ from torch import Tensor
 
 from actbench.batches import Batches
 from actbench.datasets import ImageData
-from actbench.metrics.gradients import gradient_norm, gradient_ratio
+from actbench.metrics.gradients import gradient_norm, gradient_ratio, sum_of_squares
 from actbench.metrics.units import LayerObservation, network_metrics
 from actbench.network import Network
 from actbench.optimizers import StackOptimizer
@@ -183,7 +183,8 @@ def evaluate(
 def observe(network: Network, batches: Batches, size: int) -> Iterator[tuple[str, Tensor]]:
     """Metrics of units and gradients on the probe set, the first `size` validation examples: (name, (runs,))."""
     layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
-    first = last = torch.zeros(len(network.runs), dtype=torch.float64)
+    first: Tensor | float = 0.0
+    last: Tensor | float = 0.0
     activate = network.activation(None)
     pre_activations: list[Tensor] = []
 
@@ -198,7 +199,7 @@ def observe(network: Network, batches: Batches, size: int) -> Iterator[tuple[str
         pre_activations.clear()
         loss = _losses(network.forward(images, tapped, False), labels).sum()
         ends = torch.autograd.grad(loss, [pre_activations[0], pre_activations[-1]])
-        squares = [gradient.flatten(1).double().square().sum(1).cpu() / gradient[0, 0].numel() for gradient in ends]
+        squares = [sum_of_squares(gradient) / gradient[0, 0].numel() for gradient in ends]
         first, last = first + squares[0], last + squares[1]
     yield from network_metrics(layers).items()
-    yield "gradient_ratio", gradient_ratio(first, last)
+    yield "gradient_ratio", gradient_ratio(torch.as_tensor(first), torch.as_tensor(last))

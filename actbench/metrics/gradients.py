@@ -13,9 +13,13 @@ def gradient_norm(gradients: Sequence[Tensor], owners: Sequence[Sequence[int]], 
     """
     total = torch.zeros(runs, dtype=torch.float64, device=gradients[0].device)
     for gradient, owner in zip(gradients, owners, strict=True):
-        squares = torch.stack([entry.double().square().sum() for entry in gradient.unbind(0)])
-        total.index_add_(0, torch.as_tensor(owner, device=total.device), squares)
+        total.index_add_(0, torch.as_tensor(owner, device=total.device), sum_of_squares(gradient))
     return total.sqrt()
+
+
+def sum_of_squares(values: Tensor) -> Tensor:
+    """(runs, ...) -> float64 (runs,), without a copy in float64."""
+    return torch.stack([torch.linalg.vector_norm(run, dtype=torch.float64) for run in values.unbind(0)]).square()
 
 
 def gradient_ratio(first: Tensor, last: Tensor) -> Tensor:

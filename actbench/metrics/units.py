@@ -18,29 +18,29 @@ class LayerObservation:
 
     pieces: int
     largest_slope: Tensor | None = None  # (runs, pieces * units)
-    active: Tensor | None = None  # (runs, units): output not 0 at least once
+    nonzero: Tensor | None = None  # (runs, units), float64: outputs that are not 0
     total_abs: Tensor | None = None  # (runs, units), float64
-    zeros: Tensor | None = None  # (runs,)
-    outputs: int = 0  # a run
+    examples: int = 0  # outputs of a unit
 
     def add(self, slope: Tensor, h: Tensor) -> None:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
-        largest, active = slope.amax(1), (h != 0).any(1)
-        total, zeros = h.abs().sum(1, dtype=torch.float64), (h == 0).sum((1, 2))
-        self.outputs += h.shape[1] * h.shape[2]
-        if self.largest_slope is None or self.active is None or self.total_abs is None or self.zeros is None:
-            self.largest_slope, self.active, self.total_abs, self.zeros = largest, active, total, zeros
+        largest, total = slope.amax(1), h.abs().sum(1, dtype=torch.float64)
+        nonzero = (
+            h.sign().abs_().sum(1, dtype=torch.float32).double()
+        )  # exact to 2^24; ten times as fast as of booleans
+        self.examples += h.shape[1]
+        if self.largest_slope is None or self.nonzero is None or self.total_abs is None:
+            self.largest_slope, self.nonzero, self.total_abs = largest, nonzero, total
         else:
             self.largest_slope = torch.maximum(self.largest_slope, largest)
-            self.active = self.active | active
+            self.nonzero = self.nonzero + nonzero
             self.total_abs = self.total_abs + total
-            self.zeros = self.zeros + zeros
 
 
 def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
     """Per-layer shares of units, (runs,) each; NaN for a run whose outputs or slopes are not finite (`invalid`)."""
-    if layer.largest_slope is None or layer.active is None or layer.total_abs is None or layer.zeros is None:
+    if layer.largest_slope is None or layer.nonzero is None or layer.total_abs is None:
         raise ValueError("nothing was observed")
     slope = layer.largest_slope.unflatten(1, (layer.pieces, -1)).amax(1)  # a unit lives while one of its pieces does
     share = layer.total_abs / layer.total_abs.mean(1, keepdim=True)
@@ -48,9 +48,9 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
     invalid = ~(layer.total_abs.isfinite().all(1) & layer.largest_slope.isfinite().all(1))
     shares = {
         "dead_fraction": (slope < DEAD_SLOPE).double().mean(1),
-        "silent_fraction": (~layer.active).double().mean(1),
+        "silent_fraction": (layer.nonzero == 0).double().mean(1),
         "dormant_fraction": dormant.double().mean(1),
-        "zero_share": layer.zeros.double() / layer.outputs,
+        "zero_share": 1 - layer.nonzero.sum(1) / (layer.examples * layer.nonzero.shape[1]),
     }
     return {name: values.masked_fill(invalid, torch.nan) for name, values in shares.items()}
 
@@ -58,8 +58,8 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
 def network_metrics(layers: list[LayerObservation]) -> dict[str, Tensor]:
     """All layers together, (runs,) each: shares of all units (of all outputs for zero_share), and dead layers."""
     each = [layer_metrics(layer) for layer in layers]
-    units = torch.tensor([layer.active.shape[1] for layer in layers if layer.active is not None], dtype=torch.float64)
-    outputs = torch.tensor([layer.outputs for layer in layers], dtype=torch.float64)
+    units = torch.tensor([layer.nonzero.shape[1] for layer in layers if layer.nonzero is not None], dtype=torch.float64)
+    outputs = units * torch.tensor([layer.examples for layer in layers], dtype=torch.float64)
     metrics = {}
     for name in ("dead_fraction", "silent_fraction", "dormant_fraction", "zero_share"):
         values = torch.stack([metric[name] for metric in each])  # (layers, runs)
