@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup compare test format lock clean
+.PHONY: setup compare test benchmark format lock clean
 
 setup: $(READY)
 
@@ -36,6 +36,11 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+# Sweeps against the loops one would write oneself, about 45 minutes on two cores: make benchmark MNIST=/path/to/mnist
+benchmark: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --editable '.[benchmark]'
+	$(BIN)/python scripts/benchmark_throughput.py $(if $(MNIST),--root $(MNIST))
 
 format: setup
 	$(BIN)/ruff format .

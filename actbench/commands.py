@@ -50,7 +50,7 @@ class Command:
         if missing:
             single = len(missing) == 1
             with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
-                grouped = stacks(missing, self.pool.device, self.pool.workers)
+                grouped = stacks(missing, self.pool.device, self.pool.workers, execution.free_memory(self.pool.device))
                 for group in self.pool.run(grouped, _live(bar) if single else None):
                     self._keep(group, None if single else bar)
         return [self.results[run.id] for run in runs]
@@ -143,6 +143,8 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
     for group in ("execution", "store", "protocol"):
         _one_of_all(points, group)
     device = execution.device(points[0].execution)
+    if device == "cpu" and any(point.training.precision == "tf32" for point in points):
+        raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
     data = _prepared(points)
     runs = _runs(points, data, kind)
     if kind == "compare":

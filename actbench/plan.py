@@ -18,7 +18,10 @@ ENGINE = 2  # raise it with every change that moves a run's numbers: run ids the
 # A stack on a CPU core, for the cache: values that its widest layers hold together, and parameters beyond 8 runs. A run
 # then takes 0.1 (tiny MLP) to 1.0 (CNN) of its time alone (measured: results/benchmarks/NOTES.md).
 CPU_VALUES, CPU_PARAMETERS, CPU_STACK = 2**19, 2**18, 64
-CUDA_STACK = {"mlp": 128, "cnn": 8, "transformer": 32}  # not measured yet; one that is too large is halved
+
+# On a GPU as many as its memory holds, by a rough estimate; a stack that proves too large is halved. Not measured yet.
+CUDA_STACK, CUDA_SHARE = 1024, 0.5  # runs at most; share of the free memory
+_STATES, _COPIES = 4, 8  # tensors a parameter (with gradient and two moments); of each layer's values in a step
 
 
 @dataclass(frozen=True)
@@ -133,17 +136,17 @@ def variants(runs: Sequence[Run]) -> list[str]:
     return [" ".join(f"{key}={own[key]}" for key in differing[name]) for name, own in zip(names, settings, strict=True)]
 
 
-def stacks(runs: Sequence[Run], device: str, workers: int) -> list[Stack]:
+def stacks(runs: Sequence[Run], device: str, workers: int, memory: int = 0) -> list[Stack]:
     """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
     one contiguous slice. The stacks of a group are about equal and, where there are runs enough, as many for each
-    worker; those with most to do come first."""
+    worker; those with most to do come first. memory: bytes free on a GPU."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_stack_key(run), []).append(run)
     made = []
     for group in groups.values():
         group = sorted(group, key=lambda run: (run.config.activation.label, _settings(run), run.config.seed))
-        rounds = -(-len(group) // (_stack_size(group[0], device) * workers))
+        rounds = -(-len(group) // (_stack_size(group[0], device, memory) * workers))
         made += [Stack(tuple(part)) for part in _parts(group, min(len(group), rounds * workers))]
     return sorted(made, key=_work, reverse=True)
 
@@ -165,17 +168,20 @@ def _settings(run: Run) -> str:
     return json.dumps([run.config.activation.settings, run.config.optimizer.lr], sort_keys=True)
 
 
-def _stack_size(run: Run, device: str) -> int:
+def _stack_size(run: Run, device: str, memory: int) -> int:
     config = run.config
     if config.training.stack_size != "auto":
         return int(config.training.stack_size)
+    network, own = architecture(config, run.data), applied(config)
+    parameters = parameter_count(network, own.record)
+    layers = [
+        config.training.batch_size * units * positions * own.pieces
+        for units, positions in zip(network.units, network.positions, strict=True)
+    ]
     if device != "cpu":
-        return CUDA_STACK[config.architecture.name]
-    network, pieces = architecture(config, run.data), applied(config).pieces
-    widest = max(units * positions for units, positions in zip(network.units, network.positions, strict=True))
-    by_values = CPU_VALUES // (config.training.batch_size * widest * pieces)
-    by_parameters = max(8, CPU_PARAMETERS // parameter_count(network, applied(config).record))
-    return max(1, min(CPU_STACK, by_values, by_parameters))
+        each = 4 * (_STATES * parameters + _COPIES * sum(layers))  # bytes
+        return max(1, min(CUDA_STACK, int(CUDA_SHARE * memory) // each))
+    return max(1, min(CPU_STACK, CPU_VALUES // max(layers), max(8, CPU_PARAMETERS // parameters)))
 
 
 def _stack_key(run: Run) -> str:

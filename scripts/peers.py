@@ -1,8 +1,9 @@
 """The loops that actbench is measured against: one process trains the runs of its argument, on one thread.
 
 usage: peers.py {dataloader,lightning,bare,gemm} JSON, where JSON is {"runs": [{"architecture", "activation", "lr",
-"seed"}], "steps", "batch_size", "evaluate_every", "root", "channels_last", "uri"}. Prints validation accuracies.
-All three take the same steps with the same optimizer and evaluate as many validation examples as often as actbench.
+"seed"}], "steps", "batch_size", "evaluate_every", "root", "channels_last", "uri"}. Prints test accuracies.
+All three take the same steps with the same optimizer, evaluate as many validation examples about as often as actbench,
+and 10,000 test examples at the end.
 gemm prints the rate of one core at large products, in GFLOP/s: the machine's measured peak.
 """
 
@@ -12,6 +13,7 @@ import statistics
 import sys
 import time
 import warnings
+from functools import cache
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as many processes as cores: more threads only disturb each other
 
@@ -25,7 +27,7 @@ ACTIVATIONS = {
     "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish, "hard_swish": nn.Hardswish, "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid, "softplus": nn.Softplus, "softsign": nn.Softsign,
 }  # fmt: skip
-TRAINING, VALIDATION = 54_000, 6_000
+TRAINING, VALIDATION, TEST = 54_000, 6_000, 10_000
 MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST's training images
 
 
@@ -85,11 +87,11 @@ def split_of(run: dict) -> tuple[Tensor, Tensor]:
     return order[:TRAINING], order[TRAINING:]
 
 
-def tensors(root: str) -> tuple[Tensor, Tensor]:
+def tensors(root: str, train: bool) -> tuple[Tensor, Tensor]:
     """MNIST as normalised float32 (n, 1, 28, 28) and labels."""
     from torchvision.datasets import MNIST
 
-    data = MNIST(root, train=True, download=True)
+    data = MNIST(root, train=train, download=True)
     return ((data.data / 255 - MEAN) / DEVIATION).unsqueeze(1), data.targets
 
 
@@ -98,9 +100,9 @@ def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, batches) -> float:  # type: ignore[no-untyped-def]
+def accuracy(model: nn.Module, batches, size: int = VALIDATION) -> float:  # type: ignore[no-untyped-def]
     correct = sum((model(x).argmax(1) == y).sum() for x, y in batches)
-    return float(correct) / VALIDATION
+    return float(correct) / size
 
 
 def dataloader(run: dict, job: dict) -> float:
@@ -112,7 +114,7 @@ def dataloader(run: dict, job: dict) -> float:
     data = MNIST(job["root"], train=True, download=True, transform=transform)
     train, held = (Subset(data, index.tolist()) for index in split_of(run))
     training, validation = DataLoader(train, job["batch_size"], shuffle=True), DataLoader(held, 1000)
-    model, step, found = model_of(run), 0, 0.0
+    model, step = model_of(run), 0
     optimizer = torch.optim.Adam(model.parameters(), lr=run["lr"])
     while step < job["steps"]:
         for x, y in training:
@@ -122,10 +124,10 @@ def dataloader(run: dict, job: dict) -> float:
             optimizer.step()
             step += 1
             if step % job["evaluate_every"] == 0 or step == job["steps"]:
-                found = accuracy(model, validation)
+                accuracy(model, validation)
             if step == job["steps"]:
                 break
-    return found
+    return accuracy(model, DataLoader(MNIST(job["root"], train=False, transform=transform), 1000), TEST)
 
 
 def lightning(run: dict, job: dict) -> float:
@@ -154,10 +156,13 @@ def lightning(run: dict, job: dict) -> float:
             self.log("val_loss", F.cross_entropy(logits, batch[1]))
             self.log("val_accuracy", (logits.argmax(1) == batch[1]).float().mean())
 
+        def test_step(self, batch, index):  # type: ignore[no-untyped-def]
+            self.log("test_accuracy", (self.model(batch[0]).argmax(1) == batch[1]).float().mean())
+
         def configure_optimizers(self):  # type: ignore[no-untyped-def]
             return adam(self.model, run["lr"])
 
-    images, labels = tensors(job["root"])
+    images, labels = tensors(job["root"], True)
     train, held = (TensorDataset(images[index], labels[index]) for index in split_of(run))
     logger = MLFlowLogger("lightning", tracking_uri=job["uri"])
     logger.log_hyperparams(run)
@@ -166,19 +171,21 @@ def lightning(run: dict, job: dict) -> float:
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         val_check_interval=job["evaluate_every"], check_val_every_n_epoch=None,
     )  # fmt: skip
-    trainer.fit(Module(), DataLoader(train, job["batch_size"], shuffle=True), DataLoader(held, 1000))
-    return float(trainer.callback_metrics["val_accuracy"])
+    module = Module()
+    trainer.fit(module, DataLoader(train, job["batch_size"], shuffle=True), DataLoader(held, 1000))
+    trainer.test(module, DataLoader(TensorDataset(*tensors(job["root"], False)), 1000), verbose=False)
+    return float(trainer.callback_metrics["test_accuracy"])
 
 
 def bare(run: dict, job: dict) -> float:
     """(C) The fastest plain loop: resident tensors, fused Adam; nothing is logged."""
-    images, labels = resident(job["root"])
+    (images, labels), test = resident(job["root"])
     train, held = split_of(run)
-    model, optimizer = model_of(run), None
+    model = model_of(run)
     if job["channels_last"]:
         model = model.to(memory_format=torch.channels_last)
     optimizer = adam(model, run["lr"])
-    generator, step, found = torch.Generator().manual_seed(run["seed"]), 0, 0.0
+    generator, step = torch.Generator().manual_seed(run["seed"]), 0
     validation = [(images[index], labels[index]) for index in held.split(1000)]
     while step < job["steps"]:
         for index in train[torch.randperm(TRAINING, generator=generator)].split(job["batch_size"]):
@@ -191,19 +198,15 @@ def bare(run: dict, job: dict) -> float:
             optimizer.step()
             step += 1
             if step % job["evaluate_every"] == 0 or step == job["steps"]:
-                found = accuracy(model, validation)
+                accuracy(model, validation)
             if step == job["steps"]:
                 break
-    return found
+    return accuracy(model, zip(*(part.split(1000) for part in test), strict=True), TEST)
 
 
-_RESIDENT: list[tuple[Tensor, Tensor]] = []
-
-
-def resident(root: str) -> tuple[Tensor, Tensor]:
-    if not _RESIDENT:
-        _RESIDENT.append(tensors(root))
-    return _RESIDENT[0]
+@cache
+def resident(root: str) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    return tensors(root, True), tensors(root, False)
 
 
 def gemm() -> float:

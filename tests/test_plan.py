@@ -78,6 +78,14 @@ def test_few_runs_are_shared_out_over_the_workers(configs: Configs, digits: Prep
     assert [len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)] == [2, 2]
 
 
+def test_stacks_on_a_gpu_fill_half_of_its_free_memory(configs: Configs, digits: Prepared) -> None:
+    runs = [plan.make_run(point, digits, "sweep") for point in configs("architecture=mlp", "seed=range(0,64)")]
+    each = 4 * (4 * (64 * 256 + 256 * 256 + 256 * 10 + 2 * 256 + 10) + 8 * 64 * 2 * 256)
+    assert {len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=2 * 16 * each)} == {16}
+    assert {len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=1)} == {1}
+    assert [len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=10**11)] == [64]
+
+
 def test_workers_get_equal_shares_and_the_longest_work_first(configs: Configs, digits: Prepared) -> None:
     points = configs("architecture=cnn_small,mlp", "seed=range(0,27)")
     stacks = plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 2)
