@@ -40,6 +40,7 @@ test: setup
 # Sweeps against the loops one would write oneself, about 45 minutes on two cores: make benchmark MNIST=/path/to/mnist
 benchmark: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --editable '.[benchmark]'
+	$(BIN)/python scripts/benchmark_step.py $(if $(MNIST),--root $(MNIST))
 	$(BIN)/python scripts/benchmark_throughput.py $(if $(MNIST),--root $(MNIST))
 
 format: setup
