@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from actbench.activations import TABLE, Activation
+from actbench.simd import linear
 
 Tensors = Mapping[str, Tensor]
 Activate = Callable[[int, Tensor], Tensor]  # (hidden layer, pre-activations) -> units
@@ -86,7 +87,7 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def apply_linear(p: Tensors, name: str, x: Tensor) -> Tensor:
     """(runs, batch, *positions, fan_in) -> (runs, batch, *positions, fan_out)."""
-    out = torch.baddbmm(p[f"{name}.bias"].unsqueeze(1), x.flatten(1, -2), p[f"{name}.weight"])
+    out = linear(p[f"{name}.bias"], x.flatten(1, -2), p[f"{name}.weight"])
     return out.view(*x.shape[:-1], out.shape[-1])
 
 

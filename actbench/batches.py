@@ -78,8 +78,8 @@ class Batches:
         self._seed_of_run = torch.tensor(seed_of_run, device=device)
         splits = [split(seed, len(data.train_images), validation) for seed in self._seeds]
         self._train = [train for train, _ in splits]
-        self._validation = torch.stack([held for _, held in splits])
-        factors = [normalization(data, held, normalize) for held in self._validation]
+        factors = [normalization(data, held, normalize) for _, held in splits]
+        self._validation = torch.stack([held for _, held in splits]).to(device)
         self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
         self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
         self._shape = data.train_images.shape[1:]
@@ -109,7 +109,7 @@ class Batches:
 
     def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Validation examples start to stop, each run's own."""
-        index = self._validation[:, start:stop].to(self._device)
+        index = self._validation[:, start:stop]
         return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
 
     def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:

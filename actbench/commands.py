@@ -50,7 +50,8 @@ class Command:
         if missing:
             single = len(missing) == 1
             with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
-                grouped = stacks(missing, self.pool.device, self.pool.workers, execution.free_memory(self.pool.device))
+                memory = execution.free_memory(self.pool.device) // self.pool.workers
+                grouped = stacks(missing, self.pool.device, self.pool.workers, memory)
                 for group in self.pool.run(grouped, _live(bar) if single else None):
                     self._keep(group, None if single else bar)
         return [self.results[run.id] for run in runs]

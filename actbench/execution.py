@@ -38,10 +38,11 @@ _MALLOC = {  # bytes
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a stack did not train. memory: there was too little of it."""
+    """Why a stack did not train. memory: of too little of it. died: with its worker, perhaps not by its own fault."""
 
     message: str
     memory: bool = False
+    died: bool = False
 
 
 Outcome = tuple[Stack, list[Result], Failure | None]
@@ -120,8 +121,10 @@ def _free(device: str) -> None:
 
 
 def _failure(error: BaseException) -> Failure:
-    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-    return Failure(one_line(error), memory)
+    message = one_line(error)
+    signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of the CPU's allocator, CUDA, cuBLAS
+    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in message for sign in signs)
+    return Failure(message, memory)
 
 
 class Pool:
@@ -161,18 +164,21 @@ class Pool:
 
     def run(self, stacks: Sequence[Stack], on_record: OnRecord | None = None) -> Iterator[list[Result]]:
         """Results of each stack as it ends, in no fixed order. on_record sees the records of in-process training."""
-        waiting = deque(stacks)
+        waiting, again = deque(stacks), set[str]()
         outcomes = self._here(waiting, on_record) if self.workers == 1 else self._in_workers(waiting)
         for stack, results, failure in outcomes:
             if failure is None:
                 yield results
+            elif len(stack.runs) == 1 and failure.died and stack.runs[0].id not in again:
+                again.add(stack.runs[0].id)
+                waiting.append(stack)
             elif len(stack.runs) == 1:
                 yield [records.failed(stack.runs[0], failure.message, device_name(self.device))]
             elif failure.memory:
-                again = [stack, *(other for other in waiting if _as_large(other, stack))]
+                large = [stack, *(other for other in waiting if _as_large(other, stack))]
                 kept = [other for other in waiting if not _as_large(other, stack)]
                 waiting.clear()
-                waiting.extend([*(half for large in again for half in _halves(large)), *kept])
+                waiting.extend([*(half for each in large for half in _halves(each)), *kept])
             else:
                 waiting.extend(Stack((run,)) for run in stack.runs)
 
@@ -209,7 +215,9 @@ class Pool:
             self._processes[worker].join(timeout=5)
             code = self._processes[worker].exitcode
             killed = code == -signal.SIGKILL  # as the system does to a process that takes its last memory
-            results, failure = [], Failure(f"its worker process died (exit code {code})", killed)
+            results, failure = [], Failure(f"its worker process died (exit code {code})", killed, died=True)
+        except Exception as error:  # an answer that cannot be read
+            results, failure = [], _failure(error)
         done.put((worker, stack, results, failure))
 
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from actbench.simd import linear
+
 P = Mapping[str, Any]
 
 RRELU_LOW, RRELU_HIGH = 1 / 8, 1 / 3  # Xu et al. 2015
@@ -23,7 +25,7 @@ def spread(parameter: Tensor, z: Tensor) -> Tensor:
 
 
 def _bent(z: Tensor, slope: Tensor) -> Tensor:
-    """z where it is positive, else slope * z: a third of the time of torch.where and its gradient."""
+    """z where it is positive, else slope * z (to rounding): a third of the time of torch.where and its gradient."""
     positive = F.relu(z)
     return torch.addcmul(positive, slope, z - positive)
 
@@ -144,7 +146,7 @@ def reglu(z: Tensor, p: P) -> Tensor:
 
 def geglu(z: Tensor, p: P) -> Tensor:
     value, gate = z.chunk(2, -1)
-    return value * F.gelu(gate)
+    return value * F.gelu(gate.contiguous())  # of strided values torch has another kernel, which rounds differently
 
 
 def swiglu(z: Tensor, p: P) -> Tensor:
@@ -155,11 +157,11 @@ def swiglu(z: Tensor, p: P) -> Tensor:
 def _dynamic_lines(z: Tensor, p: P) -> tuple[Tensor, Tensor]:
     """Slopes and intercepts, each (runs, batch, 1, ..., 2, units); Chen et al. 2020, eq. 4, lambda = (1, 0.5)."""
     context = z.flatten(2, -2).mean(2) if z.dim() > 3 else z
-    hidden = F.relu(torch.baddbmm(p["squeeze_bias"].unsqueeze(1), context, p["squeeze"]))
-    theta = 2 * torch.sigmoid(torch.baddbmm(p["excite_bias"].unsqueeze(1), hidden, p["excite"])) - 1
+    hidden = F.relu(linear(p["squeeze_bias"], context, p["squeeze"]))
+    theta = 2 * torch.sigmoid(linear(p["excite_bias"], hidden, p["excite"])) - 1
     theta = theta.view(*theta.shape[:2], *[1] * (z.dim() - 3), 4, z.shape[-1])
-    start = torch.tensor([1.0, 0.0], dtype=z.dtype, device=z.device).unsqueeze(-1)
-    return start + theta[..., :2, :], 0.5 * theta[..., 2:, :]
+    slopes = torch.stack([1 + theta[..., 0, :], theta[..., 1, :]], -2)
+    return slopes, 0.5 * theta[..., 2:, :]
 
 
 def dynamic_relu(z: Tensor, p: P) -> Tensor:

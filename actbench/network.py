@@ -44,6 +44,7 @@ class Network:
             [self._add_learned(index, layer) for index in range(len(self.segments))]
             for layer in range(len(self.architecture.units))
         ]
+        self.owner_indices = [torch.tensor(owner, device=device) for owner in self.owners.values()]
         self.buffers = {
             name: torch.full((len(self.runs), *buffer.shape), float(buffer.constant or 0.0), device=device)
             for name, buffer in self.architecture.buffers.items()

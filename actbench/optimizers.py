@@ -78,7 +78,7 @@ def _update(config: Any, tensors: list[Tensor], decay: float) -> Update:
             return _adam(config, tensors, decay)
         case "sgd":
             return _sgd(config, tensors, decay)
-        case "adagrad" if device.type == "cpu":  # its kernel exists there only
+        case "adagrad" if device.type == "cpu":  # elsewhere its kernel is newer than torch 2.10
             return _adagrad(config, tensors, decay)
         case "adagrad":
             return _by_torch(

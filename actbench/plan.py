@@ -19,6 +19,9 @@ ENGINE = 2  # raise it with every change that moves a run's numbers: run ids the
 # then takes 0.1 (tiny MLP) to 1.0 (CNN) of its time alone (measured: results/benchmarks/NOTES.md).
 CPU_VALUES, CPU_PARAMETERS, CPU_STACK = 2**19, 2**18, 64
 
+# Examples a forward pass of evaluation holds: few, for the cache. Fixed, so that sums round the same in any stack.
+CHUNK = 128
+
 # On a GPU as many as its memory holds, by a rough estimate; a stack that proves too large is halved. Not measured yet.
 CUDA_STACK, CUDA_SHARE = 1024, 0.5  # runs at most; share of the free memory
 _STATES, _COPIES = 4, 8  # tensors a parameter (with gradient and two moments); of each layer's values in a step
@@ -136,17 +139,20 @@ def variants(runs: Sequence[Run]) -> list[str]:
     return [" ".join(f"{key}={own[key]}" for key in differing[name]) for name, own in zip(names, settings, strict=True)]
 
 
-def stacks(runs: Sequence[Run], device: str, workers: int, memory: int = 0) -> list[Stack]:
+def stacks(runs: Sequence[Run], device: str, workers: int, memory: int) -> list[Stack]:
     """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
     one contiguous slice. The stacks of a group are about equal and, where there are runs enough, as many for each
-    worker; those with most to do come first. memory: bytes free on a GPU."""
+    worker; those with most to do come first. memory: bytes on a GPU for each worker."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_stack_key(run), []).append(run)
     made = []
     for group in groups.values():
         group = sorted(group, key=lambda run: (run.config.activation.label, _settings(run), run.config.seed))
-        rounds = -(-len(group) // (_stack_size(group[0], device, memory) * workers))
+        size = min(
+            _stack_size(run, device, memory) for run in {run.config.activation.label: run for run in group}.values()
+        )
+        rounds = -(-len(group) // (size * workers))
         made += [Stack(tuple(part)) for part in _parts(group, min(len(group), rounds * workers))]
     return sorted(made, key=_work, reverse=True)
 
@@ -170,18 +176,21 @@ def _settings(run: Run) -> str:
 
 def _stack_size(run: Run, device: str, memory: int) -> int:
     config = run.config
+    if device == "cpu" and config.training.precision == "bf16":
+        return 1  # oneDNN now and then rounds a product of bf16 by its place in a batch
     if config.training.stack_size != "auto":
         return int(config.training.stack_size)
     network, own = architecture(config, run.data), applied(config)
     parameters = parameter_count(network, own.record)
-    layers = [
-        config.training.batch_size * units * positions * own.pieces
-        for units, positions in zip(network.units, network.positions, strict=True)
+    layers = [  # values an example
+        units * positions * own.pieces for units, positions in zip(network.units, network.positions, strict=True)
     ]
     if device != "cpu":
-        each = 4 * (_STATES * parameters + _COPIES * sum(layers))  # bytes
+        examples = max(config.training.batch_size, CHUNK)
+        each = 4 * (_STATES * parameters + _COPIES * examples * sum(layers))  # bytes
         return max(1, min(CUDA_STACK, int(CUDA_SHARE * memory) // each))
-    return max(1, min(CPU_STACK, CPU_VALUES // max(layers), max(8, CPU_PARAMETERS // parameters)))
+    by_values = CPU_VALUES // (config.training.batch_size * max(layers))
+    return max(1, min(CPU_STACK, by_values, max(8, CPU_PARAMETERS // parameters)))
 
 
 def _stack_key(run: Run) -> str:

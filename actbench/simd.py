@@ -1,4 +1,4 @@
-"""Rounding does not depend on where a run's values lie, as long as they fill whole SIMD vectors."""
+"""Rounding that does not depend on a run's neighbours: whole SIMD vectors, and products that are always batched."""
 
 import math
 
@@ -17,3 +17,15 @@ def whole_vectors(z: Tensor) -> Tensor:
     rows = VECTOR // math.gcd(VECTOR, z[0, 0].numel())
     missing = -z.shape[1] % rows
     return torch.cat([z, z[:, -1:].expand(-1, missing, *z.shape[2:])], 1) if missing else z
+
+
+def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """bias (runs, out) + x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out).
+
+    A single product with a dimension of 1 goes another way through MKL than one of a batch, and rounds differently,
+    here or in its gradient: then the run is computed twice.
+    """
+    if len(x) == 1 and 1 in (x.shape[1], *weight.shape[1:]):
+        bias, x, weight = (values.expand(2, *values.shape[1:]) for values in (bias, x, weight))
+        return torch.baddbmm(bias.unsqueeze(1), x, weight)[:1]
+    return torch.baddbmm(bias.unsqueeze(1), x, weight)

@@ -17,12 +17,9 @@ from actbench.metrics.gradients import gradient_norm, gradient_ratio, sum_of_squ
 from actbench.metrics.units import LayerObservation, network_metrics
 from actbench.network import Network
 from actbench.optimizers import StackOptimizer
-from actbench.plan import Stack
+from actbench.plan import CHUNK, Stack
 from actbench.precision import settle
 from actbench.schedules import multiplier
-
-# Examples a forward pass of evaluation holds: few, for the cache. Fixed, so that sums round the same in any stack.
-CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Record:
 
 def interval(every: int | None, steps: int, parts: int) -> int:
     """Steps between two evaluations: as configured, else a `parts`-th of the run."""
-    return every or max(1, steps // parts)
+    return every or max(1, -(-steps // parts))
 
 
 def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Record]:
@@ -151,16 +148,15 @@ def step_gradients(
 
 
 def _norms(network: Network, gradients: tuple[Tensor, ...]) -> Tensor:
-    return gradient_norm(gradients, list(network.owners.values()), len(network.runs))
+    return gradient_norm(gradients, network.owner_indices, len(network.runs))
 
 
 def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
     """Each run's gradient scaled down to norm `limit`, as torch.nn.utils.clip_grad_norm_ does for one run."""
     scale = (limit / (_norms(network, gradients) + 1e-6)).clamp(max=1).float()
-    owners = [torch.tensor(owner, device=scale.device) for owner in network.owners.values()]
     return tuple(
         gradient * scale[owner].view(-1, *[1] * (gradient.dim() - 1))
-        for gradient, owner in zip(gradients, owners, strict=True)
+        for gradient, owner in zip(gradients, network.owner_indices, strict=True)
     )
 
 

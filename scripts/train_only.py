@@ -24,12 +24,13 @@ def main() -> None:
     workers = min(execution.worker_count(points[0].execution, device), len(runs))
     ended = []
     with execution.Pool(device, workers) as pool:
-        for results in pool.run(stacks(runs, device, workers)):
+        for results in pool.run(stacks(runs, device, workers, execution.free_memory(device) // workers)):
             ended += results
         seconds = time.perf_counter() - STARTED
+    who = resource.RUSAGE_CHILDREN if workers > 1 else resource.RUSAGE_SELF
     print(json.dumps({
         "seconds": seconds, "runs": len(ended), "unfinished": sum(r.row["status"] != "finished" for r in ended),
-        "worker_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,  # of the largest, in kB on Linux
+        "worker_gb": 1024 * resource.getrusage(who).ru_maxrss / 1e9,  # of the largest; in KiB on Linux
     }))  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_every_experiment_trains_for_one_step(
     experiment = compose.load_experiment(str(path))
     assert experiment.question.endswith("?")
     points = configs(*experiment.overrides, "dataset=digits", "training.steps=1", "training.stack_size=100")
-    for stack in plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 1):
+    for stack in plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 1, 0):
         assert isinstance(stack, Stack)
         assert {result.row["status"] for result in results(stack.runs, digits_data).values()} == {"finished"}
 

@@ -20,7 +20,7 @@ TINY = ("architecture=mlp_small", "training.steps=3", "training.batch_size=37")
 
 def trained(runs: list[Run], workers: int) -> dict[str, object]:
     with Pool("cpu", workers) as pool:
-        return {r.run.id: r for group in pool.run(plan.stacks(runs, "cpu", workers)) for r in group}
+        return {r.run.id: r for group in pool.run(plan.stacks(runs, "cpu", workers, 0)) for r in group}
 
 
 def test_results_do_not_depend_on_the_number_of_workers(configs: Configs, digits: Prepared) -> None:
@@ -60,6 +60,16 @@ def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
     assert {result.row["status"] for result in results} == {"finished"}
     assert tried == [8, 4, *[2] * 8]  # the second 8 and the other 4s were halved before they were tried
+
+
+def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: Configs, digits: Prepared) -> None:
+    runs = [plan.make_run(point, digits, "sweep") for point in configs("seed=range(0,3)", *TINY)]
+    with Pool("cpu", 2) as pool:
+        for process in pool._processes:  # idle: the next stacks are sent to nobody
+            os.kill(process.pid, signal.SIGKILL)
+        results = [result for group in pool.run([plan.Stack((run,)) for run in runs]) for result in group]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert {result.row["status"] for result in results} == {"finished"}
 
 
 def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: Prepared) -> None:

@@ -66,7 +66,7 @@ def test_layers_count_by_their_units_and_dead_layers_are_counted() -> None:
 
 def test_gradient_norm_is_per_run_over_all_parameters() -> None:
     weights, slopes = torch.tensor([[3.0, 0.0], [1e20, 0.0]]), torch.tensor([[4.0]])
-    norms = gradient_norm([weights, slopes], [[0, 1], [0]], 2)
+    norms = gradient_norm([weights, slopes], [torch.tensor([0, 1]), torch.tensor([0])], 2)
     assert norms.tolist() == pytest.approx([5.0, 1e20])
 
 

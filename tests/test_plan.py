@@ -52,7 +52,7 @@ def test_run_id_sees_all_that_decides_a_number(configs: Configs, digits: Prepare
 def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, digits: Prepared) -> None:
     points = configs("architecture=mlp,cnn", "activation=relu,gelu,maxout", "seed=range(0,5)", "optimizer.lr=0.1,0.2")
     runs = [plan.make_run(point, digits, "sweep") for point in points]
-    stacks = plan.stacks(runs, "cpu", 2)
+    stacks = plan.stacks(runs, "cpu", 2, 0)
     assert sorted(run.id for stack in stacks for run in stack.runs) == sorted(run.id for run in runs)
     for stack in stacks:
         assert len({run.config.architecture.name for run in stack.runs}) == 1
@@ -70,17 +70,19 @@ def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepa
         runs = [
             plan.make_run(point, data, "sweep") for point in configs(f"architecture={architecture}", "seed=range(0,64)")
         ]
-        assert {len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)} == {size}
+        assert {len(stack.runs) for stack in plan.stacks(runs, "cpu", 2, 0)} == {size}
 
 
 def test_few_runs_are_shared_out_over_the_workers(configs: Configs, digits: Prepared) -> None:
     runs = [plan.make_run(point, digits, "sweep") for point in configs("seed=range(0,4)")]
-    assert [len(stack.runs) for stack in plan.stacks(runs, "cpu", 2)] == [2, 2]
+    assert [len(stack.runs) for stack in plan.stacks(runs, "cpu", 2, 0)] == [2, 2]
 
 
 def test_stacks_on_a_gpu_fill_half_of_its_free_memory(configs: Configs, digits: Prepared) -> None:
     runs = [plan.make_run(point, digits, "sweep") for point in configs("architecture=mlp", "seed=range(0,64)")]
-    each = 4 * (4 * (64 * 256 + 256 * 256 + 256 * 10 + 2 * 256 + 10) + 8 * 64 * 2 * 256)
+    each = 4 * (
+        4 * (64 * 256 + 256 * 256 + 256 * 10 + 2 * 256 + 10) + 8 * 128 * 2 * 256
+    )  # 128 examples are evaluated at once
     assert {len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=2 * 16 * each)} == {16}
     assert {len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=1)} == {1}
     assert [len(stack.runs) for stack in plan.stacks(runs, "cuda", 1, memory=10**11)] == [64]
@@ -88,7 +90,7 @@ def test_stacks_on_a_gpu_fill_half_of_its_free_memory(configs: Configs, digits: 
 
 def test_workers_get_equal_shares_and_the_longest_work_first(configs: Configs, digits: Prepared) -> None:
     points = configs("architecture=cnn_small,mlp", "seed=range(0,27)")
-    stacks = plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 2)
+    stacks = plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 2, 0)
     assert [(s.runs[0].config.architecture.name, len(s.runs)) for s in stacks] == [
         ("cnn", 7), ("cnn", 7), ("cnn", 7), ("cnn", 6), ("mlp", 7), ("mlp", 7), ("mlp", 7), ("mlp", 6),
     ]  # fmt: skip

@@ -55,7 +55,7 @@ def test_run_is_bit_identical_in_any_stack(
         "architecture.match_parameters=false", *more, *RAGGED,
     )  # fmt: skip
     runs = [plan.make_run(point, digits, "sweep") for point in points]
-    assert len(plan.stacks([replace(run, config=_any_size(run.config)) for run in runs], "cpu", 1)) == 1
+    assert len(plan.stacks([replace(run, config=_any_size(run.config)) for run in runs], "cpu", 1, 0)) == 1
     together = results(sorted(runs, key=lambda run: run.config.activation.name), digits_data)
     pair = results([runs[1], runs[-1]], digits_data)
     for run in (runs[1], runs[6], runs[-1]):
@@ -82,21 +82,37 @@ def test_run_is_bit_identical_in_any_stack_with_every_optimizer(
 
 
 @pytest.mark.parametrize("architecture", ["mlp_small", "cnn_small", "transformer_small"])
-def test_bf16_is_another_run_and_bit_identical_in_any_stack(
+def test_bf16_is_another_run_and_trains_alone_on_a_cpu(
     architecture: str, configs: Configs, digits: Prepared, digits_data: ImageData
 ) -> None:
-    keys = (
-        f"architecture={architecture}", "architecture.match_parameters=false", "activation=gelu,prelu", "seed=0,1",
-        *RAGGED,
-    )  # fmt: skip
+    """oneDNN rounds a product of bf16 by its place in a batch, now and then."""
+    keys = (f"architecture={architecture}", "activation=gelu,prelu", "training.stack_size=4", *RAGGED)
     runs = [plan.make_run(point, digits, "sweep") for point in configs("training.precision=bf16", *keys)]
     full = [plan.make_run(point, digits, "sweep") for point in configs(*keys)]
     assert not {run.id for run in runs} & {run.id for run in full}
-    alone = results([runs[2]], digits_data)[runs[2].id]
-    assert numbers(alone) == numbers(results(runs, digits_data)[runs[2].id])
-    reference = results([full[2]], digits_data)[full[2].id]
-    assert alone.row["train_loss"] != reference.row["train_loss"]
-    assert alone.row["train_loss"] == pytest.approx(reference.row["train_loss"], rel=0.05)
+    assert {len(stack.runs) for stack in plan.stacks(runs, "cpu", 1, 0)} == {1}
+    half, reference = (results([run], digits_data)[run.id].row["train_loss"] for run in (runs[0], full[0]))
+    assert half != reference
+    assert half == pytest.approx(reference, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("architecture=mlp_small", "architecture.width=1", "activation=softsign,silu"),
+        ("architecture=mlp_small", "architecture.width=3", "architecture.norm=layer", "activation=dynamic_relu"),
+        ("architecture=transformer_small", "architecture.width=2", "architecture.ffn=1", "activation=dynamic_relu"),
+        ("architecture=mlp", "activation=geglu", "training.probe_size=1"),
+    ],
+)
+def test_run_alone_is_bit_identical_where_a_product_has_one_row_or_column(
+    keys: tuple[str, ...], configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    more = ("seed=0,1", "architecture.match_parameters=false", "training.batch_size=50", "training.steps=60")
+    runs = [plan.make_run(point, digits, "sweep") for point in configs(*keys, *more)]
+    together = results(runs, digits_data)
+    for run in runs:
+        assert numbers(results([run], digits_data)[run.id]) == numbers(together[run.id])
 
 
 class _Operations(TorchDispatchMode):

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 
-def gradient_norm(gradients: Sequence[Tensor], owners: Sequence[Sequence[int]], runs: int) -> Tensor:
+def gradient_norm(gradients: Sequence[Tensor], owners: Sequence[Tensor], runs: int) -> Tensor:
     """L2 norm over all parameters, (runs,). gradients: (owners, ...) each; owners: the run behind each entry.
 
     Squares are summed a run at a time, in float64: no overflow at 1e20, the same rounding in any stack.
     """
     total = torch.zeros(runs, dtype=torch.float64, device=gradients[0].device)
     for gradient, owner in zip(gradients, owners, strict=True):
-        total.index_add_(0, torch.as_tensor(owner, device=total.device), sum_of_squares(gradient))
+        total.index_add_(0, owner, sum_of_squares(gradient))
     return total.sqrt()
 
 
