@@ -257,19 +257,23 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
     root, found = arguments.root.resolve(), {}
+    arguments.out.mkdir(parents=True, exist_ok=True)
     for number in range(arguments.rounds):
         for part in arguments.only:
             for name, what, value, target in PARTS[part](root):
                 found.setdefault((name, what), ([], target))[0].append(value)
                 print(f"round {number + 1}: {name}: {what}: {value:.4g}", flush=True)
-    text = f"{machine()}\n{arguments.rounds} interleaved rounds, medians.\n\n{table(found)}\n"
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "throughput.md").write_text(text)
-    with (arguments.out / "throughput.csv").open("w", newline="") as file:
+        write(arguments.out, found, number + 1)
+    print((arguments.out / "throughput.md").read_text())
+
+
+def write(folder: Path, found: dict[tuple[str, str], tuple[list[float], float | None]], rounds: int) -> None:
+    text = f"{machine()}\n{rounds} interleaved rounds, medians.\n\n{table(found)}\n"
+    (folder / "throughput.md").write_text(text)
+    with (folder / "throughput.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["part", "what", "round", "value"])
         writer.writerows([*key, i + 1, f"{v:.6g}"] for key, (values, _) in found.items() for i, v in enumerate(values))
-    print(f"\n{text}")
 
 
 if __name__ == "__main__":
