@@ -12,6 +12,7 @@ from actbench.architectures import Architecture, Shape, parameter_count
 from actbench.callables import Applied
 from actbench.config import ArchitectureConfig, Config
 from actbench.datasets import Prepared
+from actbench.errors import UsageError
 
 ENGINE = 2  # raise it with every change that moves a run's numbers: run ids then differ from older ones
 
@@ -71,7 +72,20 @@ def _architecture(
 
 def make_run(config: Config, data: Prepared, phase: str) -> Run:
     steps = training_steps(config, data)
+    _check_batch_norm(config, data, steps)
     return Run(run_id(config, data, steps), phase, config, data, steps)
+
+
+def _check_batch_norm(config: Config, data: Prepared, steps: int) -> None:
+    """Raises UsageError where batch norm would see a mini-batch of a single value a unit."""
+    size, examples = config.training.batch_size, data.train - data.validation_size(config.dataset.validation)
+    if config.architecture.norm != "batch" or not steps or min(architecture(config, data).positions) > 1:
+        return
+    if size == 1 or (examples % size == 1 and steps >= -(-examples // size)):
+        raise UsageError(
+            f"architecture.norm=batch: with training.batch_size={size} one of {examples} training examples is alone "
+            "in its mini-batch, which has no variance; take another batch size or norm"
+        )
 
 
 def training_steps(config: Config, data: Prepared) -> int:

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from actbench import plan
 from actbench.config import Config
 from actbench.datasets import Prepared
+from actbench.errors import UsageError
 
 Configs = Callable[..., list[Config]]
 
@@ -94,6 +97,16 @@ def test_workers_get_equal_shares_and_the_longest_work_first(configs: Configs, d
     assert [(s.runs[0].config.architecture.name, len(s.runs)) for s in stacks] == [
         ("cnn", 7), ("cnn", 7), ("cnn", 7), ("cnn", 6), ("mlp", 7), ("mlp", 7), ("mlp", 7), ("mlp", 6),
     ]  # fmt: skip
+
+
+def test_batch_norm_of_a_single_example_is_refused(configs: Configs, digits: Prepared) -> None:
+    (alone,) = configs("architecture.norm=batch", "training.batch_size=1")
+    (ragged,) = configs("architecture.norm=batch", "training.batch_size=383")  # 1,150 = 3 * 383 + 1
+    (never,) = configs("architecture.norm=batch", "training.batch_size=383", "training.steps=3")
+    for config in (alone, ragged):
+        with pytest.raises(UsageError, match="no variance"):
+            plan.make_run(config, digits, "sweep")
+    assert plan.make_run(never, digits, "sweep").steps == 3
 
 
 def test_ragged_epochs_are_counted_whole(configs: Configs, digits: Prepared) -> None:
