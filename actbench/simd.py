@@ -14,6 +14,8 @@ def whole_vectors(z: Tensor) -> Tensor:
     torch computes the values left over at a tensor's end by scalar code, which rounds softplus, sigmoid and others
     differently: without this, a run would depend on where in the stack it stands.
     """
+    if z.device.type != "cpu":
+        return z
     rows = VECTOR // math.gcd(VECTOR, z[0, 0].numel())
     missing = -z.shape[1] % rows
     return torch.cat([z, z[:, -1:].expand(-1, missing, *z.shape[2:])], 1) if missing else z

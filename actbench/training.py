@@ -69,8 +69,7 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
-                probe = min(config.probe_size, batches.validation_size)
-                for metric, values in observe(network, batches, probe):
+                for metric, values in observe(network, batches, min(config.probe_size, batches.validation_size)):
                     yield Record(step, metric, _numpy(values))
         if step < steps or measured:
             loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
