@@ -4,9 +4,10 @@ import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from actbench import compare, compose, datasets, execution, mirror, report
+from actbench import compare, compose, datasets, execution, mirror
 from actbench.config import Config
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
@@ -16,7 +17,7 @@ from actbench.mapping import from_mapping
 from actbench.plan import Run, make_run, stacks
 from actbench.progress import RunProgress, print_runs
 from actbench.records import Result
-from actbench.store import Parent, Store
+from actbench.store import Parent, Store, is_new
 from actbench.training import Record
 
 FAILED = 1  # exit code: some run failed
@@ -30,17 +31,21 @@ class Command:
     experiment: str
     tags: dict[str, str]
     pool: Pool
-    store: Store
+    uri: str
     folder: Path
     parent: Parent | None = None
     plan: list[Run] = field(default_factory=list)
     results: dict[str, Result] = field(default_factory=dict)
     trained: int = 0
 
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.uri, self.experiment)
+
     def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
         """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
         self.plan += runs
-        found = self.store.finished(runs)
+        found = {} if is_new(self.uri) else self.store.finished(runs)
         self.results |= found
         missing = list({run.id: run for run in runs if run.id not in found}.values())
         print(
@@ -52,7 +57,9 @@ class Command:
             with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
                 memory = execution.free_memory(self.pool.device) // self.pool.workers
                 grouped = stacks(missing, self.pool.device, self.pool.workers, memory)
-                for group in self.pool.run(grouped, _live(bar) if single else None):
+                groups = self.pool.run(grouped, _live(bar) if single else None)
+                _ = self.store  # a new database takes seconds to make: workers train meanwhile
+                for group in groups:
                     self._keep(group, None if single else bar)
         return [self.results[run.id] for run in runs]
 
@@ -159,7 +166,7 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip
     with Pool(device, workers) as pool:
-        command = Command(kind, name, tags, pool, Store(points[0].store.uri, name), folder)
+        command = Command(kind, name, tags, pool, points[0].store.uri, folder)
         try:
             if kind == "compare":
                 _compare(command, points, data, runs)
@@ -184,6 +191,8 @@ def _compare(command: Command, points: Sequence[Config], data: dict[object, Prep
 
 def _finish(command: Command) -> int:
     """Files and store first, the terminal last: a closed pipe loses nothing."""
+    if command.kind == "compare":
+        from actbench import report  # its libraries take a second
     with deferred():
         ended = command.mirror()
         frame = mirror.rows(ended)
@@ -218,6 +227,8 @@ def _interrupted(command: Command) -> None:
 
 def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
     """Write the report of the newest finished comparison again, from the store alone."""
+    from actbench import report
+
     for name in formats:
         if name != "md":
             raise UsageError(f"--format {name}: this version writes md only")

@@ -46,6 +46,7 @@ class Failure:
 
 
 Outcome = tuple[Stack, list[Result], Failure | None]
+Answers = queue.Queue[tuple[int, Stack, list[Result], Failure | None]]
 
 
 def device(config: ExecutionConfig) -> str:
@@ -163,9 +164,15 @@ class Pool:
         return len(self._connections) - 1
 
     def run(self, stacks: Sequence[Stack], on_record: OnRecord | None = None) -> Iterator[list[Result]]:
-        """Results of each stack as it ends, in no fixed order. on_record sees the records of in-process training."""
-        waiting, again = deque(stacks), set[str]()
-        outcomes = self._here(waiting, on_record) if self.workers == 1 else self._in_workers(waiting)
+        """Results of each stack as it ends, in no fixed order; workers begin before the first is asked for.
+
+        on_record sees the records of in-process training.
+        """
+        waiting = deque(stacks)
+        return self._results(waiting, self._here(waiting, on_record) if self.workers == 1 else self._there(waiting))
+
+    def _results(self, waiting: deque[Stack], outcomes: Iterator[Outcome]) -> Iterator[list[Result]]:
+        again = set[str]()
         for stack, results, failure in outcomes:
             if failure is None:
                 yield results
@@ -192,22 +199,30 @@ class Pool:
             _free(self.device)
             yield outcome
 
-    def _in_workers(self, waiting: deque[Stack]) -> Iterator[Outcome]:
+    def _there(self, waiting: deque[Stack]) -> Iterator[Outcome]:
         """A thread a busy worker waits for its answer, so that no worker waits for the store."""
-        done: queue.Queue[tuple[int, Stack, list[Result], Failure | None]] = queue.Queue()
+        done: Answers = queue.Queue()
         idle = [index for index, process in enumerate(self._processes) if process.is_alive()]
-        busy = 0
-        while waiting or busy:
-            while waiting and idle:
-                stack = waiting.popleft()
-                threading.Thread(target=self._ask, args=(idle.pop(), stack, done), daemon=True).start()
-                busy += 1
-            worker, stack, results, failure = done.get()
-            busy -= 1
-            idle.append(worker if self._processes[worker].is_alive() else self._start())
-            yield stack, results, failure
+        idle += [self._start() for _ in range(self.workers - len(idle))]
 
-    def _ask(self, worker: int, stack: Stack, done: "queue.Queue[Any]") -> None:
+        def begin() -> int:
+            begun = 0
+            while waiting and idle:
+                threading.Thread(target=self._ask, args=(idle.pop(), waiting.popleft(), done), daemon=True).start()
+                begun += 1
+            return begun
+
+        def outcomes(busy: int) -> Iterator[Outcome]:
+            while busy:
+                worker, stack, results, failure = done.get()
+                idle.append(worker if self._processes[worker].is_alive() else self._start())
+                busy += begin() - 1
+                yield stack, results, failure
+                busy += begin()  # what was given back
+
+        return outcomes(begin())
+
+    def _ask(self, worker: int, stack: Stack, done: Answers) -> None:
         try:
             self._connections[worker].send(stack)
             results, failure = self._connections[worker].recv()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actbench.simd import linear
+from actbench.simd import linear, whole_vectors
 
 P = Mapping[str, Any]
 
@@ -158,7 +158,8 @@ def _dynamic_lines(z: Tensor, p: P) -> tuple[Tensor, Tensor]:
     """Slopes and intercepts, each (runs, batch, 1, ..., 2, units); Chen et al. 2020, eq. 4, lambda = (1, 0.5)."""
     context = z.flatten(2, -2).mean(2) if z.dim() > 3 else z
     hidden = F.relu(linear(p["squeeze_bias"], context, p["squeeze"]))
-    theta = 2 * torch.sigmoid(linear(p["excite_bias"], hidden, p["excite"])) - 1
+    theta = whole_vectors(linear(p["excite_bias"], hidden, p["excite"]))
+    theta = (2 * torch.sigmoid(theta) - 1)[:, : z.shape[1]]
     theta = theta.view(*theta.shape[:2], *[1] * (z.dim() - 3), 4, z.shape[-1])
     slopes = torch.stack([1 + theta[..., 0, :], theta[..., 1, :]], -2)
     return slopes, 0.5 * theta[..., 2:, :]

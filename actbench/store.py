@@ -36,6 +36,12 @@ for _name in ("mlflow", "alembic"):  # migrations of a new database are told lin
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 
+def is_new(uri: str) -> bool:
+    """Whether nothing is there yet. Raises UsageError where nothing can be."""
+    database = _check_sqlite(uri, True)
+    return database is not None and not database.exists()
+
+
 class Store:
     """The runs of one experiment at a tracking URI.
 

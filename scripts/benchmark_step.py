@@ -122,6 +122,41 @@ def zeros() -> Calls:
     }
 
 
+def subnormals() -> Calls:
+    """Adam on a layer whose gradient is 0 and whose moments have decayed below 1e-38, as those of dead units do."""
+    w, g = torch.randn(784, 256), torch.zeros(784, 256)
+
+    def update(moment: float, flush: bool) -> None:
+        mean, square = torch.full_like(w, moment), torch.full_like(w, moment)
+        torch.set_flush_denormal(flush)
+        for _ in range(5):
+            torch._fused_adam_([w], [g], [mean], [square], [], [torch.ones(())], lr=1e-3, beta1=0.9, beta2=0.999,
+                               weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False)  # fmt: skip
+        torch.set_flush_denormal(True)
+
+    return {
+        "moments of 1e-30": lambda: update(1e-30, False), "of 1e-39": lambda: update(1e-39, False),
+        "of 1e-39, flushed to 0": lambda: update(1e-39, True),
+    }  # fmt: skip
+
+
+def layer_norm() -> Calls:
+    """Forward and backward for two runs of a Transformer's tokens."""
+    x, go = torch.randn(2, 64, 16, 64, requires_grad=True), torch.randn(2, 64, 16, 64)
+    scale, shift = torch.ones(2, 64, requires_grad=True), torch.zeros(2, 64, requires_grad=True)
+
+    def through(h: Tensor) -> None:
+        torch.autograd.grad(h, [x, scale, shift], go)
+
+    def at_once() -> Tensor:
+        return F.layer_norm(x, (64,)) * scale.view(2, 1, 1, 64) + shift.view(2, 1, 1, 64)
+
+    def run_by_run() -> Tensor:
+        return torch.stack([F.layer_norm(x[run], (64,), scale[run], shift[run]) for run in range(2)])
+
+    return {"at once": lambda: through(at_once()), "run by run": lambda: through(run_by_run())}
+
+
 def steps_of(overrides: list[str]) -> tuple[Callable[[], None], int]:
     """A training step of all runs of a grid in one stack, and the number of runs."""
     points = compose.configs([*overrides, "training.steps=100000"])
@@ -186,9 +221,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "results/benchmarks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as in training
     mnist = ["dataset=mnist", f"dataset.root={arguments.root.resolve()}"]
     lines = ["| what | ways, ms |", "|---|---|"]
-    for part in (first_layer, optimizer, weight_gradient, gather, slices, prelu, zeros):
+    for part in (first_layer, optimizer, weight_gradient, gather, slices, prelu, zeros, subnormals, layer_norm):
         ways = "; ".join(f"{name} {value:.3f}" for name, value in medians(part()).items())
         lines.append(f"| {part.__name__.replace('_', ' ')} | {ways} |")
     text = "\n".join([*lines, "", *stack_sizes(mnist), "", *precisions(mnist), ""])

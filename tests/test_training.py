@@ -103,9 +103,10 @@ def test_bf16_is_another_run_and_trains_alone_on_a_cpu(
         ("architecture=mlp_small", "architecture.width=3", "architecture.norm=layer", "activation=dynamic_relu"),
         ("architecture=transformer_small", "architecture.width=2", "architecture.ffn=1", "activation=dynamic_relu"),
         ("architecture=mlp", "activation=geglu", "training.probe_size=1"),
+        ("architecture=cnn_small", "architecture.width=7", "activation=dynamic_relu"),
     ],
 )
-def test_run_alone_is_bit_identical_where_a_product_has_one_row_or_column(
+def test_run_alone_is_bit_identical_where_a_product_has_one_row_or_column_or_an_odd_width(
     keys: tuple[str, ...], configs: Configs, digits: Prepared, digits_data: ImageData
 ) -> None:
     more = ("seed=0,1", "architecture.match_parameters=false", "training.batch_size=50", "training.steps=60")
@@ -138,7 +139,7 @@ def test_a_step_asks_the_device_for_no_more_with_more_runs_and_waits_for_nothing
         )  # fmt: skip
         stack = Stack(tuple(plan.make_run(point, digits, "sweep") for point in points))
         network = Network(stack, CPU)
-        batches = Batches(digits_data, network.seeds, 288, 64, "channel", False, CPU)
+        batches = Batches(digits_data, network.seeds, 288, 15, "channel", False, CPU)  # layer norm of more: run by run
         rates = [run.config.optimizer.lr for run in stack.runs]
         optimizer = StackOptimizer(
             stack.runs[0].config.optimizer, network.parameters, network.owners, network.weights, rates
