@@ -8,3 +8,12 @@ from importlib.metadata import version
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = version("actbench")
+
+
+def __getattr__(name: str) -> object:
+    """actbench.inspect, without its imports (torch, pandas) for those who want the command line alone."""
+    if name == "inspect":
+        from actbench.inspection import inspect
+
+        return inspect
+    raise AttributeError(f"module 'actbench' has no attribute {name!r}")

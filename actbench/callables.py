@@ -86,7 +86,9 @@ def _load_custom(path: str) -> Applied:
     is_module = inspect.isclass(target) and issubclass(target, nn.Module)
     try:
         call = target() if is_module else target
-        initial = {key: value.detach().clone() for key, value in call.named_parameters()} if is_module else {}
+        own = dict(call.named_parameters()) if is_module else {}
+        initial = {key: value.detach().clone() for key, value in own.items() if value.requires_grad}
+        fixed = {key: value for key, value in own.items() if not value.requires_grad}
     except (Exception, SystemExit) as error:
         raise UsageError(f"activation.function={path}: {target.__name__}() fails: {one_line(error)}") from error
     if is_module and next(call.buffers(), None) is not None:
@@ -96,17 +98,18 @@ def _load_custom(path: str) -> Applied:
     whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
 
     def apply(z: Tensor, p: P) -> Tensor:
+        if not is_module:
+            return call(z) if whole else torch.stack([call(run) for run in z])
+        constant = {key: value.to(z.dtype) for key, value in fixed.items()}
         if whole:
-            return call(z)
-        if not initial:
-            return torch.stack([call(run) for run in z])
-        own = [{key: p[key][run] for key in initial} for run in range(len(z))]
+            return torch.func.functional_call(call, constant, (z,))
+        own = [{**constant, **{key: p[key][run] for key in initial}} for run in range(len(z))]
         return torch.stack([torch.func.functional_call(call, own[run], (z[run],)) for run in range(len(z))])
 
-    learned = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
+    shapes = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
     record = Activation(
         path, "the user's own", path, "", False, False, False, INF,
-        function=path, kind="elementwise" if elementwise else "layer", learned=learned,
+        function=path, kind="elementwise" if elementwise else "layer", learned=shapes,
     )  # fmt: skip
     derivative = _autograd_derivative(apply) if elementwise else diagonal_derivative(apply)
     return Applied(record, {}, apply, derivative, initial, digest)

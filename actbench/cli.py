@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("activations", "print the table of activations, or draw some of them")
     sub.add_argument("names", nargs="*", metavar="NAME")
     sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
+    sub = command("cost", "measure what each activation costs on this device, forward and backward")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
     sub = command("data", "fetch data sets, or check those that are here")
     sub.add_argument("action", choices=["fetch", "check"])
     sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
@@ -133,6 +135,10 @@ def _carry_out(parsed: argparse.Namespace) -> int:
 
     if parsed.command == "report":
         return commands.write_report(parsed.experiment, parsed.format.split(","), parsed.words)
+    if parsed.command == "cost":
+        from actbench import cost_command
+
+        return cost_command.run(parsed.words)
     if parsed.command == "data":
         names, overrides = _apart(parsed.words)
         return commands.data(parsed.action, names, overrides)

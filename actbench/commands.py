@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from actbench import compare, compose, datasets, execution, mirror
+from actbench import compare, compose, datasets, execution, mirror, sqlite
 from actbench.config import Config
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
@@ -17,7 +17,7 @@ from actbench.mapping import from_mapping
 from actbench.plan import Run, make_run, stacks
 from actbench.progress import RunProgress, print_runs
 from actbench.records import Result
-from actbench.store import Parent, Store, is_new
+from actbench.store import Parent, Store
 from actbench.training import Record
 
 FAILED = 1  # exit code: some run failed
@@ -45,7 +45,7 @@ class Command:
     def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
         """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
         self.plan += runs
-        found = {} if is_new(self.uri) else self.store.finished(runs)
+        found = {} if sqlite.is_new(self.uri) else self.store.finished(runs)
         self.results |= found
         missing = list({run.id: run for run in runs if run.id not in found}.values())
         print(
@@ -100,7 +100,7 @@ def _live(bar: RunProgress) -> execution.OnRecord:
     return on_record
 
 
-def _prepared(points: Sequence[Config]) -> dict[object, Prepared]:
+def prepared(points: Sequence[Config]) -> dict[object, Prepared]:
     """Each distinct data set, checked and cached."""
     found: dict[object, Prepared] = {}
     for point in points:
@@ -111,7 +111,7 @@ def _prepared(points: Sequence[Config]) -> dict[object, Prepared]:
     return found
 
 
-def _runs(points: Sequence[Config], data: dict[object, Prepared], phase: str) -> list[Run]:
+def make_runs(points: Sequence[Config], data: dict[object, Prepared], phase: str) -> list[Run]:
     return [make_run(p, data[(p.dataset.name, p.dataset.root, p.dataset.image_size)], phase) for p in points]
 
 
@@ -153,10 +153,10 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
     device = execution.device(points[0].execution)
     if device == "cpu" and any(point.training.precision == "tf32" for point in points):
         raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
-    data = _prepared(points)
-    runs = _runs(points, data, kind)
+    data = prepared(points)
+    runs = make_runs(points, data, kind)
     if kind == "compare":
-        runs = _runs([config for point in points for config in compare.tuning(point)], data, "tune")
+        runs = make_runs([config for point in points for config in compare.tuning(point)], data, "tune")
     folder = mirror.folder(name)
     workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
     tags = {
@@ -186,7 +186,7 @@ def _compare(command: Command, points: Sequence[Config], data: dict[object, Prep
         count = len(compare.tuning(point))
         chosen += compare.confirming(point, compare.choose(results[start : start + count]))
         start += count
-    command.carry_out(_runs(chosen, data, "confirm"), "confirm")
+    command.carry_out(make_runs(chosen, data, "confirm"), "confirm")
 
 
 def _finish(command: Command) -> int:
@@ -199,7 +199,7 @@ def _finish(command: Command) -> int:
         failures = [result for result in ended if result.error is not None]
         note = command.tags["question"]
         if command.kind == "compare":
-            written = report.write(command.folder, frame, command.tags)
+            written = report.write(command.folder, frame, *mirror.points(command.folder), command.tags)
             note = written.read_text(encoding="utf-8")
         if command.trained or command.kind == "compare":
             command.end("FAILED" if failures else "FINISHED", note)
@@ -236,7 +236,7 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     store = Store(_single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
-    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), tags))
+    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), *mirror.points(folder), tags))
     return 0
 
 

@@ -59,7 +59,7 @@ def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
         axis.set_xlabel("z", **_STYLE)
         axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         axis.axvline(0, color="0.8", linewidth=0.8, zorder=0)
-        _plain(axis)
+        plain(axis)
     figure.legend(loc="outside lower center", ncols=-(-len(curves) // -(-len(curves) // 6)), frameon=False, fontsize=8)
     return figure
 
@@ -91,11 +91,44 @@ def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
         axis.set_title(str(setting), **_STYLE)
         axis.set_xlabel(metric.replace("_", " ") + " (%)", **_STYLE)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
-        _plain(axis)
+        plain(axis)
     return figure
 
 
-def _plain(axis: Any) -> None:
+def costs(table: pd.DataFrame) -> Figure:
+    """Nanoseconds an output, forward filled and backward hollow, quartiles as lines; a panel a size, dearest on top.
+
+    table: columns activation, size, direction, low, median, high; the row `copy` is drawn as a dashed line.
+    """
+    sizes = list(dict.fromkeys(table["size"]))
+    shown = table[table["activation"] != "copy"]
+    order = shown[shown["size"] == sizes[-1]].groupby("activation", sort=False)["median"].sum().sort_values()
+    figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
+    for axis, size in zip(axes, sizes, strict=True):
+        for direction, filled in (("forward", True), ("backward", False)):
+            own = shown[(shown["size"] == size) & (shown["direction"] == direction)].set_index("activation")
+            for place, name in enumerate(order.index):
+                low, middle, high = own.loc[name, ["low", "median", "high"]]
+                colour = style(str(name).partition("(")[0])["color"]
+                axis.plot([low, high], [place, place], color=colour, linewidth=1)
+                axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
+        floor = table.loc[(table["activation"] == "copy") & (table["size"] == size), "median"].iloc[0]
+        axis.axvline(floor, color="0.4", linewidth=0.8, linestyle="--")
+        axis.set_xscale("log")
+        axis.set_title(size, **_STYLE)
+        axis.set_xlabel("ns an output (dashed: copy)", **_STYLE)
+        axis.grid(axis="x", color="0.9", linewidth=0.6)
+        axis.set_yticks(range(len(order)), list(order.index))
+        axis.set_ylim(-0.7, len(order) - 0.3)
+        plain(axis)
+    axes[0].plot([], [], "o", color="0.3", markersize=4, label="forward")
+    axes[0].plot([], [], "o", color="0.3", markersize=4, markerfacecolor="white", label="backward")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def plain(axis: Any) -> None:
     axis.tick_params(labelsize=7)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

@@ -1,11 +1,11 @@
-"""results/<experiment>/: runs.csv, curves.parquet and environment.json, mirrors of what the store holds."""
+"""results/<experiment>/: runs.csv, curves.parquet, layers.parquet and environment.json, mirrors of the store."""
 
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.errors import UsageError
+from actbench.metrics.layers import apart, of_layer
 from actbench.plan import variants
 from actbench.records import COLUMNS, MEASURED, Result
 
-RUNS, CURVES, ENVIRONMENT = "runs.csv", "curves.parquet", "environment.json"
+Curves = dict[str, dict[str, list[tuple[int, float]]]]  # run id -> metric -> [(step, value)]
 
-_INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
+RUNS, CURVES, LAYERS, ENVIRONMENT = "runs.csv", "curves.parquet", "layers.parquet", "environment.json"
+
+_INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _TYPES = {
     **dict.fromkeys(("lr", *MEASURED), "float64"),
     **dict.fromkeys(_INTEGERS, "Int64"),  # knows missing values, and so does boolean
@@ -50,10 +53,11 @@ def rows(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def write(path: Path, results: Sequence[Result], command: str) -> None:
-    """runs.csv and curves.parquet in the order of the plan, and environment.json; each replaced as a whole."""
+    """runs.csv, curves and layers.parquet in the order of the plan, and environment.json; each replaced as a whole."""
     try:
         _replace(path / RUNS, lambda file: rows(results).to_csv(file, index=False, lineterminator="\n"))
         _replace(path / CURVES, lambda file: curves(results).to_parquet(file, index=False))
+        _replace(path / LAYERS, lambda file: layers(results).to_parquet(file, index=False))
         text = json.dumps(environment(command), indent=2) + "\n"
         _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
     except OSError as error:
@@ -66,29 +70,52 @@ def _replace(path: Path, write: object) -> None:
     scratch.replace(path)
 
 
+def _points(results: Sequence[Result]) -> Iterator[tuple[str, int, str, float]]:
+    for result in results:
+        for metric, points in sorted(result.curves.items()):
+            for step, value in sorted(points):
+                yield result.run.id, step, metric, value
+
+
 def curves(results: Sequence[Result]) -> pd.DataFrame:
     """(run_id, step, metric, value), runs in the order of the plan, metrics by name, then steps."""
-    records = [
-        (result.run.id, step, metric, value)
-        for result in results
-        for metric, points in sorted(result.curves.items())
-        for step, value in sorted(points)
-    ]
+    records = [point for point in _points(results) if apart(point[2]) is None]
     frame = pd.DataFrame(records, columns=["run_id", "step", "metric", "value"])
     return frame.astype({"run_id": "str", "step": "int64", "metric": "str", "value": "float64"})
 
 
+def layers(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, layer, metric, value), hidden layers counted from 0; in the order of curves."""
+    records = []
+    for run_id, step, name, value in _points(results):
+        if (layered := apart(name)) is not None:
+            records.append((run_id, step, *layered, value))
+    frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "metric", "value"])
+    return frame.astype({"run_id": "str", "step": "int64", "layer": "int64", "metric": "str", "value": "float64"})
+
+
 def read_rows(path: Path) -> pd.DataFrame:
-    return pd.read_csv(
+    """Rows of a runs.csv; columns that its version did not have yet are empty."""
+    frame = pd.read_csv(
         path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
     )
+    return frame.reindex(columns=list(COLUMNS))
 
 
-def read_curves(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """run id -> metric -> [(step, value)]."""
-    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for run_id, step, metric, value in pd.read_parquet(path).itertuples(index=False):
+def points(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames of curves.parquet and layers.parquet, the second empty where an older version wrote none."""
+    there = (folder / LAYERS).exists()
+    return pd.read_parquet(folder / CURVES), pd.read_parquet(folder / LAYERS) if there else layers([])
+
+
+def read_curves(folder: Path) -> Curves:
+    """run id -> metric -> [(step, value)], of curves.parquet and, where it is there, layers.parquet."""
+    found: Curves = {}
+    for run_id, step, metric, value in pd.read_parquet(folder / CURVES).itertuples(index=False):
         found.setdefault(run_id, {}).setdefault(metric, []).append((int(step), float(value)))
+    if (folder / LAYERS).exists():
+        for run_id, step, layer, metric, value in pd.read_parquet(folder / LAYERS).itertuples(index=False):
+            found.setdefault(run_id, {}).setdefault(of_layer(layer, metric), []).append((int(step), float(value)))
     return found
 
 

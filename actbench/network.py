@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actbench import plan
-from actbench.architectures import Activate, Architecture
+from actbench.architectures import Activate, Architecture, layer_of
 from actbench.callables import Applied
 from actbench.initialization import initialize, learned_parameters, stream
 from actbench.plan import Run, Stack
@@ -44,6 +44,7 @@ class Network:
             [self._add_learned(index, layer) for index in range(len(self.segments))]
             for layer in range(len(self.architecture.units))
         ]
+        self.layers = [layer_of(name) for name in self.parameters]
         self.owner_indices = [torch.tensor(owner, device=device) for owner in self.owners.values()]
         self.buffers = {
             name: torch.full((len(self.runs), *buffer.shape), float(buffer.constant or 0.0), device=device)

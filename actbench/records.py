@@ -1,4 +1,4 @@
-"""A finished run as the row and the curves that are stored: the final formats of runs.csv and curves.parquet."""
+"""A finished run as the row and the curves that are stored: the formats of runs.csv, curves and layers.parquet."""
 
 import math
 from collections.abc import Iterable
@@ -13,13 +13,15 @@ from actbench.training import Record
 IDENTITY = (
     "run_id", "phase", "dataset", "architecture", "activation", "initialization", "optimizer", "lr", "seed", "status",
 )  # fmt: skip
-MEASURED = (
+_MEASURED_FIRST = (
     "failed_step", "steps", "parameters", "train_loss", "val_loss", "val_accuracy", "test_accuracy", "reached_target",
     "steps_to_target", "seconds_to_target", "auc", "dead_fraction", "silent_fraction", "dormant_fraction",
     "dead_layers", "zero_share", "gradient_norm", "gradient_ratio", "samples_per_second",
 )  # fmt: skip
-COLUMNS = (*IDENTITY, *MEASURED, "device", "variant")  # extended at the end only
-WALL_CLOCK = ("seconds_to_target", "samples_per_second")  # the columns that differ from one time to the next
+_MEASURED_LATER = ("samples_to_target", "dead_piece_fraction", "unit_mean", "unit_std", "seconds")
+MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER)
+COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  # extended at the end only
+WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")  # the columns that differ from one time to the next
 
 _CURVES_APART = ("seconds", "parameters", "failed_step", "test_accuracy")
 
@@ -28,7 +30,8 @@ Row = dict[str, str | int | float | bool | None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind. row: by COLUMNS, None where there is no value. curves: metric -> [(step, value)]."""
+    """What a run left behind. row: by COLUMNS, None where there is no value. curves: metric -> [(step, value)], those
+    of one layer under `layer/NN/metric`."""
 
     run: Run
     row: Row
@@ -86,15 +89,16 @@ def _convergence(run: Run, series: dict[str, list[tuple[int, float]]]) -> Row:
     accuracy = np.array([value for _, value in series["val_accuracy"]])
     seconds = [value for _, value in series["seconds"]]
     reached = first_reached(accuracy, run.config.training.target)
+    size = run.config.training.batch_size
     examples = run.data.train - run.data.validation_size(run.config.dataset.validation)
     return {
         "auc": area_under_curve(steps, accuracy),
         "reached_target": reached is not None,
         "steps_to_target": None if reached is None else steps[reached],
         "seconds_to_target": None if reached is None else seconds[reached],
-        "samples_per_second": _samples(run.steps, run.config.training.batch_size, examples) / seconds[-1]
-        if run.steps
-        else None,
+        "samples_to_target": None if reached is None else _samples(steps[reached], size, examples),
+        "samples_per_second": _samples(run.steps, size, examples) / seconds[-1] if run.steps else None,
+        "seconds": seconds[-1],
     }
 
 

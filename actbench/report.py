@@ -3,23 +3,30 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from actbench import figures, tables
+from actbench import curve_figures, figures, tables
 from actbench.statistics import FEWEST_PAIRS, Difference, paired_difference
 
-REPORT, FIGURE = "report.md", "accuracy.svg"
+REPORT, FIGURE, CURVES, RATES = "report.md", "accuracy.svg", "curves.svg", "learning_rates.svg"
+DEEP = 5  # hidden layers, from which on a picture by layer says more than the curves of all
+LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "gradient at pre-activations, log10 of its RMS"}
 
 
-def write(folder: Path, runs: pd.DataFrame, tags: Mapping[str, str]) -> Path:
-    """report.md and its figure. runs: rows of runs.csv, phases tune and confirm. tags: of the parent run."""
+def write(
+    folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame, tags: Mapping[str, str]
+) -> Path:
+    """report.md and its figures. runs, curves, layers: rows of runs.csv, curves.parquet and layers.parquet, phases tune
+    and confirm. tags: of the parent run."""
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
     text = [f"# {tags['experiment']}", "", tags["question"], "", *_changes(tags), *answers(runs, tags), ""]
     if len(scored):
         figures.save(figures.accuracy_dots(scored), folder / FIGURE)
         text += [f"![Test accuracy of every confirming run, means as bars]({FIGURE})", ""]
-    text += [tables.markdown(_table(confirmed, tags)), *_methods(runs, confirmed, tags)]
+    text += [tables.markdown(_table(confirmed, tags)), *_convergence(confirmed)]
+    text += [*_training(folder, runs, curves, layers), *_methods(runs, confirmed, tags)]
     path = folder / REPORT
     path.write_text("\n".join(text), encoding="utf-8")
     return path
@@ -84,6 +91,48 @@ def _table(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> pd.DataFrame:
         parts.append(lines.assign(difference=[_interval(found.get(series)) for series in lines["series"]]))
     table = pd.concat(parts, ignore_index=True)
     return tables.formatted(table).assign(**{f"less {tags['baseline']}, points [95 %]": table["difference"]})
+
+
+def _convergence(confirmed: pd.DataFrame) -> list[str]:
+    text = [
+        "## Convergence",
+        "",
+        "Steps, samples and seconds of training until validation accuracy first reaches the target: Kaplan-Meier "
+        "median, and mean up to a horizon, which is the length of a run (in seconds: of the shortest run), each with "
+        "its 95 % bootstrap interval. A run that never arrives or diverges is censored at the horizon, and none is "
+        f"dropped; {tables.NEVER}: less than half arrive.",
+        "",
+    ]
+    for setting, group in confirmed.groupby("setting", sort=False):
+        text += [f"**{setting}**", "", tables.markdown(tables.arrivals(group))]
+    return text
+
+
+def _training(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
+    """Figures of how the runs trained, each with a line of text."""
+    named = tables.labelled(runs)[["run_id", "phase", "setting", "series"]]
+    confirmed = named[named["phase"] == "confirm"]
+    drawn = confirmed.merge(curves[curves["metric"].isin(curve_figures.CURVES)], on="run_id")
+    text = ["## Training", ""]
+    if len(drawn):
+        figures.save(curve_figures.curves(drawn), folder / CURVES)
+        text += [f"![Confirming runs by step: mean over seeds, 10th to 90th percentile as a band]({CURVES})", ""]
+    layered = confirmed.merge(layers, on="run_id")
+    for metric, title in LAYERED.items():
+        for number, (setting, group) in enumerate(layered.groupby("setting", sort=False)):
+            own = group[group["metric"] == metric]
+            own = own.assign(value=np.log10(own["value"])) if metric == "gradient_rms" else own
+            own = own[np.isfinite(own["value"])]
+            if own["layer"].nunique() >= DEEP:
+                name = f"layers_{metric}_{number + 1}.svg"
+                figures.save(curve_figures.layers(own, metric, title), folder / name)
+                text += [f"![{setting}: {title}, by layer and step, mean over seeds]({name})", ""]
+    tuned = tables.labelled(runs)
+    tuned = tuned[tuned["phase"] == "tune"]
+    if tuned["lr"].nunique() > 1:
+        figures.save(curve_figures.learning_rates(tuned), folder / RATES)
+        text += [f"![Validation accuracy of the tuning runs by learning rate; diverged runs count as 0]({RATES})", ""]
+    return text
 
 
 def _interval(difference: Difference | None) -> str:

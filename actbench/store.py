@@ -1,20 +1,13 @@
 """MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
 
-import contextlib
 import logging
 import os
 import socket
-import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -23,23 +16,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+from actbench import sqlite
 from actbench.errors import UsageError
-from actbench.mirror import CURVES, ENVIRONMENT, RUNS, read_curves
+from actbench.metrics.layers import apart
+from actbench.mirror import CURVES, ENVIRONMENT, LAYERS, RUNS, read_curves
 from actbench.plan import Run, flat
 from actbench.records import IDENTITY, MEASURED, Result, Row
 
-_INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "dead_layers")
+_INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _BATCH = 1000  # metrics that MLflow takes in one log_batch
 _PAGE = 1000  # runs a page of search_runs
 
 for _name in ("mlflow", "alembic"):  # migrations of a new database are told line by line
     logging.getLogger(_name).setLevel(logging.ERROR)
-
-
-def is_new(uri: str) -> bool:
-    """Whether nothing is there yet. Raises UsageError where nothing can be."""
-    database = _check_sqlite(uri, True)
-    return database is not None and not database.exists()
 
 
 class Store:
@@ -50,8 +39,8 @@ class Store:
 
     def __init__(self, uri: str, experiment: str, create: bool = True) -> None:
         self.uri, self.experiment = uri, experiment
-        database = _check_sqlite(uri, create)
-        with _explained(uri), _alone(database):  # two processes that make one new database break it
+        database = sqlite.check(uri, create)
+        with _explained(uri), sqlite.alone(database):  # two processes that make one new database break it
             # Absolute, as MLflow keeps one engine a URI and process, whatever the current folder has become.
             self._client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}" if database else uri)
             found = self._client.get_experiment_by_name(experiment)
@@ -96,14 +85,15 @@ class Store:
         for parent in reversed(list(self._search("tags.kind != 'run'"))):
             if ids <= set(found):
                 break
-            if self._has(parent.info.run_id, CURVES):
+            if CURVES in (there := self._files(parent.info.run_id)):
                 with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
-                    path = self._client.download_artifacts(parent.info.run_id, CURVES, folder)
-                    found = read_curves(Path(path)) | found
+                    for name in there & {CURVES, LAYERS}:
+                        self._client.download_artifacts(parent.info.run_id, name, folder)
+                    found = read_curves(Path(folder)) | found
         return found
 
-    def _has(self, run_id: str, name: str) -> bool:
-        return name in {entry.path for entry in self._client.list_artifacts(run_id)}
+    def _files(self, run_id: str) -> set[str]:
+        return {entry.path for entry in self._client.list_artifacts(run_id)}
 
     def _result(self, run: Run, child: Any, curves: dict[str, list[tuple[int, float]]] | None) -> Result:
         data = child.data
@@ -146,9 +136,10 @@ class Store:
         """
         with _explained(self.uri):
             for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"))):
-                if not self._has(parent.info.run_id, RUNS):
+                there = self._files(parent.info.run_id)
+                if RUNS not in there:
                     continue
-                for name in (RUNS, CURVES, ENVIRONMENT):
+                for name in there & {RUNS, CURVES, LAYERS, ENVIRONMENT}:
                     self._client.download_artifacts(parent.info.run_id, name, str(folder))
                 return dict(parent.data.tags)
         raise UsageError(
@@ -166,43 +157,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _check_sqlite(uri: str, create: bool) -> Path | None:
-    """The file behind a sqlite URI. Raises UsageError where it cannot be a store; MLflow would retry for minutes."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not path.exists() and not create:
-        raise UsageError(f"store.uri={uri}: there is no {path}; run in the folder of the results, or name the store")
-    if path.is_symlink() and not path.exists():
-        raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
-    if not path.parent.is_dir():
-        raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
-    if not path.exists():
-        return path
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-    except sqlite3.Error as error:
-        raise UsageError(f"store.uri={uri}: {path} is no readable database ({error}); move it away") from error
-    if tables and "alembic_version" not in tables:
-        raise UsageError(f"store.uri={uri}: {path} is a database of something else than MLflow; name another store.uri")
-    return path
-
-
-@contextlib.contextmanager
-def _alone(database: Path | None) -> Iterator[None]:
-    """Holds a lock beside a SQLite database while it is opened, and perhaps made."""
-    if database is None or fcntl is None:
-        yield
-        return
-    lock = database.with_name(f".{database.name}.lock")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def curves_of(child: Any) -> list[str]:
-    return str(child.data.tags.get("curves", "")).split()
+    """Metrics that are curves: those that the tag names, and every layer's (too many for a tag)."""
+    return str(child.data.tags.get("curves", "")).split() + [key for key in child.data.metrics if not _whole(key)]
+
+
+def _whole(metric: str) -> bool:
+    return apart(metric) is None
 
 
 class Parent:
@@ -218,7 +179,7 @@ class Parent:
             tags = {
                 **self._tags, "kind": "run", "run_id_hash": run.id, "phase": run.phase, "status": str(row["status"]),
                 "device": str(row["device"]), "architecture": run.config.architecture.name,
-                "activation": run.config.activation.label, "curves": " ".join(result.curves),
+                "activation": run.config.activation.label, "curves": " ".join(filter(_whole, result.curves)),
                 "mlflow.parentRunId": self._id,
             }  # fmt: skip
             if result.error is not None:

@@ -4,6 +4,10 @@ import math
 
 import pandas as pd
 
+from actbench.survival import time_to_target
+
+NEVER = "never"
+
 GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr", "variant"]
 
 
@@ -45,6 +49,34 @@ def median_with_censoring(steps: pd.Series) -> float:
     """The Kaplan-Meier median where every run that never arrives is censored at the end: infinite if half never do."""
     filled = [math.inf if pd.isna(value) else float(value) for value in steps]
     return sorted(filled)[(len(filled) - 1) // 2]
+
+
+def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
+    """Time to target in steps, samples and seconds as text, a line a series, the soonest first.
+
+    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the shortest.
+    """
+    samples = (runs["samples_per_second"] * runs["seconds"]).round()
+    ends = {"steps": runs["steps"].max(), "samples": samples.max(), "seconds": runs["seconds"].min()}
+    lines: list[tuple[float, dict[str, str]]] = []
+    for series, own in runs.groupby("series", sort=False):
+        reached, means = own["reached_target"].fillna(False).to_numpy(dtype=bool), []
+        line = {"activation": str(series), "arrived": f"{reached.sum()}/{len(own)}"}
+        for unit, end in ends.items():
+            if pd.isna(end) or end <= 0:
+                continue
+            times = own[f"{unit}_to_target"].fillna(float(end)).to_numpy(dtype=float)  # watched to the end at least
+            arrival = time_to_target(times, reached, float(end))
+            line[f"{unit}: median"] = _between(arrival.median, arrival.median_low, arrival.median_high)
+            line[f"mean up to {end:.4g} {unit}"] = _between(arrival.mean, arrival.mean_low, arrival.mean_high)
+            means.append(arrival.mean)
+        lines.append((means[0] if means else math.inf, line))
+    return pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
+
+
+def _between(value: float, low: float, high: float) -> str:
+    texts = [NEVER if math.isinf(number) else f"{number:.4g}" for number in (value, low, high)]
+    return texts[0] if math.isnan(low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
 def formatted(summary: pd.DataFrame) -> pd.DataFrame:

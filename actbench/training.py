@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from actbench.batches import Batches
 from actbench.datasets import ImageData
-from actbench.metrics.gradients import gradient_norm, gradient_ratio, sum_of_squares
-from actbench.metrics.units import LayerObservation, network_metrics
+from actbench.losses import cross_entropy
+from actbench.metrics.gradients import gradient_norms
 from actbench.network import Network
+from actbench.observation import norms, observe
 from actbench.optimizers import StackOptimizer
 from actbench.plan import CHUNK, Stack
 from actbench.precision import settle
@@ -75,7 +75,8 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
             loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
         if measured:
             with progress.paused():
-                yield Record(step, "gradient_norm", _numpy(_norms(network, gradients)))
+                for metric, values in norms(network, gradients):
+                    yield Record(step, metric, _numpy(values))
         if step < steps:
             progress.add_loss(loss, step)
             if config.clip_norm is not None:
@@ -130,29 +131,20 @@ def _numpy(values: Tensor) -> npt.NDArray[np.float64]:
     return values.detach().double().cpu().numpy().copy()
 
 
-def _losses(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of each example, (runs, batch)."""
-    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=smoothing)
-    return losses.view(labels.shape)
-
-
 def step_gradients(
     network: Network, batches: Batches, step: int, smoothing: float
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
     images, labels = batches.training(step)
-    loss = _losses(network.forward(images, network.activation(step), True), labels, smoothing).mean(1)
+    loss = cross_entropy(network.forward(images, network.activation(step), True), labels, smoothing).mean(1)
     parameters = list(network.parameters.values())
     return loss.detach(), torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
 
 
-def _norms(network: Network, gradients: tuple[Tensor, ...]) -> Tensor:
-    return gradient_norm(gradients, network.owner_indices, len(network.runs))
-
-
 def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
     """Each run's gradient scaled down to norm `limit`, as torch.nn.utils.clip_grad_norm_ does for one run."""
-    scale = (limit / (_norms(network, gradients) + 1e-6)).clamp(max=1).float()
+    norm, _ = gradient_norms(gradients, network.owner_indices, network.layers, len(network.runs))
+    scale = (limit / (norm + 1e-6)).clamp(max=1).float()
     return tuple(
         gradient * scale[owner].view(-1, *[1] * (gradient.dim() - 1))
         for gradient, owner in zip(gradients, network.owner_indices, strict=True)
@@ -170,31 +162,6 @@ def evaluate(
     for start in range(0, size, CHUNK):
         images, labels = examples(start, min(start + CHUNK, size))
         logits = network.forward(images, activate, False)
-        loss = loss + _losses(logits, labels).double().sum(1)
+        loss = loss + cross_entropy(logits, labels).double().sum(1)
         correct = correct + (logits.argmax(-1) == labels).double().sum(1)
     return torch.as_tensor(loss / size), torch.as_tensor(correct / size)
-
-
-def observe(network: Network, batches: Batches, size: int) -> Iterator[tuple[str, Tensor]]:
-    """Metrics of units and gradients on the probe set, the first `size` validation examples: (name, (runs,))."""
-    layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
-    first: Tensor | float = 0.0
-    last: Tensor | float = 0.0
-    activate = network.activation(None)
-    pre_activations: list[Tensor] = []
-
-    def tapped(layer: int, z: Tensor) -> Tensor:
-        h = activate(layer, z)
-        layers[layer].add(network.slopes(layer, z.detach()), h.detach())
-        pre_activations.append(z)
-        return h
-
-    for start in range(0, size, CHUNK):
-        images, labels = batches.validation(start, min(start + CHUNK, size))
-        pre_activations.clear()
-        loss = _losses(network.forward(images, tapped, False), labels).sum()
-        ends = torch.autograd.grad(loss, [pre_activations[0], pre_activations[-1]])
-        squares = [sum_of_squares(gradient) / gradient[0, 0].numel() for gradient in ends]
-        first, last = first + squares[0], last + squares[1]
-    yield from network_metrics(layers).items()
-    yield "gradient_ratio", gradient_ratio(torch.as_tensor(first), torch.as_tensor(last))

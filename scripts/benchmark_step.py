@@ -5,7 +5,9 @@ sizes, precisions. results/benchmarks/NOTES.md draws on it.
 """
 
 import argparse
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from actbench import compose, datasets, plan
 from actbench.batches import Batches
+from actbench.execution import MALLOC
 from actbench.network import Network
 from actbench.optimizers import StackOptimizer
 from actbench.training import step_gradients
@@ -127,8 +130,8 @@ def subnormals() -> Calls:
     w, g = torch.randn(784, 256), torch.zeros(784, 256)
 
     def update(moment: float, flush: bool) -> None:
+        torch.set_flush_denormal(flush)  # before the moments are made, or they would be 0
         mean, square = torch.full_like(w, moment), torch.full_like(w, moment)
-        torch.set_flush_denormal(flush)
         for _ in range(5):
             torch._fused_adam_([w], [g], [mean], [square], [], [torch.ones(())], lr=1e-3, beta1=0.9, beta2=0.999,
                                weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False)  # fmt: skip
@@ -216,6 +219,8 @@ def precisions(mnist: list[str]) -> list[str]:
 
 
 def main() -> None:
+    if not os.environ.keys() & {*MALLOC}:  # as the workers have it; read when the process starts
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **MALLOC})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data"), help="torchvision's MNIST")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "results/benchmarks")

@@ -8,5 +8,5 @@ trap 'rm -rf "$work"' EXIT
 (cd "$work" && "$root/.venv/bin/actbench" compare "$experiment")
 target=$root/results/reference/$experiment
 mkdir -p "$target"
-cp "$work/results/$experiment/"{report.md,accuracy.svg,runs.csv,environment.json} "$target/"
+cp "$work/results/$experiment/"{report.md,*.svg,runs.csv,environment.json} "$target/"
 echo "$target"

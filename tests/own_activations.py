@@ -23,6 +23,14 @@ class ScaledTanh(nn.Module):
         return self.scale * torch.tanh(z)
 
 
+class ZeroPReLU(nn.PReLU):
+    """Frozen, so that it is ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__(init=0.0)
+        self.weight.requires_grad_(False)
+
+
 def other_shape(z: Tensor) -> Tensor:
     return z[..., :1]
 

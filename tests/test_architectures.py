@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from actbench import architectures, callables, compose
 from actbench.activations import TABLE
-from actbench.architectures import Architecture, Shape, build, parameter_count
+from actbench.architectures import Architecture, Shape, build, layer_of, parameter_count
 
 KEYS = {
     "mlp": {"depth": 3, "width": 12, "norm": "none"},
@@ -29,20 +29,20 @@ def random_parameters(network: Architecture, runs: int) -> dict[str, Tensor]:
 
 
 def independent_mlp(p: dict[str, Tensor], x: Tensor, norm: str) -> Tensor:
-    layers: list[nn.Module] = [nn.Flatten()]
-    for layer in range(3):
-        weight = p[f"hidden{layer}.weight"]
-        layers.append(nn.Linear(*weight.shape, dtype=torch.float64))
-        layers[-1].weight, layers[-1].bias = nn.Parameter(weight.T), nn.Parameter(p[f"hidden{layer}.bias"])
+    """By torch.nn's own modules, called with these weights."""
+    h, layers = x.flatten(1), 3
+    for name in (*(f"hidden{layer}" for layer in range(layers)), "output"):
+        weight, bias = p[f"{name}.weight"].T, p[f"{name}.bias"]
+        linear = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
+        h = torch.func.functional_call(linear, {"weight": weight, "bias": bias}, (h,))
+        if name == "output":
+            return h
         if norm != "none":
-            cls = nn.BatchNorm1d if norm == "batch" else nn.LayerNorm
-            layers.append(cls(weight.shape[1], dtype=torch.float64))
-            layers[-1].weight = nn.Parameter(p[f"norm{layer}.scale"])
-            layers[-1].bias = nn.Parameter(p[f"norm{layer}.shift"])
-        layers.append(nn.GELU())
-    out = nn.Linear(*p["output.weight"].shape, dtype=torch.float64)
-    out.weight, out.bias = nn.Parameter(p["output.weight"].T), nn.Parameter(p["output.bias"])
-    return nn.Sequential(*layers, out)(x)
+            own = name.replace("hidden", "norm")
+            module = (nn.BatchNorm1d if norm == "batch" else nn.LayerNorm)(h.shape[1], dtype=torch.float64)
+            h = torch.func.functional_call(module, {"weight": p[f"{own}.scale"], "bias": p[f"{own}.shift"]}, (h,))
+        h = nn.GELU()(h)
+    raise AssertionError
 
 
 def independent_cnn(p: dict[str, Tensor], x: Tensor, norm: str) -> Tensor:
@@ -58,19 +58,19 @@ def independent_cnn(p: dict[str, Tensor], x: Tensor, norm: str) -> Tensor:
 
 
 def independent_transformer(p: dict[str, Tensor], x: Tensor, norm: str) -> Tensor:
-    """By torch's convolution, MultiheadAttention and LayerNorm."""
+    """By torch's convolution, multi-head attention and layer norm."""
     x = F.pad(x.permute(0, 3, 1, 2), (0, 0, 0, 2))
     kernel = p["patch.weight"].view(4, 4, 3, 12).permute(3, 2, 0, 1)
     h = F.conv2d(x, kernel, p["patch.bias"], stride=4).flatten(2).transpose(1, 2) + p["position"]
     for block in range(2):
         name = f"block{block}"
         n = F.layer_norm(h, (12,), p[f"{name}.norm1.scale"], p[f"{name}.norm1.shift"])
-        attention = nn.MultiheadAttention(12, 3, batch_first=True, dtype=torch.float64)
-        attention.in_proj_weight = nn.Parameter(p[f"{name}.qkv.weight"].T)
-        attention.in_proj_bias = nn.Parameter(p[f"{name}.qkv.bias"])
-        attention.out_proj.weight = nn.Parameter(p[f"{name}.attention.weight"].T)
-        attention.out_proj.bias = nn.Parameter(p[f"{name}.attention.bias"])
-        h = h + attention(n, n, n, need_weights=False)[0]
+        n = n.transpose(0, 1)
+        attended, _ = F.multi_head_attention_forward(
+            n, n, n, 12, 3, p[f"{name}.qkv.weight"].T, p[f"{name}.qkv.bias"], None, None, False, 0.0,
+            p[f"{name}.attention.weight"].T, p[f"{name}.attention.bias"], need_weights=False,
+        )  # fmt: skip
+        h = h + attended.transpose(0, 1)
         n = F.layer_norm(h, (12,), p[f"{name}.norm2.scale"], p[f"{name}.norm2.shift"])
         h = (
             h
@@ -103,20 +103,35 @@ def test_logits_equal_an_independent_implementation(name: str, norm: str, indepe
         assert torch.allclose(logits[run], independent(own, x[run], norm), atol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "independent"), [("cnn", independent_cnn), ("transformer", independent_transformer)])
+@pytest.mark.parametrize(
+    ("name", "independent"),
+    [("mlp", independent_mlp), ("cnn", independent_cnn), ("transformer", independent_transformer)],
+)
 def test_gradients_equal_an_independent_implementation(name: str, independent: Callable[..., Tensor]) -> None:
     network = architectures.BUILDERS[name](**KEYS[name], shape=SHAPE)
     p = random_parameters(network, 1)
     x = torch.randn(1, 4, *SHAPE.image, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     weight = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    direct = {k: v for k, v in p.items() if name == "cnn" or (".qkv" not in k and ".attention" not in k)}
     loss = (network.forward(p, {}, x, lambda layer, z: F.gelu(z), True)[0] * weight).sum()
-    ours = torch.autograd.grad(loss, list(direct.values()))
+    ours = torch.autograd.grad(loss, list(p.values()))
     theirs = torch.autograd.grad(
-        (independent({k: v[0] for k, v in p.items()}, x[0], KEYS[name]["norm"]) * weight).sum(), list(direct.values())
+        (independent({k: v[0] for k, v in p.items()}, x[0], KEYS[name]["norm"]) * weight).sum(), list(p.values())
     )
     for own, other in zip(ours, theirs, strict=True):
         assert torch.allclose(own, other, atol=1e-10)
+
+
+def test_every_parameter_of_a_hidden_layer_is_told_from_the_rest() -> None:
+    rest = {}
+    for name, keys in KEYS.items():
+        network = architectures.BUILDERS[name](**{**keys, "norm": "layer"}, shape=SHAPE)
+        rest[name] = {key for key in network.parameters if layer_of(key) is None}
+        layers = {layer_of(key) for key in network.parameters} - {None}
+        assert layers == set(range(len(network.units)))
+    ends = {"output.weight", "output.bias"}
+    assert rest["mlp"] == rest["cnn"] == ends
+    assert rest["transformer"] == ends | {"patch.weight", "patch.bias", "position", "norm.scale", "norm.shift"}
+    assert layer_of("activation2.0.slope") == 2
 
 
 def test_batch_norm_keeps_running_statistics_per_run() -> None:

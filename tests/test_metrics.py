@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from actbench.metrics.convergence import area_under_curve, first_reached
-from actbench.metrics.gradients import gradient_norm, gradient_ratio
+from actbench.metrics.gradients import gradient_norms, gradient_ratio
+from actbench.metrics.layers import apart, of_layer
 from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
 
 
@@ -17,11 +18,18 @@ def observed(slope: torch.Tensor, h: torch.Tensor, pieces: int = 1) -> LayerObse
     return layer
 
 
+def together(layers: list[LayerObservation]) -> dict[str, torch.Tensor]:
+    each = [layer_metrics(layer) for layer in layers]
+    return network_metrics(each, [layer.units for layer in layers], [layer.outputs for layer in layers])
+
+
 def test_shares_of_a_layer_by_hand() -> None:
     """Units: one alive, one dead but active, one dead and silent, one dormant."""
     h = torch.tensor([[[1.0, 1.0, 0.0, 0.02], [1.0, 1.0, 0.0, 0.02]]])
     slope = torch.tensor([[[1.0, 0.0, 0.0, 1.0], [1.0, 9e-4, 0.0, 1.0]]])
     metrics = {name: value.item() for name, value in layer_metrics(observed(slope, h)).items()}
+    mean, std = metrics.pop("unit_mean"), metrics.pop("unit_std")
+    assert (mean, std) == pytest.approx((0.505, h.double().std(correction=0).item()))
     # mean E|h| is 0.505, so the last unit's score is 0.0396: above 0.025, and not dormant
     assert metrics == {"dead_fraction": 0.5, "silent_fraction": 0.25, "dormant_fraction": 0.25, "zero_share": 0.25}
     h[..., 3] = 0.01
@@ -44,10 +52,25 @@ def test_a_unit_of_several_pieces_lives_while_one_piece_does() -> None:
     assert layer_metrics(observed(slope, torch.ones(1, 1, 2), 2))["dead_fraction"].item() == 0.5
 
 
+def test_a_piece_that_never_wins_is_dead_and_its_unit_is_not() -> None:
+    slope = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
+    assert layer_metrics(observed(slope, torch.ones(1, 1, 2), 2))["dead_piece_fraction"].item() == 0.75
+    assert "dead_piece_fraction" not in layer_metrics(observed(slope, torch.ones(1, 1, 4)))
+
+
+def test_mean_and_deviation_of_all_layers_are_those_of_all_outputs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wide, narrow = torch.randn(2, 10, 7, 5, generator=generator) + 3, torch.randn(2, 10, 4, generator=generator)
+    metrics = together([observed(torch.ones_like(h), h) for h in (wide, narrow)])
+    everything = torch.cat([wide.flatten(1), narrow.flatten(1)], 1).double()
+    assert torch.allclose(metrics["unit_mean"], everything.mean(1))
+    assert torch.allclose(metrics["unit_std"], everything.std(1, correction=0))
+
+
 def test_a_network_that_is_not_finite_is_invalid_and_its_neighbour_is_not() -> None:
     h = torch.ones(2, 3, 4)
     h[0, 1, 2] = math.nan
-    metrics = network_metrics([observed(torch.ones(2, 3, 4), h)])
+    metrics = together([observed(torch.ones(2, 3, 4), h)])
     for values in metrics.values():
         assert values[0].isnan()
         assert values[1].isfinite()
@@ -58,20 +81,29 @@ def test_layers_count_by_their_units_and_dead_layers_are_counted() -> None:
         observed(torch.zeros(1, 2, 6), torch.zeros(1, 2, 6)),
         observed(torch.ones(1, 2, 2), torch.ones(1, 2, 2)),
     )
-    metrics = network_metrics([dead, alive])
+    metrics = together([dead, alive])
     assert metrics["dead_fraction"].item() == 0.75
     assert metrics["dead_layers"].item() == 1
     assert metrics["zero_share"].item() == 0.75
 
 
-def test_gradient_norm_is_per_run_over_all_parameters() -> None:
-    weights, slopes = torch.tensor([[3.0, 0.0], [1e20, 0.0]]), torch.tensor([[4.0]])
-    norms = gradient_norm([weights, slopes], [torch.tensor([0, 1]), torch.tensor([0])], 2)
-    assert norms.tolist() == pytest.approx([5.0, 1e20])
+def test_gradient_norm_is_per_run_over_all_parameters_and_over_those_of_a_layer() -> None:
+    weights, slopes, rest = torch.tensor([[3.0, 0.0], [1e20, 0.0]]), torch.tensor([[4.0]]), torch.tensor([[12.0], [0]])
+    both = torch.tensor([0, 1])
+    whole, layers = gradient_norms([weights, slopes, rest], [both, torch.tensor([0]), both], [1, 1, None], 2)
+    assert whole.tolist() == pytest.approx([13.0, 1e20])
+    assert {layer: norms.tolist() for layer, norms in layers.items()} == {1: pytest.approx([5.0, 1e20])}
 
 
-def test_gradient_ratio_is_the_log10_of_first_over_last() -> None:
-    assert gradient_ratio(torch.tensor([1e-4, 1.0]), torch.tensor([1.0, 1.0])).tolist() == pytest.approx([-4, 0])
+def test_gradient_ratio_is_the_log10_of_first_squared_over_last_squared() -> None:
+    rms = [torch.tensor([1e-2, 1.0]), torch.tensor([7.0, 7.0]), torch.tensor([1.0, 1.0])]
+    assert gradient_ratio(rms).tolist() == pytest.approx([-4, 0])
+
+
+def test_the_name_of_a_layers_metric_can_be_taken_apart() -> None:
+    assert apart(of_layer(3, "dead_fraction")) == (3, "dead_fraction")
+    assert apart(of_layer(123, "unit_mean")) == (123, "unit_mean")
+    assert apart("dead_fraction") is None
 
 
 def test_first_evaluation_at_target_and_never() -> None:

@@ -65,7 +65,7 @@ def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, dig
 
 
 def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepared) -> None:
-    """Values of the widest layer: at most 2^19, one run where two would fill that; parameters beyond 8 runs: 2^18."""
+    """Values of the widest layer: at most 2^19, one run where four would fill that; parameters beyond 8 runs: 2^18."""
     large = replace(digits, height=28, width=28)
     for data, architecture, size in (
         (digits, "mlp", 8), (digits, "cnn_small", 8), (large, "cnn", 1), (large, "transformer", 1),

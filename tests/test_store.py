@@ -61,7 +61,7 @@ def test_curves_come_back_without_the_artifact_too(
     uri: str, stored: Path, four: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that was killed wrote runs but no files."""
-    monkeypatch.setattr(Store, "_has", lambda self, run_id, name: False)
+    monkeypatch.setattr(Store, "_files", lambda self, run_id: set())
     found = Store(uri, "trial").finished([four[0].run])
     assert found[four[0].run.id].curves == four[0].curves
 

@@ -6,15 +6,22 @@ import torch
 from torch import Tensor
 
 
-def gradient_norm(gradients: Sequence[Tensor], owners: Sequence[Tensor], runs: int) -> Tensor:
-    """L2 norm over all parameters, (runs,). gradients: (owners, ...) each; owners: the run behind each entry.
+def gradient_norms(
+    gradients: Sequence[Tensor], owners: Sequence[Tensor], layers: Sequence[int | None], runs: int
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """L2 norm over all parameters, and over those of each layer, (runs,) each.
 
+    gradients: (owners, ...) each; owners: the run behind each entry; layers: the hidden layer it belongs to, or None.
     Squares are summed a run at a time, in float64: no overflow at 1e20, the same rounding in any stack.
     """
     total = torch.zeros(runs, dtype=torch.float64, device=gradients[0].device)
-    for gradient, owner in zip(gradients, owners, strict=True):
-        total.index_add_(0, owner, sum_of_squares(gradient))
-    return total.sqrt()
+    each = {layer: torch.zeros_like(total) for layer in sorted({layer for layer in layers if layer is not None})}
+    for gradient, owner, layer in zip(gradients, owners, layers, strict=True):
+        squares = sum_of_squares(gradient)
+        total.index_add_(0, owner, squares)
+        if layer is not None:
+            each[layer].index_add_(0, owner, squares)
+    return total.sqrt(), {layer: squares.sqrt() for layer, squares in each.items()}
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
@@ -22,9 +29,9 @@ def sum_of_squares(values: Tensor) -> Tensor:
     return torch.stack([torch.linalg.vector_norm(run, dtype=torch.float64) for run in values.unbind(0)]).square()
 
 
-def gradient_ratio(first: Tensor, last: Tensor) -> Tensor:
+def gradient_ratio(rms: Sequence[Tensor]) -> Tensor:
     """log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's, (runs,).
 
-    first, last: mean squares, (runs,). Where both vanish the ratio is NaN.
+    rms: root mean square of each layer, (runs,). Where both ends vanish the ratio is NaN.
     """
-    return torch.log10(first / last)
+    return 2 * torch.log10(rms[0] / rms[-1])

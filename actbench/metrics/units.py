@@ -1,4 +1,4 @@
-"""Dead, silent and dormant units, and sparsity, observed on a probe set in chunks.
+"""Dead, silent and dormant units, sparsity and zero-centredness, observed on a probe set in chunks.
 
 A unit's slope is abs f'(z) by autograd at the actual parameters; several pieces make one unit.
 """
@@ -8,63 +8,101 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from actbench.metrics.gradients import sum_of_squares
+
 DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
 DORMANT_SCORE = 0.025  # Sokar et al. 2023, arXiv:2302.12902
 
+BY_UNITS = ("dead_fraction", "silent_fraction", "dormant_fraction")
+BY_OUTPUTS = ("zero_share", "unit_mean", "unit_std")
+PIECES = "dead_piece_fraction"  # of units that have several
 
-@dataclass
+
+@dataclass(frozen=True)
+class _Totals:
+    """Of one chunk, or of several added up. Sums are float64."""
+
+    largest_slope: Tensor  # (runs, pieces * units)
+    nonzero: Tensor  # (runs, units), outputs that are not 0
+    total: Tensor  # (runs, units), of outputs
+    total_abs: Tensor  # (runs, units)
+    squares: Tensor  # (runs,)
+    examples: int  # outputs of a unit
+
+    def __add__(self, other: "_Totals") -> "_Totals":
+        return _Totals(
+            torch.maximum(self.largest_slope, other.largest_slope), self.nonzero + other.nonzero,
+            self.total + other.total, self.total_abs + other.total_abs, self.squares + other.squares,
+            self.examples + other.examples,
+        )  # fmt: skip
+
+
 class LayerObservation:
-    """Running totals over chunks of the probe set for one hidden layer of a stack."""
+    """Running totals over chunks of the probe set for one hidden layer of a stack. pieces: of a unit."""
 
-    pieces: int
-    largest_slope: Tensor | None = None  # (runs, pieces * units)
-    nonzero: Tensor | None = None  # (runs, units), float64: outputs that are not 0
-    total_abs: Tensor | None = None  # (runs, units), float64
-    examples: int = 0  # outputs of a unit
+    def __init__(self, pieces: int) -> None:
+        self.pieces = pieces
+        self._totals: _Totals | None = None
 
     def add(self, slope: Tensor, h: Tensor) -> None:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
-        largest, total = slope.amax(1), h.abs().sum(1, dtype=torch.float64)
-        nonzero = (
-            h.sign().abs_().sum(1, dtype=torch.float32).double()
-        )  # exact to 2^24; ten times as fast as of booleans
-        self.examples += h.shape[1]
-        if self.largest_slope is None or self.nonzero is None or self.total_abs is None:
-            self.largest_slope, self.nonzero, self.total_abs = largest, nonzero, total
-        else:
-            self.largest_slope = torch.maximum(self.largest_slope, largest)
-            self.nonzero = self.nonzero + nonzero
-            self.total_abs = self.total_abs + total
+        # By sign: exact to 2^24, and ten times as fast as a sum of booleans.
+        nonzero = h.sign().abs_().sum(1, dtype=torch.float32).double()
+        total, total_abs = h.sum(1, dtype=torch.float64), h.abs().sum(1, dtype=torch.float64)
+        chunk = _Totals(slope.amax(1), nonzero, total, total_abs, sum_of_squares(h), h.shape[1])
+        self._totals = chunk if self._totals is None else self._totals + chunk
+
+    @property
+    def totals(self) -> _Totals:
+        if self._totals is None:
+            raise ValueError("nothing was observed")
+        return self._totals
+
+    @property
+    def units(self) -> int:
+        return self.totals.nonzero.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        return self.units * self.totals.examples
 
 
 def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
-    """Per-layer shares of units, (runs,) each; NaN for a run whose outputs or slopes are not finite (`invalid`)."""
-    if layer.largest_slope is None or layer.nonzero is None or layer.total_abs is None:
-        raise ValueError("nothing was observed")
-    slope = layer.largest_slope.unflatten(1, (layer.pieces, -1)).amax(1)  # a unit lives while one of its pieces does
-    share = layer.total_abs / layer.total_abs.mean(1, keepdim=True)
-    dormant = ~(share > DORMANT_SCORE)  # 0/0, a layer that is silent throughout, is dormant
-    invalid = ~(layer.total_abs.isfinite().all(1) & layer.largest_slope.isfinite().all(1))
-    shares = {
-        "dead_fraction": (slope < DEAD_SLOPE).double().mean(1),
-        "silent_fraction": (layer.nonzero == 0).double().mean(1),
-        "dormant_fraction": dormant.double().mean(1),
-        "zero_share": 1 - layer.nonzero.sum(1) / (layer.examples * layer.nonzero.shape[1]),
+    """One layer's shares of units, mean and standard deviation of its outputs, (runs,) each.
+
+    NaN for a run whose outputs or slopes are not finite (`invalid`).
+    """
+    totals = layer.totals
+    pieces = totals.largest_slope.unflatten(1, (layer.pieces, -1))
+    share = totals.total_abs / totals.total_abs.mean(1, keepdim=True)
+    mean = totals.total.sum(1) / layer.outputs
+    metrics = {
+        "dead_fraction": (pieces.amax(1) < DEAD_SLOPE).double().mean(1),  # a unit lives while one of its pieces does
+        "silent_fraction": (totals.nonzero == 0).double().mean(1),
+        "dormant_fraction": (~(share > DORMANT_SCORE)).double().mean(1),  # 0/0, a layer silent throughout, is dormant
+        "zero_share": 1 - totals.nonzero.sum(1) / layer.outputs,
+        "unit_mean": mean,
+        "unit_std": (totals.squares / layer.outputs - mean.square()).clamp(min=0).sqrt(),
     }
-    return {name: values.masked_fill(invalid, torch.nan) for name, values in shares.items()}
+    if layer.pieces > 1:
+        metrics[PIECES] = (pieces < DEAD_SLOPE).double().mean((1, 2))
+    invalid = ~(totals.total_abs.isfinite().all(1) & totals.largest_slope.isfinite().all(1))
+    return {name: values.masked_fill(invalid, torch.nan) for name, values in metrics.items()}
 
 
-def network_metrics(layers: list[LayerObservation]) -> dict[str, Tensor]:
-    """All layers together, (runs,) each: shares of all units (of all outputs for zero_share), and dead layers."""
-    each = [layer_metrics(layer) for layer in layers]
-    units = torch.tensor([layer.nonzero.shape[1] for layer in layers if layer.nonzero is not None], dtype=torch.float64)
-    outputs = units * torch.tensor([layer.examples for layer in layers], dtype=torch.float64)
-    metrics = {}
-    for name in ("dead_fraction", "silent_fraction", "dormant_fraction", "zero_share"):
-        values = torch.stack([metric[name] for metric in each])  # (layers, runs)
-        weight = (outputs if name == "zero_share" else units).to(values.device)
-        metrics[name] = (values * (weight / weight.sum()).unsqueeze(1)).sum(0)
-    dead = torch.stack([metric["dead_fraction"] for metric in each])
-    metrics["dead_layers"] = (dead == 1).double().sum(0).masked_fill(dead.isnan().any(0), torch.nan)
-    return metrics
+def network_metrics(layers: list[dict[str, Tensor]], units: list[int], outputs: list[int]) -> dict[str, Tensor]:
+    """All layers together, (runs,) each: shares of all units, mean and deviation of all outputs; and dead layers.
+
+    layers: of layer_metrics. units, outputs: of each layer.
+    """
+    stacked = {name: torch.stack([metrics[name] for metrics in layers]) for name in layers[0]}  # (layers, runs)
+    dead, mean = stacked["dead_fraction"], stacked["unit_mean"]
+    stacked["unit_std"] = stacked["unit_std"].square() + mean.square()  # the second moment, which adds up
+    found = {}
+    for name, values in stacked.items():
+        weight = torch.tensor(outputs if name in BY_OUTPUTS else units, dtype=torch.float64, device=values.device)
+        found[name] = (values * (weight / weight.sum()).unsqueeze(1)).sum(0)
+    found["unit_std"] = (found["unit_std"] - found["unit_mean"].square()).clamp(min=0).sqrt()
+    found["dead_layers"] = (dead == 1).double().sum(0).masked_fill(dead.isnan().any(0), torch.nan)
+    return found

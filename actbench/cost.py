@@ -1,0 +1,163 @@
+"""What an activation costs on this device: nanoseconds forward and backward, memory, share of a training step."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from actbench import plan
+from actbench.batches import Batches
+from actbench.callables import Applied
+from actbench.datasets import ImageData
+from actbench.initialization import learned_parameters, stream
+from actbench.network import Network
+from actbench.optimizers import StackOptimizer
+from actbench.plan import Run, Stack
+from actbench.precision import settle
+from actbench.training import step_gradients
+
+SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
+DIRECTIONS = ("forward", "backward")
+COPY = "copy"  # the floor: each value read once and written once
+UNITS = 256
+ROUNDS = 9
+_LEAST = 2e-3  # seconds: passes are repeated until they take that long together
+
+
+@dataclass
+class Cost:
+    """One activation. seconds: (size, direction) -> one pass over all outputs of that size, a value a round.
+
+    kept: bytes an output that live from forward to backward, the output included. share: of a training step.
+    """
+
+    label: str
+    seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    kept: float = math.nan
+    share: float = math.nan
+
+    def nanoseconds(self, size: str, direction: str) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile, an output."""
+        low, middle, high = statistics.quantiles(self.seconds[size, direction], n=4, method="inclusive")
+        return 1e9 * low / SIZES[size], 1e9 * middle / SIZES[size], 1e9 * high / SIZES[size]
+
+
+def measure(runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
+    """Costs of a plain copy and of each run's activation: all in turn, ROUNDS times, on one thread."""
+    torch.set_num_threads(1)
+    settle("fp32")
+    costs = {COPY: Cost(COPY)}
+    for run in runs:
+        costs[run.config.activation.label] = Cost(run.config.activation.label)
+    for size, outputs in SIZES.items():
+        ways = {COPY: _copy(outputs, device)}
+        for run in runs:
+            call = _passes(plan.applied(run.config), outputs // UNITS, UNITS, device)
+            costs[run.config.activation.label].kept = call(True)["kept"] / outputs
+            ways[run.config.activation.label] = call
+        repeats = {label: _repeats(call) for label, call in ways.items()}
+        for _ in range(ROUNDS):
+            for label, call in ways.items():
+                for direction, seconds in _mean(call, repeats[label]).items():
+                    costs[label].seconds.setdefault((size, direction), []).append(seconds)
+    for run in runs:
+        costs[run.config.activation.label].share = _share(run, data, device)
+    return list(costs.values())
+
+
+Passes = Callable[..., dict[str, float]]  # (observing memory) -> seconds by direction, or bytes `kept`
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _copy(outputs: int, device: torch.device) -> Passes:
+    source, target = torch.ones(outputs, device=device), torch.empty(outputs, device=device)
+
+    def call(_: bool = False) -> dict[str, float]:
+        begun = _clock(device)
+        target.copy_(source)
+        return {"forward": _clock(device) - begun}
+
+    return call
+
+
+def _passes(applied: Applied, examples: int, units: int, device: torch.device) -> Passes:
+    """Forward and backward over z (1, examples, pieces * units), as in training."""
+    shape = (1, examples, applied.pieces * units)
+    learned = {
+        key: value.unsqueeze(0).to(device).requires_grad_()
+        for key, value in learned_parameters(applied, units, 0, 0).items()
+    }
+    noise = torch.Generator(device)
+    draw = (lambda shape: torch.rand(shape, generator=noise, device=device)) if applied.record.random else None
+    p = {**applied.settings, **learned, "uniform": draw}
+    generator = stream(0, "cost")
+
+    def call(observing: bool = False) -> dict[str, float]:
+        z = torch.randn(shape, generator=generator).to(device).requires_grad_()  # made anew, as all would take 10 GB
+        if observing:
+            return {"kept": _kept(applied, z, p)}
+        begun = _clock(device)
+        h = applied.function(z, p)
+        middle = _clock(device)
+        torch.autograd.grad(h, [z, *learned.values()], h.detach(), allow_unused=True)
+        return {"forward": middle - begun, "backward": _clock(device) - middle}
+
+    return call
+
+
+def _kept(applied: Applied, z: Tensor, p: Mapping[str, Any]) -> float:
+    """Bytes of the output and of all that is saved for backward, each storage once, the input not counted."""
+    storages: dict[int, int] = {}
+
+    def saved(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
+        h = applied.function(z, p)
+    saved(h)
+    storages.pop(z.untyped_storage().data_ptr(), None)
+    return float(sum(storages.values()))
+
+
+def _repeats(call: Passes) -> int:
+    return max(1, math.ceil(_LEAST / sum(call().values())))
+
+
+def _mean(call: Passes, repeats: int) -> dict[str, float]:
+    found = [call() for _ in range(repeats)]
+    return {direction: statistics.fmean(one[direction] for one in found) for direction in found[0]}
+
+
+def _share(run: Run, data: ImageData, device: torch.device) -> float:
+    """Median time of the activations of all layers, forward and backward, over that of a training step of one run."""
+    network, config = Network(Stack((run,)), device), run.config
+    validation = run.data.validation_size(config.dataset.validation)
+    batches = Batches(
+        data, network.seeds, validation, config.training.batch_size, config.dataset.normalize, config.training.augment,
+        device,
+    )  # fmt: skip
+    optimizer = StackOptimizer(
+        config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
+    )
+    layers = [
+        _passes(plan.applied(config), config.training.batch_size * positions, units, device)
+        for units, positions in zip(network.architecture.units, network.architecture.positions, strict=True)
+    ]
+    activations, steps = [], []
+    for step in range(4 * ROUNDS):
+        begun = _clock(device)
+        optimizer.step(step_gradients(network, batches, step, config.training.label_smoothing)[1], 1.0)
+        steps.append(_clock(device) - begun)
+        activations.append(sum(sum(layer().values()) for layer in layers))
+    return statistics.median(activations) / statistics.median(steps)

@@ -1,0 +1,40 @@
+"""`actbench cost`: what activations cost on this device."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+
+import torch
+
+from actbench import compose, cost_report, datasets, execution, mirror
+from actbench.activations import TABLE
+from actbench.commands import make_runs, prepared
+from actbench.cost import measure
+from actbench.errors import UsageError
+from actbench.progress import print_table
+
+
+def run(overrides: Sequence[str]) -> int:
+    """What each activation costs on this device; all of the table where no override names one."""
+    compose.allow_modules_of_current_folder()
+    named = any(word.startswith("activation=") for word in overrides)
+    points = compose.configs([*overrides, *([] if named else [f"activation={','.join(TABLE)}"])])
+    labels = [point.activation.label for point in points]
+    if len(set(labels)) < len(labels):
+        raise UsageError("cost measures each activation once; let only activation and its settings differ")
+    first, device = points[0], torch.device(execution.device(points[0].execution))
+    runs = make_runs(points, prepared(points), "sweep")
+    folder = mirror.folder("cost")
+    os.environ.update({**execution.MALLOC, **os.environ})  # read when a process starts: what runs have in workers
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        found = pool.apply(measure, (runs, datasets.load(runs[0].data), device))
+    step = (
+        f"{first.architecture.name} on {first.dataset.name}, batch {first.training.batch_size}, {first.optimizer.name}"
+    )
+    paths = cost_report.write(folder, found, step, mirror.command_line())
+    print("nanoseconds an output")
+    print_table(cost_report.formatted(found, spread=False))
+    print("\n".join(paths))
+    return 0

@@ -1,0 +1,171 @@
+"""Units, activations and gradients of any torch.nn.Module, measured as in actbench's own runs."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from actbench.metrics.gradients import gradient_ratio, sum_of_squares
+from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
+
+Function = Callable[[Tensor], Tensor]
+
+# Softmax is left out: it mostly stands at the output. Name it in `activations` where it is hidden.
+ACTIVATIONS: tuple[type[nn.Module], ...] = (
+    nn.CELU, nn.ELU, nn.GELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU,
+    nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus,
+    nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
+)  # fmt: skip
+
+
+@dataclass
+class _Call:
+    """One call of an activation: z its input in the graph, before anything works in place."""
+
+    layer: str
+    activation: str
+    function: Function
+    pieces: int
+    z: Tensor
+
+
+def inspect(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor | None = None,
+    *,
+    activations: tuple[type[nn.Module], ...] = (),
+    functions: Mapping[str, Function] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> pd.DataFrame:
+    """Dead, silent and dormant units, sparsity and zero-centredness of each activation, and gradients there.
+
+    inputs: (batch, ...), as the model takes them. targets: class indices (batch,), or whatever `loss(outputs, targets)`
+    takes, which returns the loss of each example, (batch, ...); without targets no gradients are measured.
+    activations: further classes of activation modules, elementwise ones or nn.Softmax. functions: layer name ->
+    elementwise function, for activations that are no modules: it is taken to work on that layer's output.
+
+    Units are the features: dimension 1 of outputs with positions (batch, channels, height, width), else the last.
+    A module called more than once counts as several layers: `relu`, `relu#2`. The model runs once, in evaluation
+    mode, and is left as it was: mode, buffers, gradients.
+
+    Returns a tidy table (layer, activation, metric, value), layers in the order of their calls; layer `all` is all of
+    them together. Metrics: dead_fraction, silent_fraction, dormant_fraction, zero_share, unit_mean, unit_std,
+    dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the gradient of each example's
+    loss at the pre-activations) and gradient_ratio.
+
+    Raises ValueError where the model calls no activation, or `functions` names no layer.
+    """
+    with _as_it_was(model), torch.enable_grad(), _recorded(model, activations, functions or {}) as calls:
+        outputs = model(inputs)
+        if not calls:
+            raise ValueError(
+                "the model calls no activation module; name its layers in functions={'layer': torch.relu} or its "
+                "classes in activations=(...)"
+            )
+        rms = None if targets is None else _gradients(outputs, targets, calls, loss or _cross_entropy)
+        observed = [_observed(call) for call in calls]
+    each = [layer_metrics(layer) for layer in observed]
+    shared = [{k: v for k, v in metrics.items() if all(k in other for other in each)} for metrics in each]
+    whole = network_metrics(shared, [layer.units for layer in observed], [layer.outputs for layer in observed])
+    if rms is not None:
+        whole["gradient_ratio"] = gradient_ratio(rms)
+        each = [{**metrics, "gradient_rms": own} for metrics, own in zip(each, rms, strict=True)]
+    rows = [("all", " ".join(dict.fromkeys(call.activation for call in calls)), whole)]
+    rows += [(call.layer, call.activation, metrics) for call, metrics in zip(calls, each, strict=True)]
+    return pd.DataFrame(
+        [(*names, metric, value.item()) for *names, metrics in rows for metric, value in metrics.items()],
+        columns=["layer", "activation", "metric", "value"],
+    )
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs, targets, reduction="none")
+
+
+@contextlib.contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, so that dropout is off and batch norm keeps its statistics; each module's own mode after."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextlib.contextmanager
+def _recorded(
+    model: nn.Module, activations: tuple[type[nn.Module], ...], functions: Mapping[str, Function]
+) -> Iterator[list[_Call]]:
+    """The calls of activations while the model runs, in their order."""
+    calls: list[_Call] = []
+    counts: dict[str, int] = {}
+
+    def add(name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
+        """Returns what goes on: a copy, as the activation may work in place."""
+        counts[name] = counts.get(name, 0) + 1
+        z = z if z.requires_grad else z.detach().requires_grad_()
+        calls.append(_Call(name if counts[name] == 1 else f"{name}#{counts[name]}", activation, function, pieces, z))
+        return z.clone()
+
+    def before(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            pieces = 2 if isinstance(module, nn.GLU) else 1
+            return (add(name, type(module).__name__, module.forward, pieces, arguments[0]), *arguments[1:])
+
+        return hook
+
+    def after(name: str, function: Function) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        def hook(module: nn.Module, arguments: object, output: Tensor) -> Tensor:
+            return add(name, getattr(function, "__name__", type(function).__name__), function, 1, output)
+
+        return hook
+
+    modules = dict(model.named_modules())
+    unknown = [name for name in functions if name not in modules]
+    if unknown:
+        raise ValueError(
+            f"functions: the model has no layer {unknown[0]!r}; there are: {', '.join(filter(None, modules))}"
+        )
+    kinds: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *activations)
+    handles: list[RemovableHandle] = [
+        module.register_forward_pre_hook(before(name or "model"))
+        for name, module in modules.items()
+        if isinstance(module, kinds)
+    ]
+    handles += [modules[name].register_forward_hook(after(name, function)) for name, function in functions.items()]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _gradients(
+    outputs: Tensor, targets: Tensor, calls: list[_Call], loss: Callable[[Tensor, Tensor], Tensor]
+) -> list[Tensor]:
+    """Root mean square of the gradient at each call's input, (1,) each."""
+    gradients = torch.autograd.grad(loss(outputs, targets).sum(), [call.z for call in calls], materialize_grads=True)
+    return [(sum_of_squares(gradient.unsqueeze(0)) / gradient.numel()).sqrt() for gradient in gradients]
+
+
+def _observed(call: _Call) -> LayerObservation:
+    z = call.z.detach().clone().requires_grad_()
+    h = call.function(z.clone())
+    # A softmax adds up to 1, so the gradient of its sum vanishes: a unit's own slope is meant.
+    slope = h.detach() * (1 - h.detach()) if call.activation == "Softmax" else torch.autograd.grad(h.sum(), z)[0].abs()
+    layer = LayerObservation(call.pieces)
+    layer.add(_units_last(slope), _units_last(h.detach()))
+    return layer
+
+
+def _units_last(values: Tensor) -> Tensor:
+    """(batch, units, *positions) of images, or (batch, *positions, units) -> (1, batch, *positions, units)."""
+    return (values.movedim(1, -1) if values.dim() > 3 else values).unsqueeze(0)

@@ -1,0 +1,52 @@
+"""Units and gradients of a stack on the probe set, all layers together and layer by layer."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from actbench.batches import Batches
+from actbench.losses import cross_entropy
+from actbench.metrics.gradients import gradient_norms, gradient_ratio, sum_of_squares
+from actbench.metrics.layers import of_layer
+from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
+from actbench.network import Network
+from actbench.plan import CHUNK
+
+Metrics = Iterator[tuple[str, Tensor]]  # (name, (runs,))
+
+
+def observe(network: Network, batches: Batches, size: int) -> Metrics:
+    """Metrics of units and of gradients at pre-activations on the probe set, the first `size` validation examples."""
+    layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
+    squares: list[Tensor | float] = [0.0] * len(layers)
+    activate = network.activation(None)
+    pre_activations: list[Tensor] = []
+
+    def tapped(layer: int, z: Tensor) -> Tensor:
+        h = activate(layer, z)
+        layers[layer].add(network.slopes(layer, z.detach()), h.detach())
+        pre_activations.append(z)
+        return h
+
+    for start in range(0, size, CHUNK):
+        images, labels = batches.validation(start, min(start + CHUNK, size))
+        pre_activations.clear()
+        loss = cross_entropy(network.forward(images, tapped, False), labels).sum()
+        for layer, gradient in enumerate(torch.autograd.grad(loss, pre_activations)):
+            squares[layer] = squares[layer] + sum_of_squares(gradient) / gradient[0, 0].numel()
+    each = [layer_metrics(layer) for layer in layers]
+    rms = [torch.as_tensor(total / size).sqrt() for total in squares]
+    yield from network_metrics(each, [layer.units for layer in layers], [layer.outputs for layer in layers]).items()
+    yield "gradient_ratio", gradient_ratio(rms)
+    for layer, metrics in enumerate(each):
+        for name, values in {**metrics, "gradient_rms": rms[layer]}.items():
+            yield of_layer(layer, name), values
+
+
+def norms(network: Network, gradients: tuple[Tensor, ...]) -> Metrics:
+    """Norms of a mini-batch gradient, in the order of the network's parameters."""
+    whole, layers = gradient_norms(gradients, network.owner_indices, network.layers, len(network.runs))
+    yield "gradient_norm", whole
+    for layer, values in layers.items():
+        yield of_layer(layer, "gradient_norm"), values

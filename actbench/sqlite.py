@@ -1,0 +1,54 @@
+"""The file behind a sqlite:/// tracking URI: checked before MLflow would retry for minutes, and locked while made."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock
+    fcntl = None  # type: ignore[assignment]
+
+from actbench.errors import UsageError
+
+
+def is_new(uri: str) -> bool:
+    """Whether nothing is there yet. Raises UsageError where nothing can be."""
+    database = check(uri, True)
+    return database is not None and not database.exists()
+
+
+def check(uri: str, create: bool) -> Path | None:
+    """The file behind a sqlite URI. Raises UsageError where it cannot be a store."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.exists() and not create:
+        raise UsageError(f"store.uri={uri}: there is no {path}; run in the folder of the results, or name the store")
+    if path.is_symlink() and not path.exists():
+        raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
+    if not path.parent.is_dir():
+        raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
+    if not path.exists():
+        return path
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    except sqlite3.Error as error:
+        raise UsageError(f"store.uri={uri}: {path} is no readable database ({error}); move it away") from error
+    if tables and "alembic_version" not in tables:
+        raise UsageError(f"store.uri={uri}: {path} is a database of something else than MLflow; name another store.uri")
+    return path
+
+
+@contextlib.contextmanager
+def alone(database: Path | None) -> Iterator[None]:
+    """Holds a lock beside a SQLite database while it is opened, and perhaps made."""
+    if database is None or fcntl is None:
+        yield
+        return
+    lock = database.with_name(f".{database.name}.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,155 @@
+"""inspect() against the trainer's own numbers, a ResNet taken apart by hand, and what it must leave alone."""
+
+import re
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+import actbench
+from actbench import plan
+from actbench.batches import Batches
+from actbench.config import Config
+from actbench.datasets import ImageData, Prepared
+from actbench.network import Network
+from actbench.observation import observe
+from actbench.plan import Stack
+
+Configs = Callable[..., list[Config]]
+CPU = torch.device("cpu")
+
+
+def values(table: pd.DataFrame) -> dict[tuple[str, str], float]:
+    return {(layer, metric): value for layer, _, metric, value in table.itertuples(index=False)}
+
+
+class Own(nn.Module):
+    """A run of the project as a module, its units second, as torch has them."""
+
+    def __init__(self, network: Network, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.network = network
+        self.layers = nn.ModuleList(activation() for _ in network.architecture.units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        def activate(layer: int, z: Tensor) -> Tensor:
+            return self.layers[layer](z[0].movedim(-1, 1)).movedim(1, -1).unsqueeze(0)
+
+        network = self.network
+        return network.architecture.forward(network.parameters, network.buffers, x.unsqueeze(0), activate, False)[0]
+
+
+@pytest.mark.parametrize("architecture", ["mlp_small", "cnn_small", "transformer_small"])
+@pytest.mark.parametrize(("activation", "module"), [("gelu", nn.GELU), ("relu", nn.ReLU), ("rrelu", nn.RReLU)])
+def test_inspect_agrees_with_the_trainers_numbers(
+    architecture: str, activation: str, module: Callable[[], nn.Module], configs: Configs, digits: Prepared,
+    digits_data: ImageData,
+) -> None:  # fmt: skip
+    (point,) = configs(f"architecture={architecture}", f"activation={activation}")
+    network = Network(Stack((plan.make_run(point, digits, "sweep"),)), CPU)
+    batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
+    theirs = {name: value.item() for name, value in observe(network, batches, 100)}
+    images, labels = batches.validation(0, 100)
+    model = Own(network, module)
+    if architecture == "transformer_small":  # its positions are no image's
+        model.layers = nn.ModuleList(Tokens(layer) for layer in model.layers)
+    ours = values(actbench.inspect(model, images[0], labels[0]))
+    for name, value in theirs.items():
+        layer, metric = re.sub(r"layer/(\d+)/", lambda m: f"layers.{int(m[1])}/", name).rpartition("/")[::2]
+        layer = layer + ".inner" if layer and architecture == "transformer_small" else layer
+        assert ours.pop((layer or "all", metric)) == pytest.approx(value, rel=1e-5, abs=1e-9), name
+    assert not ours
+
+
+class Tokens(nn.Module):
+    """(batch, units, tokens) in and out; inside, units last."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.inner(z.movedim(1, -1)).movedim(-1, 1)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_resnet_with_inplace_relus_called_twice_is_taken_apart_rightly(images: Tensor) -> None:
+    torch.manual_seed(0)
+    model = resnet18(num_classes=5)
+    labels = torch.arange(6) % 5
+    table = actbench.inspect(model, images, labels)
+    layers = [layer for layer in dict.fromkeys(table["layer"]) if layer != "all"]
+    assert len(layers) == 17
+    assert layers[:3] == ["relu", "layer1.0.relu", "layer1.0.relu#2"]
+    found = values(table)
+
+    model.eval()
+    stem = model.bn1(model.conv1(images))
+    block, h = model.layer1[0], model.maxpool(F.relu(stem))
+    inner = block.bn1(block.conv1(h))
+    outer = block.bn2(block.conv2(F.relu(inner))) + h
+    rest = model.layer4(model.layer3(model.layer2(model.layer1[1](F.relu(outer)))))
+    loss = F.cross_entropy(model.fc(rest.mean((2, 3))), labels, reduction="sum")
+    gradients = torch.autograd.grad(loss, [stem, inner, outer])
+    for layer, z, gradient in zip(layers, (stem, inner, outer), gradients, strict=False):
+        units = z.detach().movedim(1, -1).flatten(0, -2)
+        assert found[layer, "zero_share"] == pytest.approx((units <= 0).double().mean().item(), abs=1e-6)
+        assert found[layer, "dead_fraction"] == pytest.approx((units <= 0).all(0).double().mean().item(), abs=1e-9)
+        assert found[layer, "unit_mean"] == pytest.approx(units.relu().double().mean().item(), rel=1e-4)
+        assert found[layer, "gradient_rms"] == pytest.approx(gradient.square().mean().sqrt().item(), rel=1e-3)
+
+
+def test_the_model_is_left_as_it_was(images: Tensor) -> None:
+    torch.manual_seed(0)
+    model = resnet18(num_classes=5)
+    model.train()
+    model.bn1.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    actbench.inspect(model, images, torch.zeros(6, dtype=torch.int64))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert model.training
+    assert not model.bn1.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(x)))
+
+
+def test_functional_activations_are_found_by_the_name_of_their_layer() -> None:
+    torch.manual_seed(0)
+    model, x, y = Functional(), torch.randn(20, 4), torch.zeros(20, dtype=torch.int64)
+    same = nn.Sequential(model.first, nn.Tanh(), model.second)
+    table = actbench.inspect(model, x, y, functions={"first": torch.tanh})
+    assert table["value"].tolist() == actbench.inspect(same, x, y)["value"].tolist()
+    assert set(table["activation"]) == {"tanh"}
+    with pytest.raises(ValueError, match="no activation module"):
+        actbench.inspect(model, x)
+    with pytest.raises(ValueError, match="no layer 'third'; there are: first, second"):
+        actbench.inspect(model, x, functions={"third": torch.tanh})
+
+
+def test_gates_and_softmax_by_hand() -> None:
+    """A gate shut throughout is one dead piece of two; softmax has its own slope, s (1 - s)."""
+    value, gate = torch.ones(1, 2), torch.tensor([[-100.0, 0.0]])
+    found = values(actbench.inspect(nn.Sequential(nn.GLU()), torch.cat([value, gate], 1)))
+    # the value's slope is the gate: 0 and 1/2; the gate's is value * g (1 - g): 0 and 1/4
+    assert found["0", "dead_fraction"] == 0.5
+    assert found["0", "dead_piece_fraction"] == 0.5
+    z = torch.tensor([[20.0, 0.0, 0.0], [20.0, 19.0, 0.0]])
+    found = values(actbench.inspect(nn.Sequential(nn.Softmax(-1)), z, activations=(nn.Softmax,)))
+    assert found["0", "dead_fraction"] == pytest.approx(1 / 3)
