@@ -69,7 +69,9 @@ def test_same_command_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: py
         words = ["activation=relu,rrelu,geglu", "seed=0,1", f"execution.workers={workers}", *TINY]
         assert actbench("sweep", *words) == 0
         frame = pd.read_csv("results/sweep/runs.csv").drop(columns=list(WALL_CLOCK))
-        found.append((frame.to_csv(), Path("results/sweep/curves.parquet").read_bytes()))
+        found.append(
+            (frame.to_csv(), *(Path(f"results/sweep/{name}.parquet").read_bytes() for name in ("curves", "layers")))
+        )
     assert found[0] == found[1]
 
 

@@ -95,6 +95,15 @@ def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> No
     assert list(curves.columns) == ["run_id", "step", "metric", "value"]
     assert {"val_accuracy", "val_loss", "train_loss", "dead_fraction", "gradient_norm"} <= set(curves["metric"])
     assert not {"seconds", "test_accuracy"} & set(curves["metric"])
+    layers = pd.read_parquet(stored / "layers.parquet")
+    assert list(layers.columns) == ["run_id", "step", "layer", "metric", "value"]
+    assert set(layers["layer"]) == {0, 1}
+    assert set(layers["metric"]) == {
+        "dead_fraction", "silent_fraction", "dormant_fraction", "zero_share", "unit_mean", "unit_std", "gradient_norm",
+        "gradient_rms",
+    }  # fmt: skip
+    own = layers[(layers["run_id"] == four[2].run.id) & (layers["layer"] == 1) & (layers["metric"] == "gradient_norm")]
+    assert list(zip(own["step"], own["value"], strict=True)) == four[2].curves["layer/01/gradient_norm"]
     pd.testing.assert_frame_equal(mirror.read_rows(stored / "runs.csv"), mirror.rows(four), check_dtype=False)
 
 

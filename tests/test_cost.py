@@ -1,0 +1,54 @@
+"""What is kept for backward, in closed form; that times are there, of every direction; and what is refused."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from actbench import cost, cost_command, cost_report, plan
+from actbench.config import Config
+from actbench.datasets import ImageData, Prepared
+from actbench.errors import UsageError
+
+Configs = Callable[..., list[Config]]
+
+
+@pytest.fixture
+def costs(
+    configs: Configs, digits: Prepared, digits_data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> list[cost.Cost]:
+    monkeypatch.setattr(cost, "SIZES", {"small": 2**10, "large": 2**12})
+    monkeypatch.setattr(cost, "ROUNDS", 3)
+    monkeypatch.setattr(cost_report, "SIZES", cost.SIZES)
+    points = configs("activation=relu,sigmoid,squared_relu,glu,prelu,dynamic_relu", "architecture=mlp_small")
+    runs = [plan.make_run(point, digits, "sweep") for point in points]
+    return cost.measure(runs, digits_data, torch.device("cpu"))
+
+
+def test_bytes_kept_are_those_of_the_output_and_of_what_backward_needs(costs: list[cost.Cost]) -> None:
+    kept = {own.label: own.kept for own in costs}
+    # float32 values, 4 bytes each; the input is kept anyway
+    assert kept["relu"] == kept["sigmoid"] == 4  # the output itself
+    assert kept["squared_relu"] == 8  # the output, and the relu that is squared
+    assert kept["glu"] == 4  # backward takes the input
+    assert kept["prelu"] > 8  # the positive part, the rest and the output; and a slope a unit
+
+
+def test_every_way_is_timed_once_a_round(costs: list[cost.Cost]) -> None:
+    assert [own.label for own in costs] == ["copy", "relu", "sigmoid", "squared_relu", "glu", "prelu", "dynamic_relu"]
+    for own in costs:
+        directions = ("forward",) if own.label == "copy" else cost.DIRECTIONS
+        assert set(own.seconds) == {(size, direction) for size in cost.SIZES for direction in directions}
+        for key, values in own.seconds.items():
+            assert len(values) == 3
+            low, middle, high = own.nanoseconds(*key)
+            assert 0 < low <= middle <= high
+        assert own.label == "copy" or 0 < own.share < 1
+    table = cost_report.frame(costs)
+    assert len(table) == 2 + 6 * 4
+    assert cost_report.formatted(costs, spread=False)["activation"].iloc[0] == "copy"
+
+
+def test_one_activation_is_measured_once() -> None:
+    with pytest.raises(UsageError, match="each activation once"):
+        cost_command.run(["activation=relu", "seed=0,1"])
