@@ -5,7 +5,6 @@ An architecture is data: its parameters, its hidden layers, and a pure function 
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -250,12 +249,6 @@ def transformer(
 
 
 BUILDERS: Mapping[str, Callable[..., Architecture]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
-
-
-def layer_of(parameter: str) -> int | None:
-    """The hidden layer (block of a Transformer) that a parameter belongs to; None before the first and at the end."""
-    found = re.match(r"(?:hidden|norm|block|activation)(\d+)", parameter)
-    return int(found[1]) if found else None
 
 
 def parameter_count(architecture: Architecture, activation: Activation) -> int:

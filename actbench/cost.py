@@ -3,9 +3,8 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,11 +54,11 @@ def measure(runs: Sequence[Run], data: ImageData, device: torch.device) -> list[
     for run in runs:
         costs[run.config.activation.label] = Cost(run.config.activation.label)
     for size, outputs in SIZES.items():
-        ways = {COPY: _copy(outputs, device)}
+        ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for run in runs:
-            call = _passes(plan.applied(run.config), outputs // UNITS, UNITS, device)
-            costs[run.config.activation.label].kept = call(True)["kept"] / outputs
-            ways[run.config.activation.label] = call
+            layer = _Layer(plan.applied(run.config), outputs // UNITS, UNITS, device)
+            costs[run.config.activation.label].kept = layer.kept() / outputs
+            ways[run.config.activation.label] = layer
         repeats = {label: _repeats(call) for label, call in ways.items()}
         for _ in range(ROUNDS):
             for label, call in ways.items():
@@ -70,7 +69,7 @@ def measure(runs: Sequence[Run], data: ImageData, device: torch.device) -> list[
     return list(costs.values())
 
 
-Passes = Callable[..., dict[str, float]]  # (observing memory) -> seconds by direction, or bytes `kept`
+Passes = Callable[[], dict[str, float]]  # seconds by direction
 
 
 def _clock(device: torch.device) -> float:
@@ -82,7 +81,7 @@ def _clock(device: torch.device) -> float:
 def _copy(outputs: int, device: torch.device) -> Passes:
     source, target = torch.ones(outputs, device=device), torch.empty(outputs, device=device)
 
-    def call(_: bool = False) -> dict[str, float]:
+    def call() -> dict[str, float]:
         begun = _clock(device)
         target.copy_(source)
         return {"forward": _clock(device) - begun}
@@ -90,44 +89,44 @@ def _copy(outputs: int, device: torch.device) -> Passes:
     return call
 
 
-def _passes(applied: Applied, examples: int, units: int, device: torch.device) -> Passes:
-    """Forward and backward over z (1, examples, pieces * units), as in training."""
-    shape = (1, examples, applied.pieces * units)
-    learned = {
-        key: value.unsqueeze(0).to(device).requires_grad_()
-        for key, value in learned_parameters(applied, units, 0, 0).items()
-    }
-    noise = torch.Generator(device)
-    draw = (lambda shape: torch.rand(shape, generator=noise, device=device)) if applied.record.random else None
-    p = {**applied.settings, **learned, "uniform": draw}
-    generator = stream(0, "cost")
+class _Layer:
+    """An activation over z (1, examples, pieces * units), as in training."""
 
-    def call(observing: bool = False) -> dict[str, float]:
-        z = torch.randn(shape, generator=generator).to(device).requires_grad_()  # made anew, as all would take 10 GB
-        if observing:
-            return {"kept": _kept(applied, z, p)}
-        begun = _clock(device)
-        h = applied.function(z, p)
-        middle = _clock(device)
-        torch.autograd.grad(h, [z, *learned.values()], h.detach(), allow_unused=True)
-        return {"forward": middle - begun, "backward": _clock(device) - middle}
+    def __init__(self, applied: Applied, examples: int, units: int, device: torch.device) -> None:
+        self._function, self._shape, self._device = applied.function, (1, examples, applied.pieces * units), device
+        drawn = learned_parameters(applied, units, 0, 0)
+        self._learned = {key: value.unsqueeze(0).to(device).requires_grad_() for key, value in drawn.items()}
+        self._p = {**applied.settings, **self._learned, "uniform": self._uniform if applied.record.random else None}
+        self._generator, self._noise = stream(0, "cost"), torch.Generator(device)
 
-    return call
+    def _uniform(self, shape: torch.Size) -> Tensor:
+        return torch.rand(shape, generator=self._noise, device=self._device)
 
+    def _z(self) -> Tensor:  # made anew each time, as those of all activations would take 10 GB
+        return torch.randn(self._shape, generator=self._generator).to(self._device).requires_grad_()
 
-def _kept(applied: Applied, z: Tensor, p: Mapping[str, Any]) -> float:
-    """Bytes of the output and of all that is saved for backward, each storage once, the input not counted."""
-    storages: dict[int, int] = {}
+    def __call__(self) -> dict[str, float]:
+        z = self._z()
+        begun = _clock(self._device)
+        h = self._function(z, self._p)
+        middle = _clock(self._device)
+        torch.autograd.grad(h, [z, *self._learned.values()], h.detach(), allow_unused=True)
+        return {"forward": middle - begun, "backward": _clock(self._device) - middle}
 
-    def saved(tensor: Tensor) -> Tensor:
-        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+    def kept(self) -> int:
+        """Bytes of the output and of all that is saved for backward, each storage once, the input not counted."""
+        storages: dict[int, int] = {}
 
-    with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
-        h = applied.function(z, p)
-    saved(h)
-    storages.pop(z.untyped_storage().data_ptr(), None)
-    return float(sum(storages.values()))
+        def saved(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        z = self._z()
+        with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
+            h = self._function(z, self._p)
+        saved(h)
+        storages.pop(z.untyped_storage().data_ptr(), None)
+        return sum(storages.values())
 
 
 def _repeats(call: Passes) -> int:
@@ -151,7 +150,7 @@ def _share(run: Run, data: ImageData, device: torch.device) -> float:
         config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
     )
     layers = [
-        _passes(plan.applied(config), config.training.batch_size * positions, units, device)
+        _Layer(plan.applied(config), config.training.batch_size * positions, units, device)
         for units, positions in zip(network.architecture.units, network.architecture.positions, strict=True)
     ]
     activations, steps = [], []

@@ -1,6 +1,7 @@
 """A stack's network: its stacked parameters, and the forward pass with each activation on its slice of runs."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actbench import plan
-from actbench.architectures import Activate, Architecture, layer_of
+from actbench.architectures import Activate, Architecture
 from actbench.callables import Applied
 from actbench.initialization import initialize, learned_parameters, stream
 from actbench.plan import Run, Stack
@@ -133,6 +134,12 @@ class Network:
         """(runs, batch, height, width, channels) -> logits (runs, batch, classes)."""
         with casting(self._precision, self._device):
             return self.architecture.forward(self.parameters, self.buffers, x, activate, training).to(x.dtype)
+
+
+def layer_of(parameter: str) -> int | None:
+    """The hidden layer (block of a Transformer) that a parameter belongs to; None before the first and at the end."""
+    found = re.match(r"(?:hidden|norm|block|activation)(\d+)", parameter)
+    return int(found[1]) if found else None
 
 
 def _segments(runs: Sequence[Run]) -> list[Segment]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +69,12 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
-                for metric, values in observe(network, batches, min(config.probe_size, batches.validation_size)):
-                    yield Record(step, metric, _numpy(values))
+                yield from _records(step, observe(network, batches, min(config.probe_size, batches.validation_size)))
         if step < steps or measured:
             loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
         if measured:
             with progress.paused():
-                for metric, values in norms(network, gradients):
-                    yield Record(step, metric, _numpy(values))
+                yield from _records(step, norms(network, gradients))
         if step < steps:
             progress.add_loss(loss, step)
             if config.clip_norm is not None:
@@ -125,6 +123,11 @@ class _Progress:
 
     def failed_step(self) -> npt.NDArray[np.float64]:
         return _numpy(self._failed)
+
+
+def _records(step: int, metrics: Iterable[tuple[str, Tensor]]) -> Iterator[Record]:
+    for metric, values in metrics:
+        yield Record(step, metric, _numpy(values))
 
 
 def _numpy(values: Tensor) -> npt.NDArray[np.float64]:

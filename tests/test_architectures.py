@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from actbench import architectures, callables, compose
 from actbench.activations import TABLE
-from actbench.architectures import Architecture, Shape, build, layer_of, parameter_count
+from actbench.architectures import Architecture, Shape, build, parameter_count
+from actbench.network import layer_of
 
 KEYS = {
     "mlp": {"depth": 3, "width": 12, "norm": "none"},
