@@ -199,7 +199,7 @@ def _finish(command: Command) -> int:
         failures = [result for result in ended if result.error is not None]
         note = command.tags["question"]
         if command.kind == "compare":
-            written = report.write(command.folder, frame, *mirror.points(command.folder), command.tags)
+            written = report.write(command.folder, frame, mirror.points(command.folder), command.tags)
             note = written.read_text(encoding="utf-8")
         if command.trained or command.kind == "compare":
             command.end("FAILED" if failures else "FINISHED", note)
@@ -236,7 +236,7 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     store = Store(_single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
-    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), *mirror.points(folder), tags))
+    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), mirror.points(folder), tags))
     return 0
 
 

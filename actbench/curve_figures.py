@@ -52,6 +52,42 @@ def curves(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def histograms(table: pd.DataFrame) -> Figure:
+    """Density of outputs in the first and the last hidden layer at the last step; a row a setting.
+
+    table: columns setting, series, step, layer, low, high, count: a line a run and bin; open bins are not drawn.
+    """
+    last = table[table["step"] == table.groupby("run_id")["step"].transform("max")]
+    settings = list(dict.fromkeys(last["setting"]))
+    figure = Figure(figsize=(6.8, 0.8 + 1.6 * len(settings)), layout="constrained")
+    axes = figure.subplots(len(settings), 2, squeeze=False, sharex=True, sharey=True)
+    named: dict[str, Artist] = {}
+    for row, setting in zip(axes, settings, strict=True):
+        own = last[last["setting"] == setting]
+        deepest = own.groupby("series")["layer"].transform("max")
+        for axis, part, title in zip(
+            row, (own[own["layer"] == 0], own[own["layer"] == deepest]), ("first", "last"), strict=True
+        ):
+            for series, lines in part.groupby("series", sort=False):
+                bins = lines.groupby(["low", "high"], as_index=False)["count"].sum()
+                share = bins["count"] / bins["count"].sum() / (bins["high"] - bins["low"])
+                inner = np.isfinite(bins["low"]) & np.isfinite(bins["high"])
+                edges = [*bins.loc[inner, "low"], bins.loc[inner, "high"].iloc[-1]]
+                values = share[inner].replace(0, np.nan)
+                (named[str(series)],) = axis.plot(
+                    np.add(edges[:-1], edges[1:]) / 2, values, linewidth=1, **style(str(series).split()[0])
+                )
+            axis.set_yscale("log")
+            axis.set_ylim(bottom=1e-3)
+            axis.set_title(f"{setting}: {title} hidden layer", **_TEXT)
+            plain(axis)
+        row[0].set_ylabel("density", **_TEXT)
+    for axis in axes[-1]:
+        axis.set_xlabel("output of a unit", **_TEXT)
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=6, frameon=False, fontsize=7)
+    return figure
+
+
 def layers(table: pd.DataFrame, metric: str, title: str) -> Figure:
     """Layers (first at the bottom) by steps, the mean over seeds as colour; a panel an activation.
 

@@ -1,4 +1,4 @@
-"""results/<experiment>/: runs.csv, curves.parquet, layers.parquet and environment.json, mirrors of the store."""
+"""results/<experiment>/: runs.csv, curves, layers and histograms.parquet, environment.json: mirrors of the store."""
 
 import json
 import os
@@ -13,13 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.errors import UsageError
+from actbench.metrics.histograms import edges
 from actbench.metrics.layers import apart, of_layer
 from actbench.plan import variants
 from actbench.records import COLUMNS, MEASURED, Result
 
 Curves = dict[str, dict[str, list[tuple[int, float]]]]  # run id -> metric -> [(step, value)]
 
-RUNS, CURVES, LAYERS, ENVIRONMENT = "runs.csv", "curves.parquet", "layers.parquet", "environment.json"
+RUNS, ENVIRONMENT = "runs.csv", "environment.json"
+CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
 
 _INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _TYPES = {
@@ -53,11 +55,12 @@ def rows(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def write(path: Path, results: Sequence[Result], command: str) -> None:
-    """runs.csv, curves and layers.parquet in the order of the plan, and environment.json; each replaced as a whole."""
+    """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
     try:
         _replace(path / RUNS, lambda file: rows(results).to_csv(file, index=False, lineterminator="\n"))
         _replace(path / CURVES, lambda file: curves(results).to_parquet(file, index=False))
         _replace(path / LAYERS, lambda file: layers(results).to_parquet(file, index=False))
+        _replace(path / HISTOGRAMS, lambda file: histograms(results).to_parquet(file, index=False))
         text = json.dumps(environment(command), indent=2) + "\n"
         _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
     except OSError as error:
@@ -94,6 +97,21 @@ def layers(results: Sequence[Result]) -> pd.DataFrame:
     return frame.astype({"run_id": "str", "step": "int64", "layer": "int64", "metric": "str", "value": "float64"})
 
 
+def histograms(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, layer, low, high, count): outputs of units from low to below high, at step 0 and the last."""
+    ends = edges()
+    records = [
+        (result.run.id, step, layer, low, high, count)
+        for result in results
+        for layer, by_step in sorted(result.histograms.items())
+        for step, counts in sorted(by_step.items())
+        for low, high, count in zip(ends, ends[1:], counts, strict=False)
+    ]
+    frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "low", "high", "count"])
+    numbers = {"step": "int64", "layer": "int64", "low": "float64", "high": "float64", "count": "int64"}
+    return frame.astype({"run_id": "str", **numbers})
+
+
 def read_rows(path: Path) -> pd.DataFrame:
     """Rows of a runs.csv; columns that its version did not have yet are empty."""
     frame = pd.read_csv(
@@ -102,10 +120,12 @@ def read_rows(path: Path) -> pd.DataFrame:
     return frame.reindex(columns=list(COLUMNS))
 
 
-def points(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames of curves.parquet and layers.parquet, the second empty where an older version wrote none."""
-    there = (folder / LAYERS).exists()
-    return pd.read_parquet(folder / CURVES), pd.read_parquet(folder / LAYERS) if there else layers([])
+def points(folder: Path) -> dict[str, pd.DataFrame]:
+    """curves, layers and histograms by name; empty where an older version wrote none."""
+    empty = {CURVES: curves, LAYERS: layers, HISTOGRAMS: histograms}
+    there = {name: (folder / name).exists() for name in empty}
+    frames = {name: pd.read_parquet(folder / name) if there[name] else make([]) for name, make in empty.items()}
+    return {name.removesuffix(".parquet"): frame for name, frame in frames.items()}
 
 
 def read_curves(folder: Path) -> Curves:

@@ -8,17 +8,18 @@ from torch import Tensor
 from actbench.batches import Batches
 from actbench.losses import cross_entropy
 from actbench.metrics.gradients import gradient_norms, gradient_ratio, sum_of_squares
-from actbench.metrics.layers import of_layer
+from actbench.metrics.layers import HISTOGRAM, of_layer
 from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
 from actbench.network import Network
 from actbench.plan import CHUNK
 
-Metrics = Iterator[tuple[str, Tensor]]  # (name, (runs,))
+Metrics = Iterator[tuple[str, Tensor]]  # (name, (runs,)), and histograms (runs, bins)
 
 
-def observe(network: Network, batches: Batches, size: int) -> Metrics:
+def observe(network: Network, batches: Batches, size: int, histograms: bool = False) -> Metrics:
     """Metrics of units and of gradients at pre-activations on the probe set, the first `size` validation examples."""
-    layers = [LayerObservation(network.segments[0].applied.pieces) for _ in network.architecture.units]
+    pieces = network.segments[0].applied.pieces
+    layers = [LayerObservation(pieces, histograms) for _ in network.architecture.units]
     squares: list[Tensor | float] = [0.0] * len(layers)
     activate = network.activation(None)
     pre_activations: list[Tensor] = []
@@ -42,6 +43,9 @@ def observe(network: Network, batches: Batches, size: int) -> Metrics:
     for layer, metrics in enumerate(each):
         for name, values in {**metrics, "gradient_rms": rms[layer]}.items():
             yield of_layer(layer, name), values
+    for layer, observed in enumerate(layers):
+        if observed.histogram is not None:
+            yield of_layer(layer, HISTOGRAM), observed.histogram
 
 
 def norms(network: Network, gradients: tuple[Tensor, ...]) -> Metrics:

@@ -9,7 +9,7 @@ def settle(precision: str) -> None:
     """fp32 is fp32 on a GPU too: torch would compute convolutions in tf32 unless told not to.
 
     On a CPU values below 1e-38 become 0. A dead unit's gradient is 0, and Adam's moments of its weights decay until
-    they are that small: processors then take a hundred times as long, and a ReLU network's update five times.
+    they are that small: an update then takes thirty times as long (results/benchmarks/step.md, subnormals).
     """
     torch.set_flush_denormal(True)  # of this thread, which computes the gradients too; False where it cannot
     kind = "tf32" if precision == "tf32" else "ieee"

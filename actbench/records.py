@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from actbench.metrics.convergence import area_under_curve, first_reached
+from actbench.metrics.layers import HISTOGRAM, apart
 from actbench.plan import Run
 from actbench.training import Record
 
@@ -26,6 +27,7 @@ WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")  # the colum
 _CURVES_APART = ("seconds", "parameters", "failed_step", "test_accuracy")
 
 Row = dict[str, str | int | float | bool | None]
+Histograms = dict[int, list[int]]  # step -> outputs of units in each bin, as metrics/histograms.py has them
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Result:
     row: Row
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     error: str | None = None  # of a run that failed
+    histograms: dict[int, Histograms] = field(default_factory=dict)  # by layer
 
 
 def identity(run: Run, status: str) -> Row:
@@ -62,26 +65,37 @@ def results(runs: Iterable[Run], records: Iterable[Record], device: str) -> list
 
 def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     """A diverged run keeps its curves up to the step that failed; its final values stay empty."""
-    last = {record.metric: float(record.values[index]) for record in records}
+    numbers = [record for record in records if record.values.ndim == 1]
+    last = {record.metric: float(record.values[index]) for record in numbers}
     failed_step = last["failed_step"]
     diverged = not math.isnan(failed_step)
     series: dict[str, list[tuple[int, float]]] = {}
-    for record in records:
+    for record in numbers:
         value = float(record.values[index])
         if math.isfinite(value) and not (diverged and record.step >= failed_step):
             series.setdefault(record.metric, []).append((record.step, value))
     curves = {metric: points for metric, points in series.items() if metric not in _CURVES_APART}
+    histograms = _histograms([r for r in records if not (diverged and r.step >= failed_step)], index)
     row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED), "device": device}
     row |= {"parameters": int(last["parameters"]), "steps": run.steps, "reached_target": False}
     if diverged:
         row["failed_step"] = int(failed_step)
-        return Result(run, row, curves)
+        return Result(run, row, curves, histograms=histograms)
     for metric in ("test_accuracy", *curves):
         if metric in MEASURED and math.isfinite(last.get(metric, math.nan)):
             row[metric] = last[metric]
     if "dead_layers" in last:
         row["dead_layers"] = int(last["dead_layers"])
-    return Result(run, row | _convergence(run, series), curves)
+    return Result(run, row | _convergence(run, series), curves, histograms=histograms)
+
+
+def _histograms(records: list[Record], index: int) -> dict[int, Histograms]:
+    found: dict[int, Histograms] = {}
+    for record in records:
+        layered = apart(record.metric)
+        if layered is not None and layered[1] == HISTOGRAM:
+            found.setdefault(layered[0], {})[record.step] = [int(count) for count in record.values[index]]
+    return found
 
 
 def _convergence(run: Run, series: dict[str, list[tuple[int, float]]]) -> Row:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,16 +10,14 @@ import pandas as pd
 from actbench import curve_figures, figures, tables
 from actbench.statistics import FEWEST_PAIRS, Difference, paired_difference
 
-REPORT, FIGURE, CURVES, RATES = "report.md", "accuracy.svg", "curves.svg", "learning_rates.svg"
+REPORT, FIGURE = "report.md", "accuracy.svg"
 DEEP = 5  # hidden layers, from which on a picture by layer says more than the curves of all
 LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "gradient at pre-activations, log10 of its RMS"}
 
 
-def write(
-    folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame, tags: Mapping[str, str]
-) -> Path:
-    """report.md and its figures. runs, curves, layers: rows of runs.csv, curves.parquet and layers.parquet, phases tune
-    and confirm. tags: of the parent run."""
+def write(folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str]) -> Path:
+    """report.md and its figures. runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms,
+    as the files of that name have them. tags: of the parent run."""
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
     text = [f"# {tags['experiment']}", "", tags["question"], "", *_changes(tags), *answers(runs, tags), ""]
@@ -26,7 +25,7 @@ def write(
         figures.save(figures.accuracy_dots(scored), folder / FIGURE)
         text += [f"![Test accuracy of every confirming run, means as bars]({FIGURE})", ""]
     text += [tables.markdown(_table(confirmed, tags)), *_convergence(confirmed)]
-    text += [*_training(folder, runs, curves, layers), *_methods(runs, confirmed, tags)]
+    text += [*_training(folder, runs, points), *_methods(runs, confirmed, tags)]
     path = folder / REPORT
     path.write_text("\n".join(text), encoding="utf-8")
     return path
@@ -108,31 +107,46 @@ def _convergence(confirmed: pd.DataFrame) -> list[str]:
     return text
 
 
-def _training(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
+def _training(folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame]) -> list[str]:
     """Figures of how the runs trained, each with a line of text."""
-    named = tables.labelled(runs)[["run_id", "phase", "setting", "series"]]
-    confirmed = named[named["phase"] == "confirm"]
-    drawn = confirmed.merge(curves[curves["metric"].isin(curve_figures.CURVES)], on="run_id")
+    named = tables.labelled(runs)
+    tuned, confirmed = (named[named["phase"] == phase] for phase in ("tune", "confirm"))
+    confirmed = confirmed[["run_id", "setting", "series"]]
     text = ["## Training", ""]
+
+    def draw(figure: Any, name: str, caption: str) -> None:
+        figures.save(figure, folder / name)
+        text.extend([f"![{caption}]({name})", ""])
+
+    curves = points["curves"]
+    drawn = confirmed.merge(curves[curves["metric"].isin(curve_figures.CURVES)], on="run_id")
     if len(drawn):
-        figures.save(curve_figures.curves(drawn), folder / CURVES)
-        text += [f"![Confirming runs by step: mean over seeds, 10th to 90th percentile as a band]({CURVES})", ""]
-    layered = confirmed.merge(layers, on="run_id")
-    for metric, title in LAYERED.items():
-        for number, (setting, group) in enumerate(layered.groupby("setting", sort=False)):
-            own = group[group["metric"] == metric]
-            own = own.assign(value=np.log10(own["value"])) if metric == "gradient_rms" else own
-            own = own[np.isfinite(own["value"])]
-            if own["layer"].nunique() >= DEEP:
-                name = f"layers_{metric}_{number + 1}.svg"
-                figures.save(curve_figures.layers(own, metric, title), folder / name)
-                text += [f"![{setting}: {title}, by layer and step, mean over seeds]({name})", ""]
-    tuned = tables.labelled(runs)
-    tuned = tuned[tuned["phase"] == "tune"]
+        caption = "Confirming runs by step: mean over seeds, 10th to 90th percentile as a band"
+        draw(curve_figures.curves(drawn), "curves.svg", caption)
+    binned = confirmed.merge(points["histograms"], on="run_id")
+    if len(binned):
+        caption = "Outputs of the units of the first and the last hidden layer after training, all seeds"
+        draw(curve_figures.histograms(binned), "outputs.svg", caption)
+    for number, (setting, own) in enumerate(
+        confirmed.merge(points["layers"], on="run_id").groupby("setting", sort=False)
+    ):
+        for metric, title in LAYERED.items():
+            values = own.loc[own["metric"] == metric].copy()
+            values["value"] = _shown(values["value"], metric)
+            values = values[np.isfinite(values["value"])]
+            if values["layer"].nunique() >= DEEP:
+                figure, name = curve_figures.layers(values, metric, title), f"layers_{metric}_{number + 1}.svg"
+                draw(figure, name, f"{setting}: {title}, by layer and step, mean over seeds")
     if tuned["lr"].nunique() > 1:
-        figures.save(curve_figures.learning_rates(tuned), folder / RATES)
-        text += [f"![Validation accuracy of the tuning runs by learning rate; diverged runs count as 0]({RATES})", ""]
+        caption = "Validation accuracy of the tuning runs by learning rate; diverged runs count as 0"
+        draw(curve_figures.learning_rates(tuned), "learning_rates.svg", caption)
     return text
+
+
+def _shown(values: pd.Series, metric: str) -> pd.Series:
+    """Gradients by their logarithm."""
+    with np.errstate(divide="ignore"):
+        return np.log10(values) if metric == "gradient_rms" else values
 
 
 def _interval(difference: Difference | None) -> str:

@@ -1,5 +1,6 @@
 """MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
 
+import json
 import logging
 import os
 import socket
@@ -18,10 +19,10 @@ from mlflow.exceptions import MlflowException
 
 from actbench import sqlite
 from actbench.errors import UsageError
-from actbench.metrics.layers import apart
-from actbench.mirror import CURVES, ENVIRONMENT, LAYERS, RUNS, read_curves
+from actbench.metrics.layers import HISTOGRAM, apart
+from actbench.mirror import CURVES, ENVIRONMENT, HISTOGRAMS, LAYERS, RUNS, read_curves
 from actbench.plan import Run, flat
-from actbench.records import IDENTITY, MEASURED, Result, Row
+from actbench.records import IDENTITY, MEASURED, Histograms, Result, Row
 
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _BATCH = 1000  # metrics that MLflow takes in one log_batch
@@ -111,7 +112,7 @@ class Store:
                 key: [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, key)]
                 for key in curves_of(child)
             }
-        return Result(run, row, curves)
+        return Result(run, row, curves, histograms=_histograms(data.tags))
 
     def start(self, kind: str, tags: Mapping[str, str]) -> "Parent":
         """A parent run for one command (kind: train, sweep or compare)."""
@@ -139,7 +140,7 @@ class Store:
                 there = self._files(parent.info.run_id)
                 if RUNS not in there:
                     continue
-                for name in there & {RUNS, CURVES, LAYERS, ENVIRONMENT}:
+                for name in there & {RUNS, CURVES, LAYERS, HISTOGRAMS, ENVIRONMENT}:
                     self._client.download_artifacts(parent.info.run_id, name, str(folder))
                 return dict(parent.data.tags)
         raise UsageError(
@@ -162,6 +163,15 @@ def curves_of(child: Any) -> list[str]:
     return str(child.data.tags.get("curves", "")).split() + [key for key in child.data.metrics if not _whole(key)]
 
 
+def _histograms(tags: Mapping[str, str]) -> dict[int, Histograms]:
+    found = {key.rpartition("/"): text for key, text in sorted(tags.items())}
+    return {
+        int(layer): {int(step): counts for step, counts in json.loads(text).items()}
+        for (name, _, layer), text in found.items()
+        if name == HISTOGRAM
+    }
+
+
 def _whole(metric: str) -> bool:
     return apart(metric) is None
 
@@ -182,6 +192,7 @@ class Parent:
                 "activation": run.config.activation.label, "curves": " ".join(filter(_whole, result.curves)),
                 "mlflow.parentRunId": self._id,
             }  # fmt: skip
+            tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
             if result.error is not None:
                 tags["error"] = result.error
             name = f"{run.config.activation.label} lr={run.config.optimizer.lr:g} seed={run.config.seed}"

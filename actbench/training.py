@@ -24,7 +24,7 @@ from actbench.schedules import multiplier
 
 @dataclass(frozen=True)
 class Record:
-    """One metric of all runs of a stack after `step` updates. values: float64 (runs,)."""
+    """One metric of all runs of a stack after `step` updates. values: float64 (runs,), of histograms (runs, bins)."""
 
     step: int
     metric: str
@@ -69,7 +69,8 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
-                yield from _records(step, observe(network, batches, min(config.probe_size, batches.validation_size)))
+                size = min(config.probe_size, batches.validation_size)
+                yield from _records(step, observe(network, batches, size, histograms=step in (0, steps)))
         if step < steps or measured:
             loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
         if measured:

@@ -155,7 +155,8 @@ def layer_norm() -> Calls:
         return F.layer_norm(x, (64,)) * scale.view(2, 1, 1, 64) + shift.view(2, 1, 1, 64)
 
     def run_by_run() -> Tensor:
-        return torch.stack([F.layer_norm(x[run], (64,), scale[run], shift[run]) for run in range(2)])
+        runs = zip(x.unbind(), scale.unbind(), shift.unbind(), strict=True)
+        return torch.stack([F.layer_norm(run, (64,), own, shifted) for run, own, shifted in runs])
 
     return {"at once": lambda: through(at_once()), "run by run": lambda: through(run_by_run())}
 

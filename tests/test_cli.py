@@ -70,7 +70,10 @@ def test_same_command_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: py
         assert actbench("sweep", *words) == 0
         frame = pd.read_csv("results/sweep/runs.csv").drop(columns=list(WALL_CLOCK))
         found.append(
-            (frame.to_csv(), *(Path(f"results/sweep/{name}.parquet").read_bytes() for name in ("curves", "layers")))
+            (
+                frame.to_csv(),
+                *(Path(f"results/sweep/{name}.parquet").read_bytes() for name in ("curves", "layers", "histograms")),
+            )
         )
     assert found[0] == found[1]
 

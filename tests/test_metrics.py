@@ -8,6 +8,7 @@ import torch
 
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.gradients import gradient_norms, gradient_ratio
+from actbench.metrics.histograms import counts, edges
 from actbench.metrics.layers import apart, of_layer
 from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
 
@@ -98,6 +99,18 @@ def test_gradient_norm_is_per_run_over_all_parameters_and_over_those_of_a_layer(
 def test_gradient_ratio_is_the_log10_of_first_squared_over_last_squared() -> None:
     rms = [torch.tensor([1e-2, 1.0]), torch.tensor([7.0, 7.0]), torch.tensor([1.0, 1.0])]
     assert gradient_ratio(rms).tolist() == pytest.approx([-4, 0])
+
+
+def test_outputs_are_counted_in_bins_of_a_quarter_with_open_ends() -> None:
+    h = torch.tensor(
+        [[-9.0, -4.125, -0.2, 0.0, 0.0, 0.125, 4.1, 4.125], [math.nan, math.inf, 1e30, 0.1, 0.1, 0.1, 0.1, 0.1]]
+    )
+    found = counts(h)
+    ends = edges()
+    assert found.shape == (2, len(ends) - 1)
+    by_low = [{low: n for low, n in zip(ends, run.tolist(), strict=False) if n} for run in found]
+    assert by_low[0] == {-math.inf: 1, -4.125: 1, -0.375: 1, -0.125: 2, 0.125: 1, 3.875: 1, 4.125: 1}
+    assert by_low[1] == {-0.125: 5, 4.125: 1}  # neither NaN nor infinity is an output to count
 
 
 def test_the_name_of_a_layers_metric_can_be_taken_apart() -> None:

@@ -55,6 +55,9 @@ def test_finished_and_diverged_runs_come_back_to_the_bit(uri: str, stored: Path,
     for result in four[:3]:
         assert found[result.run.id].row == result.row
         assert found[result.run.id].curves == result.curves
+        assert found[result.run.id].histograms == result.histograms
+    assert set(four[2].histograms) == {0, 1}
+    assert set(four[2].histograms[1]) == {0, 36}
 
 
 def test_curves_come_back_without_the_artifact_too(
@@ -104,6 +107,11 @@ def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> No
     }  # fmt: skip
     own = layers[(layers["run_id"] == four[2].run.id) & (layers["layer"] == 1) & (layers["metric"] == "gradient_norm")]
     assert list(zip(own["step"], own["value"], strict=True)) == four[2].curves["layer/01/gradient_norm"]
+    bins = pd.read_parquet(stored / "histograms.parquet")
+    own = bins[(bins["run_id"] == four[2].run.id) & (bins["layer"] == 1) & (bins["step"] == 36)]
+    assert own["count"].tolist() == four[2].histograms[1][36]
+    assert own["count"].sum() == 64 * 288  # units by examples of the validation set, all of which are the probe set
+    assert (own["low"].iloc[0], own["high"].iloc[-1]) == (-math.inf, math.inf)
     pd.testing.assert_frame_equal(mirror.read_rows(stored / "runs.csv"), mirror.rows(four), check_dtype=False)
 
 

@@ -1,6 +1,7 @@
 """The names of one layer's metrics: `layer/03/dead_fraction` is of the fourth hidden layer."""
 
 LAYER = "layer/"
+HISTOGRAM = "histogram"  # the one that is no number a run, but counts in bins
 
 
 def of_layer(layer: int, metric: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from actbench.metrics.gradients import sum_of_squares
+from actbench.metrics.histograms import counts
 
 DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
 DORMANT_SCORE = 0.025  # Sokar et al. 2023, arXiv:2302.12902
@@ -38,11 +39,16 @@ class _Totals:
 
 
 class LayerObservation:
-    """Running totals over chunks of the probe set for one hidden layer of a stack. pieces: of a unit."""
+    """Running totals over chunks of the probe set for one hidden layer of a stack.
 
-    def __init__(self, pieces: int) -> None:
+    pieces: of a unit. histogram: counts of outputs (runs, bins) as histograms.py has them, where they are asked for.
+    """
+
+    def __init__(self, pieces: int, with_histogram: bool = False) -> None:
         self.pieces = pieces
         self._totals: _Totals | None = None
+        self.histogram: Tensor | None = None
+        self._with_histogram = with_histogram
 
     def add(self, slope: Tensor, h: Tensor) -> None:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
@@ -52,6 +58,9 @@ class LayerObservation:
         total, total_abs = h.sum(1, dtype=torch.float64), h.abs().sum(1, dtype=torch.float64)
         chunk = _Totals(slope.amax(1), nonzero, total, total_abs, sum_of_squares(h), h.shape[1])
         self._totals = chunk if self._totals is None else self._totals + chunk
+        if self._with_histogram:
+            own = counts(h)
+            self.histogram = own if self.histogram is None else self.histogram + own
 
     @property
     def totals(self) -> _Totals:

@@ -1,0 +1,21 @@
+"""How the outputs of a layer's units are distributed: counts in fixed bins, alike for every activation."""
+
+import torch
+from torch import Tensor
+
+LOW, HIGH, BINS = -4.125, 4.125, 33  # 0, 1 and -1 lie in the middle of bins; beyond the ends are two bins more
+WIDTH = (HIGH - LOW) / BINS
+
+
+def edges() -> list[float]:
+    """Of all BINS + 2 bins: the first starts at minus, the last ends at plus infinity."""
+    return [-float("inf"), *(LOW + WIDTH * number for number in range(BINS + 1)), float("inf")]
+
+
+def counts(h: Tensor) -> Tensor:
+    """h (runs, ...) -> int64 (runs, BINS + 2). A bin holds its lower edge; values that are not finite are in none."""
+    found = []
+    for run in h.flatten(1):
+        place = ((run[run.isfinite()] - LOW) / WIDTH).floor_().clamp_(-1, BINS).long() + 1
+        found.append(torch.bincount(place, minlength=BINS + 2))
+    return torch.stack(found)
