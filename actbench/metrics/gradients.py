@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_PIECE = 2**16  # values
+
 
 def gradient_norms(
     gradients: Sequence[Tensor], owners: Sequence[Tensor], layers: Sequence[int | None], runs: int
@@ -25,8 +27,13 @@ def gradient_norms(
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
-    """(runs, ...) -> float64 (runs,), without a copy in float64."""
-    return torch.stack([torch.linalg.vector_norm(run, dtype=torch.float64) for run in values.unbind(0)]).square()
+    """(runs, ...) -> float64 (runs,). A run at a time, in pieces: a copy in float64 stays in the cache."""
+    return torch.stack([_squares(run) for run in values.unbind(0)])
+
+
+def _squares(run: Tensor) -> Tensor:
+    pieces = run.reshape(-1).split(_PIECE)
+    return torch.stack([torch.linalg.vector_norm(piece, dtype=torch.float64) for piece in pieces]).square().sum()
 
 
 def gradient_ratio(rms: Sequence[Tensor]) -> Tensor:

@@ -13,9 +13,9 @@ def edges() -> list[float]:
 
 
 def counts(h: Tensor) -> Tensor:
-    """h (runs, ...) -> int64 (runs, BINS + 2). A bin holds its lower edge; values that are not finite are in none."""
+    """h (runs, ...) -> int64 (runs, BINS + 2). A bin holds its lower edge; infinity is in an open one, NaN in none."""
     found = []
     for run in h.flatten(1):
-        place = ((run[run.isfinite()] - LOW) / WIDTH).floor_().clamp_(-1, BINS).long() + 1
-        found.append(torch.bincount(place, minlength=BINS + 2))
+        place = ((run - LOW) / WIDTH).floor_().clamp_(-1, BINS).nan_to_num_(BINS + 1) + 1
+        found.append(torch.bincount(place.int(), minlength=BINS + 3)[:-1])
     return torch.stack(found)

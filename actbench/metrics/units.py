@@ -21,7 +21,7 @@ PIECES = "dead_piece_fraction"  # of units that have several
 
 @dataclass(frozen=True)
 class _Totals:
-    """Of one chunk, or of several added up. Sums are float64."""
+    """Of one chunk, or of several added up. Sums over a chunk are float32, over chunks float64."""
 
     largest_slope: Tensor  # (runs, pieces * units)
     nonzero: Tensor  # (runs, units), outputs that are not 0
@@ -53,9 +53,8 @@ class LayerObservation:
     def add(self, slope: Tensor, h: Tensor) -> None:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
-        # By sign: exact to 2^24, and ten times as fast as a sum of booleans.
-        nonzero = h.sign().abs_().sum(1, dtype=torch.float32).double()
-        total, total_abs = h.sum(1, dtype=torch.float64), h.abs().sum(1, dtype=torch.float64)
+        # Counted by sign: exact to 2^24, and ten times as fast as a sum of booleans.
+        nonzero, total, total_abs = (of.sum(1).double() for of in (h.sign().abs_(), h, h.abs()))
         chunk = _Totals(slope.amax(1), nonzero, total, total_abs, sum_of_squares(h), h.shape[1])
         self._totals = chunk if self._totals is None else self._totals + chunk
         if self._with_histogram:
