@@ -1,13 +1,18 @@
 """What an activation costs on this device: nanoseconds forward and backward, memory, share of a training step."""
 
+import json
 import math
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from actbench import plan
 from actbench.batches import Batches
@@ -32,12 +37,14 @@ _LEAST = 2e-3  # seconds: passes are repeated until they take that long together
 class Cost:
     """One activation. seconds: (size, direction) -> one pass over all outputs of that size, a value a round.
 
-    kept: bytes an output that live from forward to backward, the output included. share: of a training step.
+    kept: bytes an output that live from forward to backward, the output included. peak: most bytes an output that are
+    allocated at once in a pass, the input not counted. share: of a training step.
     """
 
     label: str
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     kept: float = math.nan
+    peak: float = math.nan
     share: float = math.nan
 
     def nanoseconds(self, size: str, direction: str) -> tuple[float, float, float]:
@@ -57,7 +64,8 @@ def measure(runs: Sequence[Run], data: ImageData, device: torch.device) -> list[
         ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for run in runs:
             layer = _Layer(plan.applied(run.config), outputs // UNITS, UNITS, device)
-            costs[run.config.activation.label].kept = layer.kept() / outputs
+            own = costs[run.config.activation.label]
+            own.kept, own.peak = layer.kept() / outputs, layer.peak() / outputs
             ways[run.config.activation.label] = layer
         repeats = {label: _repeats(call) for label, call in ways.items()}
         for _ in range(ROUNDS):
@@ -114,7 +122,7 @@ class _Layer:
         return {"forward": middle - begun, "backward": _clock(self._device) - middle}
 
     def kept(self) -> int:
-        """Bytes of the output and of all that is saved for backward, each storage once, the input not counted."""
+        """Bytes of the output and of all that is saved for backward, each storage once, input and parameters aside."""
         storages: dict[int, int] = {}
 
         def saved(tensor: Tensor) -> Tensor:
@@ -125,8 +133,26 @@ class _Layer:
         with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
             h = self._function(z, self._p)
         saved(h)
-        storages.pop(z.untyped_storage().data_ptr(), None)
+        for given in (z, *self._learned.values()):
+            storages.pop(given.untyped_storage().data_ptr(), None)
         return sum(storages.values())
+
+    def peak(self) -> int:
+        """Most bytes allocated at once in a forward and backward pass, the input not counted."""
+        size = 4 * math.prod(self._shape)
+        if self._device.type == "cuda":
+            before = torch.cuda.memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self()
+            return torch.cuda.max_memory_allocated(self._device) - before - size
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            self()
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder, "trace.json")
+            profiler.export_chrome_trace(str(trace))
+            events = json.loads(trace.read_text())["traceEvents"]
+        changes = sorted((event for event in events if event.get("name") == "[memory]"), key=lambda event: event["ts"])
+        return max(accumulate(event["args"]["Bytes"] for event in changes)) - size
 
 
 def _repeats(call: Passes) -> int:

@@ -26,7 +26,8 @@ def run(overrides: Sequence[str]) -> int:
     first, device = points[0], torch.device(execution.device(points[0].execution))
     runs = make_runs(points, prepared(points), "sweep")
     folder = mirror.folder("cost")
-    os.environ.update({**execution.MALLOC, **os.environ})  # read when a process starts: what runs have in workers
+    # Read when a process starts: malloc's settings as in workers, and no chatter of torch's profiler.
+    os.environ.update({**execution.MALLOC, "KINETO_LOG_LEVEL": "99", **os.environ})
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         found = pool.apply(measure, (runs, datasets.load(runs[0].data), device))

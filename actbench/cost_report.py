@@ -14,15 +14,16 @@ TABLE, REPORT, FIGURE = "cost.csv", "cost.md", "cost.svg"
 
 def frame(costs: Sequence[Cost]) -> pd.DataFrame:
     """A line a size and direction: nanoseconds an output (lower quartile, median, upper quartile); and, of the
-    activation, bytes kept an output and share of a training step."""
+    activation, bytes an output that are kept, and at the peak, and share of a training step."""
     lines = [
-        (cost.label, size, direction, SIZES[size], *cost.nanoseconds(size, direction), cost.kept, cost.share)
+        (cost.label, size, direction, SIZES[size], *cost.nanoseconds(size, direction), cost.kept, cost.peak, cost.share)
         for cost in costs
         for size in SIZES
         for direction in DIRECTIONS
         if (size, direction) in cost.seconds
     ]
-    columns = ["activation", "size", "direction", "outputs", "low", "median", "high", "kept_bytes", "step_share"]
+    columns = ["activation", "size", "direction", "outputs", "low", "median", "high", "kept_bytes", "peak_bytes",
+               "step_share"]  # fmt: skip
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -42,6 +43,7 @@ def formatted(costs: Sequence[Cost], spread: bool) -> pd.DataFrame:
                 quartiles = f" [{low:.2f}, {high:.2f}]" if spread else ""
                 line[f"{direction}, {size}"] = f"{middle:.2f}{quartiles}" if there else ""
         line["bytes kept"] = "" if cost.label == COPY else f"{cost.kept:.1f}"
+        line["at the peak"] = "" if cost.label == COPY else f"{cost.peak:.1f}"
         line["% of a step"] = "" if cost.label == COPY else f"{100 * cost.share:.1f}"
         lines.append(line)
     return pd.DataFrame(lines)
@@ -58,7 +60,8 @@ def write(folder: Path, costs: Sequence[Cost], step: str, command: str) -> list[
         f"Nanoseconds an output, forward and backward, on one thread: median of {ROUNDS} interleaved rounds, with "
         f"quartiles; {', '.join(f'{size}: {outputs:,} outputs' for size, outputs in SIZES.items())}. A copy, which "
         "reads and writes each value once, is the floor. A unit of several pieces (Maxout, gated) is one output. Bytes "
-        f"kept an output: its own 4 and all that waits for backward. Share of a training step: of {step}.",
+        f"kept an output: its own 4 and all that waits for backward; at the peak: all that is allocated at once "
+        "going forward and backward, the input not counted. Share of a training step: of {step}.",
         "",
         tables.markdown(formatted(costs, spread=True)),
         f"![Nanoseconds an output]({FIGURE})",

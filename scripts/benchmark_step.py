@@ -19,6 +19,8 @@ from torch import Tensor
 from actbench import compose, datasets, plan
 from actbench.batches import Batches
 from actbench.execution import MALLOC
+from actbench.metrics.gradients import sum_of_squares
+from actbench.metrics.histograms import counts
 from actbench.network import Network
 from actbench.optimizers import StackOptimizer
 from actbench.training import step_gradients
@@ -123,6 +125,31 @@ def zeros() -> Calls:
         "(h != 0).any, (h == 0).sum": lambda: ((h != 0).any(1), (h == 0).sum((1, 2))),
         "h.sign().abs().sum": lambda: h.sign().abs_().sum(1),
     }
+
+
+def sums() -> Calls:
+    """Over the examples and positions of a CNN's chunk, for each unit."""
+    h = torch.rand(1, 128 * 28 * 28, 32)
+    return {"in float64": lambda: h.sum(1, dtype=torch.float64), "in float32": lambda: h.sum(1)}
+
+
+def squares() -> Calls:
+    """Of all outputs of a CNN's chunk, summed in float64."""
+    h = torch.rand(128 * 28 * 28 * 32)
+    return {
+        "at once": lambda: torch.linalg.vector_norm(h, dtype=torch.float64),
+        "by pieces": lambda: sum_of_squares(h.unsqueeze(0)),
+    }
+
+
+def bins() -> Calls:
+    """A histogram of all outputs of a CNN's chunk."""
+    h = torch.rand(1, 128 * 28 * 28 * 32)
+
+    def wide() -> Tensor:
+        return torch.bincount((h[0][h[0].isfinite()] * 4).floor_().clamp_(-1, 33).long() + 1)
+
+    return {"finite values, int64": wide, "all, int32": lambda: counts(h)}
 
 
 def subnormals() -> Calls:
@@ -230,7 +257,20 @@ def main() -> None:
     torch.set_flush_denormal(True)  # as in training
     mnist = ["dataset=mnist", f"dataset.root={arguments.root.resolve()}"]
     lines = ["| what | ways, ms |", "|---|---|"]
-    for part in (first_layer, optimizer, weight_gradient, gather, slices, prelu, zeros, subnormals, layer_norm):
+    for part in (
+        first_layer,
+        optimizer,
+        weight_gradient,
+        gather,
+        slices,
+        prelu,
+        zeros,
+        sums,
+        squares,
+        bins,
+        subnormals,
+        layer_norm,
+    ):
         ways = "; ".join(f"{name} {value:.3f}" for name, value in medians(part()).items())
         lines.append(f"| {part.__name__.replace('_', ' ')} | {ways} |")
     text = "\n".join([*lines, "", *stack_sizes(mnist), "", *precisions(mnist), ""])

@@ -31,7 +31,15 @@ def test_bytes_kept_are_those_of_the_output_and_of_what_backward_needs(costs: li
     assert kept["relu"] == kept["sigmoid"] == 4  # the output itself
     assert kept["squared_relu"] == 8  # the output, and the relu that is squared
     assert kept["glu"] == 4  # backward takes the input
-    assert kept["prelu"] > 8  # the positive part, the rest and the output; and a slope a unit
+    assert kept["prelu"] == 12  # the positive part, the rest and the output
+
+
+def test_peak_is_the_output_its_gradient_and_whatever_lives_beside_them(costs: list[cost.Cost]) -> None:
+    peak = {own.label: own.peak for own in costs}
+    assert peak["relu"] == peak["sigmoid"] == 8  # the output and the gradient of the input
+    assert peak["squared_relu"] >= 12  # and the relu that was squared
+    assert peak["glu"] >= 12  # the gradient of an input of two pieces
+    assert all(own.peak >= own.kept for own in costs if own.label != "copy")
 
 
 def test_every_way_is_timed_once_a_round(costs: list[cost.Cost]) -> None:
