@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("report", "write the report of a finished comparison again, from the store alone")
     sub.add_argument("experiment", metavar="EXPERIMENT")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
-    sub.add_argument("--format", default="md", metavar="LIST", help="md")
+    sub.add_argument(
+        "--format", default="md,html,pdf,tex", metavar="LIST", help="of md, html, pdf, tex; all by default"
+    )
     sub = command("activations", "print the table of activations, or draw some of them")
     sub.add_argument("names", nargs="*", metavar="NAME")
     sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")

@@ -193,6 +193,7 @@ def _finish(command: Command) -> int:
     """Files and store first, the terminal last: a closed pipe loses nothing."""
     if command.kind == "compare":
         from actbench import report  # its libraries take a second
+        from actbench.comparison import comparisons
     with deferred():
         ended = command.mirror()
         frame = mirror.rows(ended)
@@ -200,13 +201,14 @@ def _finish(command: Command) -> int:
         note = command.tags["question"]
         if command.kind == "compare":
             written = report.write(command.folder, frame, mirror.points(command.folder), command.tags)
-            note = written.read_text(encoding="utf-8")
+            note = written[0].read_text(encoding="utf-8")
         if command.trained or command.kind == "compare":
             command.end("FAILED" if failures else "FINISHED", note)
     print_runs(frame[frame["phase"] == "confirm"] if command.kind == "compare" else frame)
     if command.kind == "compare":
-        wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in report.answers(frame, command.tags)]
-        print("\n".join(["", *wrapped, "", f"report: {written}"]))
+        lines = [report.answer(found) for found in comparisons(frame, command.tags)]
+        wrapped = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in lines]
+        print("\n".join(["", *wrapped, "", f"report: {', '.join(map(str, written))}"]))
     if not command.trained:
         print("nothing to train: every run was found finished in the store")
     place = f"{command.folder}{os.sep} and in {command.store.uri}, experiment {command.experiment}"
@@ -230,13 +232,14 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     from actbench import report
 
     for name in formats:
-        if name != "md":
-            raise UsageError(f"--format {name}: this version writes md only")
+        if name not in report.FORMATS:
+            raise UsageError(f"--format {name}: not known; there are: {', '.join(report.FORMATS)}")
     loaded = compose.load_experiment(experiment)
     store = Store(_single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
-    print(report.write(folder, mirror.read_rows(folder / mirror.RUNS), mirror.points(folder), tags))
+    written = report.write(folder, mirror.read_rows(folder / mirror.RUNS), mirror.points(folder), tags, formats)
+    print("\n".join(map(str, written)))
     return 0
 
 

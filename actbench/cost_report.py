@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from actbench import figures, mirror, tables
+from actbench import figures, mirror
 from actbench.cost import COPY, DIRECTIONS, ROUNDS, SIZES, Cost
+from actbench.documents.markdown import markdown_table
 
 TABLE, REPORT, FIGURE = "cost.csv", "cost.md", "cost.svg"
 
@@ -63,7 +64,7 @@ def write(folder: Path, costs: Sequence[Cost], step: str, command: str) -> list[
         f"kept an output: its own 4 and all that waits for backward; at the peak: all that is allocated at once "
         "going forward and backward, the input not counted. Share of a training step: of {step}.",
         "",
-        tables.markdown(formatted(costs, spread=True)),
+        markdown_table(formatted(costs, spread=True)),
         f"![Nanoseconds an output]({FIGURE})",
         "",
         f"Made by `{command}`; the machine is in `{mirror.ENVIRONMENT}`.",

@@ -17,6 +17,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 DASHES = ("-", "--", ":", "-.")
 OFTEN = ("gelu", "leaky_relu", "tanh", "maxout", "silu", "elu", "relu", "swiglu", "sigmoid", "prelu", "selu", "mish")
 
+WIDTH = 6.8  # inches: of a page's text
 _STYLE = {"fontsize": 8}
 
 
@@ -41,6 +42,7 @@ def save(figure: Figure, path: Path) -> None:
     try:
         with mpl.rc_context({"svg.hashsalt": "actbench"}):
             figure.savefig(scratch, dpi=200, metadata=metadata)
+        figure.set_layout_engine("none")  # what is laid out once stays, in the next format too
         scratch.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

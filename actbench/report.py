@@ -1,203 +1,239 @@
-"""The report of a comparison: reads only the rows that the store holds; never trains."""
+"""The report of a comparison: reads only what the store holds, never trains."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from actbench import curve_figures, figures, tables
-from actbench.statistics import FEWEST_PAIRS, Difference, paired_difference
+from actbench import comparison_figures, figures, tables
+from actbench.comparison import Comparison, comparisons
+from actbench.documents import html, latex, typst
+from actbench.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
+from actbench.documents.markdown import markdown
+from actbench.methods import methods
+from actbench.recommendation import SLOWER, Decision
+from actbench.statistics import Ranks, mean_ranks
+from actbench.training_section import training
 
-REPORT, FIGURE = "report.md", "accuracy.svg"
-DEEP = 5  # hidden layers, from which on a picture by layer says more than the curves of all
-LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "gradient at pre-activations, log10 of its RMS"}
+FORMATS = ("md", "html", "pdf", "tex")
+FIGURES = "figures"
+_FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 
 
-def write(folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str]) -> Path:
-    """report.md and its figures. runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms,
-    as the files of that name have them. tags: of the parent run."""
+def write(
+    folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str],
+    formats: Sequence[str] = FORMATS,
+) -> list[Path]:  # fmt: skip
+    """report.* and figures/ in `folder`; returns the paths of the former.
+
+    runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms, as the files of that name have
+    them. tags: of the parent run. The same input gives the same bytes.
+    """
+    blocks = list(document(folder, runs, points, tags))
+    paths = []
+    for name in formats:
+        path = folder / f"report.{name}"
+        match name:
+            case "md":
+                path.write_text(markdown(blocks), encoding="utf-8")
+            case "html":
+                path.write_text(html.page(blocks, folder), encoding="utf-8")
+            case "pdf":
+                path.write_bytes(typst.pdf(blocks, folder))
+            case "tex":
+                path.write_text(latex.latex(blocks), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def document(
+    folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str]
+) -> Iterator[Block]:
+    drawn = folder / FIGURES
+    drawn.mkdir(parents=True, exist_ok=True)
+
+    def draw(figure: Any, name: str, caption: str) -> Figure:
+        for suffix in ("svg", "pdf", "png"):
+            figures.save(figure, drawn / f"{name}.{suffix}")
+        return Figure(f"{FIGURES}/{name}", caption, min(1.0, figure.get_size_inches()[0] / figures.WIDTH))
+
+    found = list(comparisons(runs, tags))
+    yield Heading(1, tags["experiment"])
+    yield Paragraph(tags["question"])
+    if tags.get("overrides"):  # the question is the experiment's; overrides may have narrowed it
+        yield Paragraph(f"Asked with these overrides: `{tags['overrides']}`")
+    yield from _gaps(found, runs)
+    yield Items(tuple(answer(comparison) for comparison in found))
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
-    text = [f"# {tags['experiment']}", "", tags["question"], "", *_changes(tags), *answers(runs, tags), ""]
     if len(scored):
-        figures.save(figures.accuracy_dots(scored), folder / FIGURE)
-        text += [f"![Test accuracy of every confirming run, means as bars]({FIGURE})", ""]
-    text += [tables.markdown(_table(confirmed, tags)), *_convergence(confirmed)]
-    text += [*_training(folder, runs, points), *_methods(runs, confirmed, tags)]
-    path = folder / REPORT
-    path.write_text("\n".join(text), encoding="utf-8")
-    return path
+        caption = "Test accuracy of every confirming run, means as bars."
+        yield draw(figures.accuracy_dots(scored), "accuracy", caption)
+    for comparison in found:
+        yield from _results(comparison)
+    yield from _recommendation(found, draw)
+    yield from _ranks(found, draw)
+    yield from _convergence(found, draw)
+    yield from training(runs, points, draw)
+    yield from methods(runs, found, tags)
+    yield from _appendix(confirmed, tags)
 
 
-def _changes(tags: Mapping[str, str]) -> list[str]:
-    """The question is the experiment's; overrides may have narrowed it."""
-    return [f"Asked with these overrides: `{tags['overrides']}`", ""] if tags.get("overrides") else []
+def _gaps(found: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
+    """What is not there: runs that failed or were never made."""
+    tuning = runs[(runs["phase"] == "tune") & ~runs["status"].isin(["finished", "diverged"])]
+    if len(tuning):
+        yield Paragraph(
+            f"**{tables.count(len(tuning), 'tuning run')} missing**: learning rates were chosen without them."
+        )
+    for comparison in found:
+        if comparison.missing:
+            each = "; ".join(f"{name}: seeds {_listed(seeds)}" for name, seeds in comparison.missing.items())
+            yield Paragraph(
+                f"**{comparison.setting}: runs missing** ({each}). Compared and ranked on the "
+                f"{tables.count(len(comparison.scores), 'seed')} that all activations have."
+            )
 
 
-def answers(runs: pd.DataFrame, tags: Mapping[str, str]) -> list[str]:
-    """One line a setting: the best mean, the runner-up, and what differs from the baseline. Markdown."""
-    confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds[:12])) + (f" and {len(seeds) - 12} more" if len(seeds) > 12 else "")
+
+
+def answer(comparison: Comparison) -> str:
+    """One line: the best mean, the runner-up, what differs from the baseline, what never arrives. Markdown."""
+    title, scores = f"**{comparison.setting}**: ", comparison.scores
+    if scores.empty:
+        return title + "no seed that all activations have; nothing can be compared."
+    means, order, n = scores.mean(), comparison.ranking, len(scores)
+    spread = scores[order[0]].std(ddof=1)
+    text = f"{title}highest mean test accuracy {order[0]}, {tables.accuracy(means[order[0]], spread, n)} % (n = {n})"
+    if len(order) > 1:
+        text += f", {100 * (means[order[0]] - means[order[1]]):.2f} points above {order[1]}"
+    return " ".join([text + ".", *_against_baseline(comparison), *_never(comparison)])
+
+
+def _against_baseline(comparison: Comparison) -> list[str]:
+    if comparison.baseline not in comparison.scores:
+        return [f"The baseline {comparison.baseline} is not among them."]
+    verdicts: dict[str, list[str]] = {}
+    for series, difference in comparison.differences.items():
+        verdicts.setdefault(difference.verdict(comparison.margin), []).append(series)
+    if not verdicts:
+        return []
+    each = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in verdicts.items())
+    return [f"Against {comparison.baseline}: {each}."]
+
+
+def _never(comparison: Comparison) -> list[str]:
+    reached = comparison.runs["reached_target"].eq(True).groupby(comparison.runs["series"], sort=False).sum()
+    names = [str(series) for series, count in reached.items() if count == 0]
+    return [f"Never at the target in any run (censored, not left out): {', '.join(names)}."] if names else []
+
+
+def _results(comparison: Comparison) -> Iterator[Block]:
+    yield Heading(2, comparison.setting)
+    if comparison.scores.empty:
+        return
+    frame = tables.scores(comparison.scores[comparison.ranking], comparison.runs)
+    if comparison.differences:
+        frame = frame.merge(_difference_columns(comparison), on="activation", how="left").fillna("")
+    yield Table(frame, "Test accuracy.")
+    yield Table(tables.training(comparison.runs, comparison.ranking), "Training.")
+
+
+def _difference_columns(comparison: Comparison) -> pd.DataFrame:
     lines = []
-    for setting, group in confirmed.groupby("setting", sort=False):
-        means = tables.summary(group).dropna(subset=["test_accuracy_mean"])
-        best = means.sort_values("test_accuracy_mean", ascending=False, kind="stable")
-        title = f"- **{setting}**: "
-        if best.empty:
-            lines.append(title + "no run finished.")
-            continue
-        names, scores = best["series"].tolist(), best["test_accuracy_mean"].tolist()
-        first = tables.accuracy(scores[0], best["test_accuracy_sd"].iloc[0], best["test_accuracy_n"].iloc[0])
-        line = f"{title}highest mean test accuracy {names[0]}, {first} % (n = {best['test_accuracy_n'].iloc[0]})"
-        if len(best) > 1:
-            line += f", {100 * (scores[0] - scores[1]):.2f} points above {names[1]}"
-        lines.append(line + ". " + _against_baseline(group, tags))
-    return lines
+    for series, found in comparison.differences.items():
+        p, ends = comparison.adjusted[series], (found.low, found.high)
+        lines.append({
+            "activation": series,
+            f"less {comparison.baseline}, points [95 %]": tables.interval(found.mean, *ends, signed=True),
+            "p": "" if pd.isna(p) else f"{p:.3f}",
+            "better in": f"{100 * found.improvement:.0f} %",
+            "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
+            "verdict": found.verdict(comparison.margin),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
-def _against_baseline(group: pd.DataFrame, tags: Mapping[str, str]) -> str:
-    baseline, margin = tags["baseline"], float(tags["margin"])
-    found: dict[str, list[str]] = {}
-    for series, difference in differences(group, baseline).items():
-        found.setdefault(difference.verdict(margin), []).append(series)
-    if not found:
-        return f"The baseline {baseline} is not among them." if baseline not in set(group["series"]) else ""
+def _recommendation(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
+    decided = {comparison.setting: comparison.decision for comparison in found if comparison.decision is not None}
+    if not decided:
+        return
+    yield Heading(2, "Recommendation")
+    yield Items(tuple(f"**{setting}**: {_path(decision)}" for setting, decision in decided.items()))
+    margin = next(iter(found)).margin
+    yield draw(
+        comparison_figures.decisions(decided), "decisions",
+        f"The way to each recommendation: accuracy within {100 * margin:g} points of the highest, then steps to target "
+        f"within {round(100 * (SLOWER - 1))} % of the fewest, then the highest accuracy.",
+    )  # fmt: skip
+
+
+def _path(decision: Decision) -> str:
+    sure = f"{100 * decision.sure:.0f} % of 1,000 resamples of the seeds lead to the same choice"
     return (
-        f"Against {baseline}: " + "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in found.items()) + "."
+        f"take **{decision.choice}**. Of {len(decision.series)} activations {len(decision.accurate)} are as accurate "
+        f"as the best ({', '.join(decision.accurate)}); of these {_are(len(decision.soon))} as soon at the target "
+        f"({', '.join(decision.soon)}). {sure}."
     )
 
 
-def differences(group: pd.DataFrame, baseline: str) -> dict[str, Difference]:
-    """Test accuracy of each series less the baseline's, paired by seed; a run that did not finish counts as 0."""
-    scores = group.assign(score=group["test_accuracy"].fillna(0.0)).pivot_table("score", "seed", "series", sort=False)
-    if baseline not in scores:
-        return {}
-    found = {}
-    for series in scores:
-        pairs = scores[[series, baseline]].dropna() if series != baseline else scores[[]]
-        if series != baseline and len(pairs):
-            found[str(series)] = paired_difference(pairs[series].to_numpy(), pairs[baseline].to_numpy())
-    return found
+def _are(count: int) -> str:
+    return f"{count} is" if count == 1 else f"{count} are"
 
 
-def _table(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> pd.DataFrame:
-    """Best first within each setting, with the paired difference to the baseline in points."""
-    parts = []
-    for _, group in confirmed.groupby("setting", sort=False):
-        lines = tables.summary(group).sort_values("test_accuracy_mean", ascending=False, kind="stable")
-        found = differences(group, tags["baseline"])
-        parts.append(lines.assign(difference=[_interval(found.get(series)) for series in lines["series"]]))
-    table = pd.concat(parts, ignore_index=True)
-    return tables.formatted(table).assign(**{f"less {tags['baseline']}, points [95 %]": table["difference"]})
+def _ranks(found: Sequence[Comparison], draw: Any) -> Iterator[Block]:
+    """Over several tasks, of the activations that all of them have."""
+    means = pd.DataFrame({comparison.setting: comparison.scores.mean() for comparison in found}).dropna().T
+    if len(means) < _FEWEST_TASKS or means.shape[1] < _FEWEST_RANKED:
+        return
+    ranks = mean_ranks(means)
+    yield Heading(2, "Over all settings")
+    yield Paragraph(_said(ranks))
+    yield draw(
+        comparison_figures.critical_difference(ranks, means), "ranks",
+        "Mean ranks, 1 the best; activations joined by a bar do not differ by more than the critical difference.",
+    )  # fmt: skip
 
 
-def _convergence(confirmed: pd.DataFrame) -> list[str]:
-    text = [
-        "## Convergence",
-        "",
+def _said(ranks: Ranks) -> str:
+    order = sorted(ranks.mean, key=lambda name: ranks.mean[name])
+    each = ", ".join(f"{name} {ranks.mean[name]:.2f}" for name in order)
+    few = " With so few tasks, only very large differences could be shown." if ranks.tasks < 10 else ""
+    return (
+        f"Mean rank over {ranks.tasks} tasks by mean test accuracy: {each}. Friedman's test: p = {ranks.p:.3f}; "
+        f"critical difference of Nemenyi's test at 0.05: {ranks.critical:.2f}.{few}"
+    )
+
+
+def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
+    yield Heading(2, "Convergence")
+    yield Paragraph(
         "Steps, samples and seconds of training until validation accuracy first reaches the target: Kaplan-Meier "
         "median, and mean up to a horizon, which is the length of a run (in seconds: of the shortest run), each with "
         "its 95 % bootstrap interval. A run that never arrives or diverges is censored at the horizon, and none is "
-        f"dropped; {tables.NEVER}: less than half arrive.",
-        "",
-    ]
-    for setting, group in confirmed.groupby("setting", sort=False):
-        text += [f"**{setting}**", "", tables.markdown(tables.arrivals(group))]
-    return text
+        f"dropped; {tables.NEVER}: less than half arrive."
+    )
+    shown = [comparison for comparison in found if comparison.runs["steps"].gt(0).any()]
+    for comparison in shown:
+        yield Table(tables.arrivals(comparison.runs), f"{comparison.setting}: time to target.")
+    if any(comparison.runs["reached_target"].eq(True).any() for comparison in shown):
+        caption = "Share of runs that have not arrived at the target, by step (Kaplan-Meier), all seeds."
+        yield draw(comparison_figures.survival(shown), "survival", caption)
+        caption = (
+            "Performance profile of steps to target: share of settings and seeds on which an activation arrives within "
+            "so many times the steps of the first."
+        )
+        yield draw(comparison_figures.profile(shown), "profile", caption)
 
 
-def _training(folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Figures of how the runs trained, each with a line of text."""
-    named = tables.labelled(runs)
-    tuned, confirmed = (named[named["phase"] == phase] for phase in ("tune", "confirm"))
-    confirmed = confirmed[["run_id", "setting", "series"]]
-    text = ["## Training", ""]
-
-    def draw(figure: Any, name: str, caption: str) -> None:
-        figures.save(figure, folder / name)
-        text.extend([f"![{caption}]({name})", ""])
-
-    curves = points["curves"]
-    drawn = confirmed.merge(curves[curves["metric"].isin(curve_figures.CURVES)], on="run_id")
-    if len(drawn):
-        caption = "Confirming runs by step: mean over seeds, 10th to 90th percentile as a band"
-        draw(curve_figures.curves(drawn), "curves.svg", caption)
-    binned = confirmed.merge(points["histograms"], on="run_id")
-    if len(binned):
-        caption = "Outputs of the units of the first and the last hidden layer after training, all seeds"
-        draw(curve_figures.histograms(binned), "outputs.svg", caption)
-    for number, (setting, own) in enumerate(
-        confirmed.merge(points["layers"], on="run_id").groupby("setting", sort=False)
-    ):
-        for metric, title in LAYERED.items():
-            values = own.loc[own["metric"] == metric].copy()
-            values["value"] = _shown(values["value"], metric)
-            values = values[np.isfinite(values["value"])]
-            if values["layer"].nunique() >= DEEP:
-                figure, name = curve_figures.layers(values, metric, title), f"layers_{metric}_{number + 1}.svg"
-                draw(figure, name, f"{setting}: {title}, by layer and step, mean over seeds")
-    if tuned["lr"].nunique() > 1:
-        caption = "Validation accuracy of the tuning runs by learning rate; diverged runs count as 0"
-        draw(curve_figures.learning_rates(tuned), "learning_rates.svg", caption)
-    return text
-
-
-def _shown(values: pd.Series, metric: str) -> pd.Series:
-    """Gradients by their logarithm."""
-    with np.errstate(divide="ignore"):
-        return np.log10(values) if metric == "gradient_rms" else values
-
-
-def _interval(difference: Difference | None) -> str:
-    if difference is None:
-        return ""
-    ends = "" if difference.pairs < 2 else f" [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
-    return f"{100 * difference.mean:+.2f}{ends}"
-
-
-def _methods(runs: pd.DataFrame, confirmed: pd.DataFrame, tags: Mapping[str, str]) -> list[str]:
-    tuned = tables.labelled(runs[runs["phase"] == "tune"])
-    rates = sorted(tuned["lr"].unique())
-    seeds = confirmed["seed"].nunique()
-    text = [
-        "## Methods",
-        "",
-        "Each activation chose its learning rate by mean validation accuracy among "
-        f"{', '.join(f'{rate:g}' for rate in rates)}, {_count(tuned['seed'].nunique(), 'tuning seed')} each "
-        f"({len(tuned)} runs); a diverged run counts as accuracy 0. {_count(seeds, 'fresh seed')} then confirmed the "
-        f"choice ({len(confirmed)} runs); only these read the test set, once, after training. Equal seeds mean equal "
-        "split, order and initial draws.",
-        "",
-        f"Differences to {tags['baseline']} are paired by seed, with 95 % bias-corrected bootstrap intervals, one a "
-        "line and not corrected for their number. Practically equal: the whole interval lies within "
-        f"{100 * float(tags['margin']):g} points. Not shown: it holds 0 and reaches further. n counts runs, lost "
-        "those that diverged or failed. To target: median steps until validation accuracy first reaches the target; "
-        "x/n do, where half or more never reach it. Dead: units whose slope stays below 0.001 on the probe set.",
-        "",
-    ]
-    if seeds < FEWEST_PAIRS:
-        few = f"With {_count(seeds, 'pair')} no exact paired test can reach 0.05: confirm on more seeds for a verdict."
-        text += [few, ""]
-    edges = _edges(tuned, confirmed)
-    if edges:
-        text += ["Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".", ""]
-    return [
-        *text,
-        f"Reproduce with `{tags['command']}`; every run is in `runs.csv`, the machine in `environment.json`.",
-        "",
-    ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _edges(tuned: pd.DataFrame, confirmed: pd.DataFrame) -> list[str]:
-    found = []
-    for (setting, series), group in confirmed.groupby(["setting", "series"], sort=False):
-        grid = tuned.loc[(tuned["setting"] == setting) & (tuned["series"] == series), "lr"]
-        chosen = group["lr"].iloc[0]
-        if grid.nunique() > 1 and chosen in (grid.min(), grid.max()):
-            found.append(f"{series} on {setting} ({chosen:g})")
-    return found
+def _appendix(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Block]:
+    yield Heading(2, "Runs")
+    yield Table(tables.runs(confirmed), "Every confirming run.")
+    yield Heading(2, "Environment")
+    versions = {key.removeprefix("version."): value for key, value in tags.items() if key.startswith("version.")}
+    listed = ", ".join(f"{package} {number}" for package, number in sorted(versions.items()))
+    yield Paragraph(f"{listed}; revision {tags['revision']}. The machine is in `environment.json`.")
+    yield Paragraph(f"Reproduce with `{tags['command']}`; every run, those of tuning too, is in `runs.csv`.")

@@ -212,11 +212,9 @@ class Parent:
         self._client.set_terminated(child, "FAILED" if result.error is not None else "FINISHED")
 
     def add_files(self, folder: Path) -> None:
-        """Every file of a results folder as an artifact."""
+        """Every file of a results folder, and of folders in it, as an artifact."""
         with _explained(self._uri):
-            for path in sorted(folder.iterdir()):
-                if path.is_file():
-                    self._client.log_artifact(self._id, str(path))
+            self._client.log_artifacts(self._id, str(folder))
 
     def end(self, status: str, note: str) -> None:
         """status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description."""

@@ -98,10 +98,22 @@ def test_compare_tunes_confirms_and_reports(capsys: pytest.CaptureFixture[str]) 
     text = Path("results/mine/report.md").read_text()
     mean = 100 * confirmed.groupby("activation")["test_accuracy"].mean().max()
     assert f"{mean:.2f} ±" in text
-    assert "2 tuning seeds each (8 runs)" in text
-    Path("results/mine/report.md").unlink()
+    assert "2 tuning seeds a rate (8 runs)" in text
+    written = {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()}
+    names = {path.name for path in written}
+    assert {
+        "report.md",
+        "report.html",
+        "report.pdf",
+        "report.tex",
+        "accuracy.svg",
+        "accuracy.pdf",
+        "accuracy.png",
+    } <= names
+    for path in written:
+        path.unlink()
     assert actbench("report", "mine") == 0
-    assert Path("results/mine/report.md").read_text() == text
+    assert {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()} == written
     assert actbench("compare", "mine", *TINY) == 0
     assert "nothing to train" in capsys.readouterr().out
 

@@ -1,0 +1,87 @@
+"""The confirming runs of one setting, paired by seed: what the report's tables, figures and verdicts are made of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from actbench import tables
+from actbench.recommendation import Decision, decide
+from actbench.statistics import Difference, holm, paired_difference
+
+WORST = 0.0  # accuracy of a run that diverged
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """runs: rows of runs.csv of one setting, phase confirm, with the columns of tables.labelled."""
+
+    setting: str
+    runs: pd.DataFrame
+    baseline: str
+    margin: float
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Test accuracy, a row a seed, a column a series: the seeds that every series has ended. Diverged: WORST."""
+        ended = self._ended.assign(score=self._ended["test_accuracy"].fillna(WORST))
+        return self._wide(ended, "score")
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """Steps to target as `scores` has accuracies; a run that never arrives counts with its whole length."""
+        ended = self._ended.assign(value=self._ended["steps_to_target"].astype(float).fillna(self._ended["steps"]))
+        return self._wide(ended, "value")
+
+    @property
+    def _ended(self) -> pd.DataFrame:
+        return self.runs[self.runs["status"].isin(["finished", "diverged"])]
+
+    def _wide(self, frame: pd.DataFrame, column: str) -> pd.DataFrame:
+        order = list(dict.fromkeys(self.runs["series"]))
+        wide = frame.pivot_table(column, "seed", "series", sort=False, dropna=False)
+        return wide.reindex(columns=order).dropna().sort_index()
+
+    @cached_property
+    def missing(self) -> dict[str, list[int]]:
+        """Seeds of runs that failed or were never made, by series."""
+        every, found = set(self.runs["seed"]), {}
+        for series, own in self._ended.groupby("series", sort=False):
+            if lacking := sorted(every - set(own["seed"])):
+                found[str(series)] = [int(seed) for seed in lacking]
+        gone = set(self.runs["series"]) - set(self._ended["series"])
+        return found | {str(series): sorted(int(seed) for seed in every) for series in sorted(gone)}
+
+    @cached_property
+    def differences(self) -> dict[str, Difference]:
+        """Of each series to the baseline, on the seeds of `scores`; empty without the baseline or common seeds."""
+        if self.baseline not in self.scores or self.scores.empty:
+            return {}
+        base = self.scores[self.baseline].to_numpy()
+        others = [str(series) for series in self.scores if series != self.baseline]
+        return {series: paired_difference(self.scores[series].to_numpy(), base) for series in others}
+
+    @cached_property
+    def adjusted(self) -> dict[str, float]:
+        """p of the sign-flip test, by Holm over the setting's differences."""
+        return dict(zip(self.differences, holm([d.p for d in self.differences.values()]), strict=True))
+
+    @cached_property
+    def ranking(self) -> list[str]:
+        """Series by mean test accuracy on common seeds, the highest first."""
+        return [str(series) for series in self.scores.mean().sort_values(ascending=False, kind="stable").index]
+
+    @cached_property
+    def decision(self) -> Decision | None:
+        if self.scores.empty or self.scores.shape[1] < 2:
+            return None
+        return decide(self.scores, self.steps.loc[self.scores.index], self.costs, self.margin)
+
+
+def comparisons(runs: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Comparison]:
+    """One a setting, in the order of the runs. runs: rows of runs.csv; tags: of the parent run."""
+    confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
+    for setting, own in confirmed.groupby("setting", sort=False):
+        yield Comparison(str(setting), own, tags["baseline"], float(tags["margin"]))

@@ -1,0 +1,1 @@
+"""Documents in four languages: blocks in, text out. Nothing here knows what they are about."""
