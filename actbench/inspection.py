@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -23,6 +24,12 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
 )  # fmt: skip
 
 
+# Whose outputs have units in dimension 1 (convolutions), or in the last.
+WITH_UNITS = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
+)  # fmt: skip
+
+
 @dataclass
 class _Call:
     """One call of an activation: z its input in the graph, before anything works in place."""
@@ -32,43 +39,51 @@ class _Call:
     function: Function
     pieces: int
     z: Tensor
+    units: int  # dimension
 
 
 def inspect(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Tensor | tuple[Any, ...] | Mapping[str, Any],
     targets: Tensor | None = None,
     *,
     activations: tuple[type[nn.Module], ...] = (),
     functions: Mapping[str, Function] | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[[Any, Tensor], Tensor] | None = None,
 ) -> pd.DataFrame:
     """Dead, silent and dormant units, sparsity and zero-centredness of each activation, and gradients there.
 
-    inputs: (batch, ...), as the model takes them. targets: class indices (batch,), or whatever `loss(outputs, targets)`
-    takes, which returns the loss of each example, (batch, ...); without targets no gradients are measured.
-    activations: further classes of activation modules, elementwise ones or nn.Softmax. functions: layer name ->
-    elementwise function, for activations that are no modules: it is taken to work on that layer's output.
+    inputs: (batch, ...), or a tuple or mapping of the model's arguments. targets: class indices (batch,), or whatever
+    `loss(outputs, targets)` takes, which returns the loss of each example, (batch, ...); without targets no gradients
+    are measured. activations: further classes of activation modules, elementwise ones or nn.Softmax. functions: layer
+    name -> elementwise function, for activations that are no modules: it is taken to work on that layer's output.
 
-    Units are the features: dimension 1 of outputs with positions (batch, channels, height, width), else the last.
-    A module called more than once counts as several layers: `relu`, `relu#2`. The model runs once, in evaluation
-    mode, and is left as it was: mode, buffers, gradients.
+    Units are the features: of what follows a convolution dimension 1, of what follows a linear layer the last one, and
+    where there is neither before, dimension 1 of images (batch, channels, height, width) and else the last. A function
+    in the model's own code that `functions` does not name is not seen, and neither is anything inside compiled code. A
+    module called more than once counts as several layers: `relu`, `relu#2`. The model runs once, in evaluation mode,
+    and is left as it was: mode, buffers, gradients.
 
     Returns a tidy table (layer, activation, metric, value), layers in the order of their calls; layer `all` is all of
     them together. Metrics: dead_fraction, silent_fraction, dormant_fraction, zero_share, unit_mean, unit_std,
     dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the gradient of each example's
     loss at the pre-activations) and gradient_ratio.
 
-    Raises ValueError where the model calls no activation, or `functions` names no layer.
+    Raises ValueError where the model calls no activation, `functions` names no layer, an activation has no inputs, or
+    the loss is not one of each example.
     """
-    with _as_it_was(model), torch.enable_grad(), _recorded(model, activations, functions or {}) as calls:
-        outputs = model(inputs)
+    with _as_it_was(model), torch.inference_mode(False), torch.enable_grad():
+        with _recorded(model, activations, functions or {}) as calls:
+            outputs = _called(model, inputs)
         if not calls:
             raise ValueError(
                 "the model calls no activation module; name its layers in functions={'layer': torch.relu} or its "
-                "classes in activations=(...)"
+                "classes in activations=(...); give a compiled or traced model as it was before"
             )
-        rms = None if targets is None else _gradients(outputs, targets, calls, loss or _cross_entropy)
+        for call in calls:
+            if call.z.numel() == 0:
+                raise ValueError(f"{call.layer} was given no values, {tuple(call.z.shape)}: inputs need an example")
+        rms = None if targets is None else _gradients(outputs, targets, calls, loss)
         observed = [_observed(call) for call in calls]
     each = [layer_metrics(layer) for layer in observed]
     shared = [{k: v for k, v in metrics.items() if all(k in other for other in each)} for metrics in each]
@@ -84,7 +99,24 @@ def inspect(
     )
 
 
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+def _called(model: nn.Module, inputs: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> Any:
+    if isinstance(inputs, Mapping):
+        return model(**{key: _usable(value) for key, value in inputs.items()})
+    return model(*map(_usable, inputs if isinstance(inputs, tuple) else (inputs,)))
+
+
+def _usable(value: Any) -> Any:
+    """Tensors made in inference mode know no gradients."""
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+
+
+def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
+    if not isinstance(outputs, Tensor):
+        raise ValueError(
+            f"the model returns a {type(outputs).__name__}; give loss=, a function of that and the targets"
+        )
+    if targets.is_floating_point():
+        raise ValueError("targets are class indices, integers; for others give loss=, one value an example")
     return F.cross_entropy(outputs, targets, reduction="none")
 
 
@@ -107,18 +139,25 @@ def _recorded(
     """The calls of activations while the model runs, in their order."""
     calls: list[_Call] = []
     counts: dict[str, int] = {}
+    units: list[int] = []  # dimension, of the last layer that has units
 
     def add(name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
         """Returns what goes on: a copy, as the activation may work in place."""
         counts[name] = counts.get(name, 0) + 1
         z = z if z.requires_grad else z.detach().requires_grad_()
-        calls.append(_Call(name if counts[name] == 1 else f"{name}#{counts[name]}", activation, function, pieces, z))
+        layer = name if counts[name] == 1 else f"{name}#{counts[name]}"
+        dimension = units[-1] if units else 1 if z.dim() > 3 else -1
+        calls.append(_Call(layer, activation, function, pieces, z, dimension))
         return z.clone()
 
-    def before(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def seen(module: nn.Module, arguments: object, output: object) -> None:
+        units[:] = [-1 if isinstance(module, nn.Linear) else 1]
+
+    def before(name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             pieces = 2 if isinstance(module, nn.GLU) else 1
-            return (add(name, type(module).__name__, module.forward, pieces, arguments[0]), *arguments[1:])
+            z, *rest = (*arguments, *named.values())  # torch's take one argument, `input`
+            return (add(name, type(module).__name__, module.forward, pieces, z), *rest), {}
 
         return hook
 
@@ -136,7 +175,10 @@ def _recorded(
         )
     kinds: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *activations)
     handles: list[RemovableHandle] = [
-        module.register_forward_pre_hook(before(name or "model"))
+        module.register_forward_hook(seen) for module in modules.values() if isinstance(module, WITH_UNITS)
+    ]
+    handles += [
+        module.register_forward_pre_hook(before(name or "model"), with_kwargs=True)
         for name, module in modules.items()
         if isinstance(module, kinds)
     ]
@@ -149,10 +191,16 @@ def _recorded(
 
 
 def _gradients(
-    outputs: Tensor, targets: Tensor, calls: list[_Call], loss: Callable[[Tensor, Tensor], Tensor]
+    outputs: Any, targets: Tensor, calls: list[_Call], loss: Callable[[Any, Tensor], Tensor] | None
 ) -> list[Tensor]:
     """Root mean square of the gradient at each call's input, (1,) each."""
-    gradients = torch.autograd.grad(loss(outputs, targets).sum(), [call.z for call in calls], materialize_grads=True)
+    losses = (loss or _cross_entropy)(outputs, _usable(targets))
+    if losses.dim() == 0 or len(losses) != len(targets):
+        raise ValueError(
+            f"the loss of {len(targets)} examples has shape {tuple(losses.shape)}; it must have one value for each: "
+            "reduction='none'"
+        )
+    gradients = torch.autograd.grad(losses.sum(), [call.z for call in calls], materialize_grads=True)
     return [(sum_of_squares(gradient.unsqueeze(0)) / gradient.numel()).sqrt() for gradient in gradients]
 
 
@@ -162,10 +210,5 @@ def _observed(call: _Call) -> LayerObservation:
     # A softmax adds up to 1, so the gradient of its sum vanishes: a unit's own slope is meant.
     slope = h.detach() * (1 - h.detach()) if call.activation == "Softmax" else torch.autograd.grad(h.sum(), z)[0].abs()
     layer = LayerObservation(call.pieces)
-    layer.add(_units_last(slope), _units_last(h.detach()))
+    layer.add(*(values.movedim(call.units, -1).unsqueeze(0) for values in (slope, h.detach())))
     return layer
-
-
-def _units_last(values: Tensor) -> Tensor:
-    """(batch, units, *positions) of images, or (batch, *positions, units) -> (1, batch, *positions, units)."""
-    return (values.movedim(1, -1) if values.dim() > 3 else values).unsqueeze(0)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torchvision.models import resnet18
 
 import actbench
@@ -153,3 +154,70 @@ def test_gates_and_softmax_by_hand() -> None:
     z = torch.tensor([[20.0, 0.0, 0.0], [20.0, 19.0, 0.0]])
     found = values(actbench.inspect(nn.Sequential(nn.Softmax(-1)), z, activations=(nn.Softmax,)))
     assert found["0", "dead_fraction"] == pytest.approx(1 / 3)
+
+
+def dead(model: nn.Module, inputs: Tensor, layer: str = "all") -> float:
+    return values(actbench.inspect(model, inputs))[layer, "dead_fraction"]
+
+
+def test_units_of_a_convolution_over_time_are_its_channels() -> None:
+    model = nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5), nn.Tanh())
+    model[1].bias.data[:4] = -1e4
+    assert dead(model, torch.randn(4, 3, 20), "2") == 0.5
+    assert dead(model, torch.randn(4, 3, 20)) == pytest.approx(4 / 13)  # 8 units and 5
+
+
+def test_units_of_channels_last_images_are_the_linear_layers() -> None:
+    """As in ConvNeXt and Swin."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.linear, self.relu = nn.Conv2d(3, 6, 3), nn.Linear(6, 10), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.relu(self.linear(self.convolution(x).permute(0, 2, 3, 1)))
+
+    model = Block()
+    model.linear.bias.data[:3] = -1e4
+    assert dead(model, torch.randn(4, 3, 9, 9)) == 0.3
+
+
+def test_inspect_works_in_inference_mode_with_checkpoints_names_and_several_inputs() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.relu, self.tanh = nn.Linear(5, 8), nn.Linear(8, 3), nn.ReLU(), nn.Tanh()
+
+        def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+            h = checkpoint(lambda z: self.relu(input=self.first(z)), x, use_reentrant=False)
+            return self.second(self.tanh(h + shift))
+
+    model, x, labels = Model(), torch.randn(6, 5), torch.arange(6) % 3
+    expected = actbench.inspect(model, (x, torch.ones(6, 8)), labels)
+    assert expected["layer"].unique().tolist() == ["all", "relu", "tanh"]
+    pd.testing.assert_frame_equal(actbench.inspect(model, {"x": x, "shift": torch.ones(6, 8)}, labels), expected)
+    with torch.inference_mode():
+        pd.testing.assert_frame_equal(actbench.inspect(model, (x + 0, torch.ones(6, 8)), labels), expected)
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "message"),
+    [
+        (torch.rand(6, 1), None, "targets are class indices"),
+        (torch.rand(6, 1), F.mse_loss, "one value for each"),
+        (torch.zeros(5, dtype=torch.long), lambda outputs, targets: outputs[:, 0], "5 examples has shape"),
+    ],
+)
+def test_targets_that_mean_something_else_are_refused(
+    targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor] | None, message: str
+) -> None:
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
+    with pytest.raises(ValueError, match=message):
+        actbench.inspect(model, torch.randn(6, 5), targets, loss=loss)
+    with pytest.raises(ValueError, match="inputs need an example"):
+        actbench.inspect(model, torch.randn(0, 5))
+    found = actbench.inspect(
+        model, torch.randn(6, 5), torch.rand(6, 1), loss=lambda outputs, y: F.mse_loss(outputs, y, reduction="none")
+    )
+    assert (found.loc[found["metric"] == "gradient_rms", "value"] > 0).all()
