@@ -144,6 +144,10 @@ def train_one(mapping: Mapping[str, object]) -> float | None:
     return None if accuracy is None else float(accuracy)
 
 
+def _each(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(map(str, values)))
+
+
 def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str]) -> Command:
     """Everything is checked before the first worker starts: grid, device, data, functions, folder, store."""
     if kind == "compare":
@@ -162,6 +166,8 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
     tags = {
         "experiment": name, "question": question, "command": mirror.command_line(), "overrides": " ".join(overrides),
         "baseline": points[0].protocol.baseline, "margin": str(points[0].protocol.margin),
+        "target": _each(point.training.target for point in points),
+        "batch_size": _each(point.training.batch_size for point in points),
         "revision": str(mirror.revision()),
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip

@@ -19,9 +19,15 @@ class Comparison:
 
     setting: str
     runs: pd.DataFrame
-    baseline: str
+    activation: str  # to compare with
     margin: float
     costs: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def baseline(self) -> str:
+        """The series to compare with: of several of the activation (its settings differ) the first."""
+        named = [str(series) for series in dict.fromkeys(self.runs["series"])]
+        return next((series for series in named if series.split()[0] == self.activation), self.activation)
 
     @cached_property
     def scores(self) -> pd.DataFrame:

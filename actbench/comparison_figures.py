@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from actbench.comparison import Comparison
-from actbench.figures import PALETTE, plain, style
+from actbench.figures import PALETTE, legend, plain, style, styles
 from actbench.recommendation import Decision
 from actbench.statistics import Ranks, performance_profile
 
@@ -25,6 +25,7 @@ def survival(found: Sequence[Comparison]) -> Figure:
     figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     named: dict[str, Artist] = {}
+    looks = styles(series for comparison in found for series in comparison.runs["series"])
     for axis in axes[len(found) :]:
         axis.set_axis_off()
     for axis, comparison in zip(axes, found, strict=False):
@@ -33,15 +34,13 @@ def survival(found: Sequence[Comparison]) -> Figure:
             arrived = np.sort(own.loc[own["reached_target"].eq(True), "steps_to_target"].to_numpy(dtype=float))
             steps = np.concatenate([[0.0], arrived, [end]])
             waiting = 1 - np.concatenate([np.arange(len(arrived) + 1), [len(arrived)]]) / len(own)
-            (named[str(series)],) = axis.step(
-                steps, waiting, where="post", linewidth=1, **style(str(series).split()[0])
-            )
+            (named[str(series)],) = axis.step(steps, waiting, where="post", linewidth=1, **looks[str(series)])
         axis.set_title(comparison.setting, **_TEXT)
         axis.set_xlabel("step", **_TEXT)
         axis.set_ylim(-0.03, 1.03)
         plain(axis)
     axes[0].set_ylabel("not yet at the target", **_TEXT)
-    _legend(figure, named, 2 * columns + 1)
+    legend(figure, named)
     return figure
 
 
@@ -53,13 +52,14 @@ def profile(found: Sequence[Comparison]) -> Figure:
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axis: Any = figure.subplots()
     named: dict[str, Artist] = {}
+    looks = styles(shares)
     for series, values in shares.items():
-        (named[series],) = axis.plot(_RATIOS, values, linewidth=1, drawstyle="steps-post", **style(series.split()[0]))
+        (named[series],) = axis.plot(_RATIOS, values, linewidth=1, drawstyle="steps-post", **looks[series])
     axis.set_xlabel("times the steps of the first", **_TEXT)
     axis.set_ylabel("share of settings and seeds", **_TEXT)
     axis.set_ylim(-0.03, 1.03)
     plain(axis)
-    _legend(figure, named, 4)
+    legend(figure, named)
     return figure
 
 
@@ -115,8 +115,3 @@ def decisions(decided: Mapping[str, Decision]) -> Figure:
 def _lists(decision: Decision) -> tuple[list[str], ...]:
     choice = [decision.choice, f"({100 * decision.sure:.0f} % of resamples)"]
     return list(decision.series), list(decision.accurate), list(decision.soon), choice
-
-
-def _legend(figure: Figure, named: Mapping[str, Artist], columns: int) -> None:
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(6, columns), frameon=False,
-                  fontsize=7)  # fmt: skip

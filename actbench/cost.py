@@ -37,8 +37,8 @@ _LEAST = 2e-3  # seconds: passes are repeated until they take that long together
 class Cost:
     """One activation. seconds: (size, direction) -> one pass over all outputs of that size, a value a round.
 
-    kept: bytes an output that live from forward to backward, the output included. peak: most bytes an output that are
-    allocated at once in a pass, the input not counted. share: of a training step.
+    kept: bytes an output that live from forward to backward: the output, and what backward needs. peak: most bytes an
+    output that are allocated at once in a pass, the input included. share: of a training step.
     """
 
     label: str
@@ -53,27 +53,25 @@ class Cost:
         return 1e9 * low / SIZES[size], 1e9 * middle / SIZES[size], 1e9 * high / SIZES[size]
 
 
-def measure(runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
-    """Costs of a plain copy and of each run's activation: all in turn, ROUNDS times, on one thread."""
+def measure(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
+    """Costs of a plain copy and of each run's activation: all in turn, ROUNDS times, on one thread. labels: of runs."""
     torch.set_num_threads(1)
     settle("fp32")
     costs = {COPY: Cost(COPY)}
-    for run in runs:
-        costs[run.config.activation.label] = Cost(run.config.activation.label)
+    costs |= {label: Cost(label) for label in labels}
     for size, outputs in SIZES.items():
         ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
-        for run in runs:
+        for label, run in zip(labels, runs, strict=True):
             layer = _Layer(plan.applied(run.config), outputs // UNITS, UNITS, device)
-            own = costs[run.config.activation.label]
-            own.kept, own.peak = layer.kept() / outputs, layer.peak() / outputs
-            ways[run.config.activation.label] = layer
+            costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
+            ways[label] = layer
         repeats = {label: _repeats(call) for label, call in ways.items()}
         for _ in range(ROUNDS):
             for label, call in ways.items():
                 for direction, seconds in _mean(call, repeats[label]).items():
                     costs[label].seconds.setdefault((size, direction), []).append(seconds)
-    for run in runs:
-        costs[run.config.activation.label].share = _share(run, data, device)
+    for label, run in zip(labels, runs, strict=True):
+        costs[label].share = _share(run, data, device)
     return list(costs.values())
 
 
@@ -122,7 +120,10 @@ class _Layer:
         return {"forward": middle - begun, "backward": _clock(self._device) - middle}
 
     def kept(self) -> int:
-        """Bytes of the output and of all that is saved for backward, each storage once, input and parameters aside."""
+        """Bytes of the output and of all that is saved for backward, the input where it is; each storage once.
+
+        Learned parameters are there anyway.
+        """
         storages: dict[int, int] = {}
 
         def saved(tensor: Tensor) -> Tensor:
@@ -133,18 +134,17 @@ class _Layer:
         with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
             h = self._function(z, self._p)
         saved(h)
-        for given in (z, *self._learned.values()):
+        for given in self._learned.values():
             storages.pop(given.untyped_storage().data_ptr(), None)
         return sum(storages.values())
 
     def peak(self) -> int:
-        """Most bytes allocated at once in a forward and backward pass, the input not counted."""
-        size = 4 * math.prod(self._shape)
+        """Most bytes allocated at once in a forward and backward pass, the input included."""
         if self._device.type == "cuda":
             before = torch.cuda.memory_allocated(self._device)
             torch.cuda.reset_peak_memory_stats(self._device)
             self()
-            return torch.cuda.max_memory_allocated(self._device) - before - size
+            return torch.cuda.max_memory_allocated(self._device) - before
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             self()
         with tempfile.TemporaryDirectory() as folder:
@@ -152,7 +152,7 @@ class _Layer:
             profiler.export_chrome_trace(str(trace))
             events = json.loads(trace.read_text())["traceEvents"]
         changes = sorted((event for event in events if event.get("name") == "[memory]"), key=lambda event: event["ts"])
-        return max(accumulate(event["args"]["Bytes"] for event in changes)) - size
+        return max(accumulate(event["args"]["Bytes"] for event in changes))
 
 
 def _repeats(call: Passes) -> int:

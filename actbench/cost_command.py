@@ -12,6 +12,7 @@ from actbench.activations import TABLE
 from actbench.commands import make_runs, prepared
 from actbench.cost import measure
 from actbench.errors import UsageError
+from actbench.plan import variants
 from actbench.progress import print_table
 
 
@@ -20,22 +21,26 @@ def run(overrides: Sequence[str]) -> int:
     compose.allow_modules_of_current_folder()
     named = any(word.startswith("activation=") for word in overrides)
     points = compose.configs([*overrides, *([] if named else [f"activation={','.join(TABLE)}"])])
-    labels = [point.activation.label for point in points]
-    if len(set(labels)) < len(labels):
-        raise UsageError("cost measures each activation once; let only activation and its settings differ")
     first, device = points[0], torch.device(execution.device(points[0].execution))
     runs = make_runs(points, prepared(points), "sweep")
+    differing = [own.split() for own in variants(runs)]
+    labels = [
+        " ".join([run.config.activation.label, *(term.removeprefix("activation.") for term in own)])
+        for run, own in zip(runs, differing, strict=True)
+    ]
+    if len(set(labels)) < len(labels) or any(not term.startswith("activation.") for own in differing for term in own):
+        raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = mirror.folder("cost")
     # Read when a process starts: malloc's settings as in workers, and no chatter of torch's profiler.
     os.environ.update({**execution.MALLOC, "KINETO_LOG_LEVEL": "99", **os.environ})
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
-        found = pool.apply(measure, (runs, datasets.load(runs[0].data), device))
+        found = pool.apply(measure, (labels, runs, datasets.load(runs[0].data), device))
     step = (
         f"{first.architecture.name} on {first.dataset.name}, batch {first.training.batch_size}, {first.optimizer.name}"
     )
     paths = cost_report.write(folder, found, step, mirror.command_line())
-    print("nanoseconds an output")
+    print("of an output")
     print_table(cost_report.formatted(found, spread=False))
     print("\n".join(paths))
     return 0

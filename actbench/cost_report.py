@@ -23,8 +23,8 @@ def frame(costs: Sequence[Cost]) -> pd.DataFrame:
         for direction in DIRECTIONS
         if (size, direction) in cost.seconds
     ]
-    columns = ["activation", "size", "direction", "outputs", "low", "median", "high", "kept_bytes", "peak_bytes",
-               "step_share"]  # fmt: skip
+    columns = ["activation", "size", "direction", "outputs", "low_ns", "median_ns", "high_ns", "kept_bytes",
+               "peak_bytes", "step_share"]  # fmt: skip
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -42,9 +42,9 @@ def formatted(costs: Sequence[Cost], spread: bool) -> pd.DataFrame:
                 there = (size, direction) in cost.seconds
                 low, middle, high = cost.nanoseconds(size, direction) if there else (0, 0, 0)
                 quartiles = f" [{low:.2f}, {high:.2f}]" if spread else ""
-                line[f"{direction}, {size}"] = f"{middle:.2f}{quartiles}" if there else ""
-        line["bytes kept"] = "" if cost.label == COPY else f"{cost.kept:.1f}"
-        line["at the peak"] = "" if cost.label == COPY else f"{cost.peak:.1f}"
+                line[f"{direction}, {size}, ns"] = f"{middle:.2f}{quartiles}" if there else ""
+        line["kept, bytes"] = "" if cost.label == COPY else f"{cost.kept:.1f}"
+        line["peak, bytes"] = "" if cost.label == COPY else f"{cost.peak:.1f}"
         line["% of a step"] = "" if cost.label == COPY else f"{100 * cost.share:.1f}"
         lines.append(line)
     return pd.DataFrame(lines)
@@ -61,8 +61,9 @@ def write(folder: Path, costs: Sequence[Cost], step: str, command: str) -> list[
         f"Nanoseconds an output, forward and backward, on one thread: median of {ROUNDS} interleaved rounds, with "
         f"quartiles; {', '.join(f'{size}: {outputs:,} outputs' for size, outputs in SIZES.items())}. A copy, which "
         "reads and writes each value once, is the floor. A unit of several pieces (Maxout, gated) is one output. Bytes "
-        f"kept an output: its own 4 and all that waits for backward; at the peak: all that is allocated at once "
-        "going forward and backward, the input not counted. Share of a training step: of {step}.",
+        "kept an output: its own 4 and what backward needs; peak: all that is allocated at once going forward and "
+        "backward, the input included. In cache the calls themselves, which take the same time at any size, weigh "
+        f"more. Share of a training step: of {step}, one run alone.",
         "",
         markdown_table(formatted(costs, spread=True)),
         f"![Nanoseconds an output]({FIGURE})",

@@ -1,5 +1,7 @@
 """Figures of training: curves over steps with bands over seeds, layers by steps, learning-rate sensitivity."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -7,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from actbench.figures import plain, style
+from actbench.figures import legend, plain, styles
 
 CURVES = {  # metric -> (title, factor)
     "val_accuracy": ("validation accuracy, %", 100.0),
@@ -16,6 +18,7 @@ CURVES = {  # metric -> (title, factor)
     "gradient_ratio": ("gradient ratio, log10", 1.0),
 }
 _TEXT = {"fontsize": 8}
+_FAR = 100  # times the largest median loss of a line
 
 
 def curves(table: pd.DataFrame) -> Figure:
@@ -28,18 +31,23 @@ def curves(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(metrics), len(settings), squeeze=False, sharex="col", sharey="row")
     named: dict[str, Artist] = {}
+    looks = styles(table["series"])
     for row, metric in enumerate(metrics):
         title, factor = CURVES[metric]
         for column, setting in enumerate(settings):
             axis = axes[row, column]
-            own = table[(table["setting"] == setting) & (table["metric"] == metric)]
+            own, highest = table[(table["setting"] == setting) & (table["metric"] == metric)], 0.0
             for series, lines in own.groupby("series", sort=False):
-                by_step, look = (lines["value"] * factor).groupby(lines["step"]), style(str(series).split()[0])
+                by_step, look = (lines["value"] * factor).groupby(lines["step"]), looks[str(series)]
                 mean, low, high = by_step.mean(), by_step.quantile(0.1), by_step.quantile(0.9)
-                (named[str(series)],) = axis.plot(mean.index, mean, linewidth=1, **look)
+                mark = "." if len(mean) == 1 else "None"
+                (named[str(series)],) = axis.plot(mean.index, mean, marker=mark, linewidth=1, **look)
                 axis.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+                highest = max(highest, mean.quantile(0.5))
             if metric == "val_loss" and (own["value"] > 0).all():
                 axis.set_yscale("log")
+                if axis.get_ylim()[1] > _FAR * highest > 0:  # one run that explodes would flatten all others
+                    axis.set_ylim(top=_FAR * highest)
             if row == 0:
                 axis.set_title(setting, **_TEXT)
             if row == len(metrics) - 1:
@@ -47,8 +55,7 @@ def curves(table: pd.DataFrame) -> Figure:
             if column == 0:
                 axis.set_ylabel(title, **_TEXT)
             plain(axis)
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(6, 2 * len(settings) + 1),
-                  frameon=False, fontsize=7)  # fmt: skip
+    legend(figure, named)
     return figure
 
 
@@ -62,6 +69,7 @@ def histograms(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(6.8, 0.8 + 1.6 * len(settings)), layout="constrained")
     axes = figure.subplots(len(settings), 2, squeeze=False, sharex=True, sharey=True)
     named: dict[str, Artist] = {}
+    looks = styles(table["series"])
     for row, setting in zip(axes, settings, strict=True):
         own = last[last["setting"] == setting]
         deepest = own.groupby("series")["layer"].transform("max")
@@ -75,7 +83,7 @@ def histograms(table: pd.DataFrame) -> Figure:
                 edges = [*bins.loc[inner, "low"], bins.loc[inner, "high"].iloc[-1]]
                 values = share[inner].replace(0, np.nan)
                 (named[str(series)],) = axis.plot(
-                    np.add(edges[:-1], edges[1:]) / 2, values, linewidth=1, **style(str(series).split()[0])
+                    np.add(edges[:-1], edges[1:]) / 2, values, linewidth=1, **looks[str(series)]
                 )
             axis.set_yscale("log")
             axis.set_ylim(bottom=1e-3)
@@ -84,7 +92,7 @@ def histograms(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel("density", **_TEXT)
     for axis in axes[-1]:
         axis.set_xlabel("output of a unit", **_TEXT)
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=6, frameon=False, fontsize=7)
+    legend(figure, named)
     return figure
 
 
@@ -100,17 +108,19 @@ def layers(table: pd.DataFrame, metric: str, title: str) -> Figure:
     height = 0.55 + max(0.5, min(1.4, 0.14 * depth))
     figure = Figure(figsize=(0.9 + 1.5 * columns, 0.3 + height * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    scale = Normalize(own["value"].min(), max(own["value"].max(), own["value"].min() + 1e-9))
+    grids = [lines.pivot_table("value", "layer", "step", aggfunc="mean").reindex(range(depth)) for _, lines in panels]
+    lowest, highest = min(grid.min().min() for grid in grids), max(grid.max().max() for grid in grids)
+    scale = Normalize(lowest, max(highest, lowest + 1e-9))
     for place, axis in enumerate(axes.ravel()):
         if place >= len(panels):
             axis.set_axis_off()
             continue
-        series, lines = panels[place]
-        grid = lines.pivot_table("value", "layer", "step", aggfunc="mean")
+        grid = grids[place]
         steps = [int(step) for step in grid.columns]
-        edges = [*steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1)]
-        axis.pcolormesh(edges, np.arange(depth + 1) - 0.5, grid.reindex(range(depth)), norm=scale, cmap="cividis")
-        axis.set_title(str(series), **_TEXT)
+        between = [(one + other) / 2 for one, other in pairwise(steps)]
+        edges = [steps[0], *between, steps[-1]] if between else [steps[0] - 0.5, steps[0] + 0.5]
+        axis.pcolormesh(edges, np.arange(depth + 1) - 0.5, grid, norm=scale, cmap="cividis")
+        axis.set_title(str(panels[place][0]), **_TEXT)
         axis.yaxis.get_major_locator().set_params(integer=True)
         plain(axis)
     figure.supxlabel("step", **_TEXT)
@@ -132,12 +142,13 @@ def learning_rates(runs: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     named: dict[str, Artist] = {}
+    looks = styles(runs["series"])
     for axis in axes[len(settings) :]:
         axis.set_axis_off()
     for axis, setting in zip(axes, settings, strict=False):
         own = runs[runs["setting"] == setting].assign(score=lambda frame: 100 * frame["val_accuracy"].fillna(0))
         for series, lines in own.groupby("series", sort=False):
-            look = style(str(series).split()[0])
+            look = looks[str(series)]
             means = lines.groupby("lr")["score"].mean()
             (named[str(series)],) = axis.plot(means.index, means, linewidth=1, **look)
             axis.plot(lines["lr"], lines["score"], "o", color=look["color"], markersize=2, alpha=0.4, markeredgewidth=0)
@@ -149,6 +160,5 @@ def learning_rates(runs: pd.DataFrame) -> Figure:
         axis.set_xlabel("learning rate", **_TEXT)
         plain(axis)
     axes[0].set_ylabel("validation accuracy, %", **_TEXT)
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(6, 2 * columns + 1),
-                  frameon=False, fontsize=7)  # fmt: skip
+    legend(figure, named)
     return figure

@@ -1,13 +1,16 @@
 """Figures. They draw what they are given and compute nothing that a table would not show."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from actbench.activations import TABLE
 from actbench.errors import UsageError
@@ -26,6 +29,33 @@ def style(activation: str) -> dict[str, str]:
     names = [*OFTEN, *(name for name in TABLE if name not in OFTEN)]
     index = names.index(activation) if activation in names else sum(map(ord, activation)) + len(names)
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index // len(PALETTE) % len(DASHES)]}
+
+
+def styles(series: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Of several series, `name` or `name setting=value ...`: those of one activation have its colour, paler and in
+    other dashes from the second on."""
+    found: dict[str, dict[str, Any]] = {}
+    seen: dict[str, int] = {}
+    for one in dict.fromkeys(series):
+        name = one.split()[0]
+        number = seen[name] = seen.get(name, -1) + 1
+        look: dict[str, Any] = {**style(name)}
+        if number:
+            first, paler = DASHES.index(look["linestyle"]), [0.0, 0.3, 0.5][min(number, 2)]
+            look = {
+                "color": tuple(part + (1 - part) * paler for part in to_rgb(look["color"])),
+                "linestyle": DASHES[(first + number) % len(DASHES)],
+            }
+        found[one] = look
+    return found
+
+
+def legend(figure: Figure, named: Mapping[str, Any]) -> None:
+    """Below the figure, in as many columns as fit."""
+    room = 13.5 * float(figure.get_size_inches()[0])  # characters
+    columns = max(1, min(6, len(named), int(room / (max(map(len, named), default=0) + 6))))
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, frameon=False,
+                  fontsize=7)  # fmt: skip
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -100,24 +130,27 @@ def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
 def costs(table: pd.DataFrame) -> Figure:
     """Nanoseconds an output, forward filled and backward hollow, quartiles as lines; a panel a size, dearest on top.
 
-    table: columns activation, size, direction, low, median, high; the row `copy` is drawn as a dashed line.
+    table: columns activation, size, direction, low_ns, median_ns, high_ns; the row `copy` is drawn as a dashed line.
     """
     sizes = list(dict.fromkeys(table["size"]))
     shown = table[table["activation"] != "copy"]
-    order = shown[shown["size"] == sizes[-1]].groupby("activation", sort=False)["median"].sum().sort_values()
+    order = shown[shown["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
     figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
     for axis, size in zip(axes, sizes, strict=True):
         for direction, filled in (("forward", True), ("backward", False)):
             own = shown[(shown["size"] == size) & (shown["direction"] == direction)].set_index("activation")
             for place, name in enumerate(order.index):
-                low, middle, high = own.loc[name, ["low", "median", "high"]]
+                low, middle, high = own.loc[name, ["low_ns", "median_ns", "high_ns"]]
                 colour = style(str(name).partition("(")[0])["color"]
                 axis.plot([low, high], [place, place], color=colour, linewidth=1)
                 axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
-        floor = table.loc[(table["activation"] == "copy") & (table["size"] == size), "median"].iloc[0]
+        floor = table.loc[(table["activation"] == "copy") & (table["size"] == size), "median_ns"].iloc[0]
         axis.axvline(floor, color="0.4", linewidth=0.8, linestyle="--")
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_title(size, **_STYLE)
         axis.set_xlabel("ns an output (dashed: copy)", **_STYLE)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
@@ -131,6 +164,6 @@ def costs(table: pd.DataFrame) -> Figure:
 
 
 def plain(axis: Any) -> None:
-    axis.tick_params(labelsize=7)
+    axis.tick_params(labelsize=7, which="both")
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

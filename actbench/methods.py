@@ -17,7 +17,8 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
     seeds, trained = confirmed["seed"].nunique(), (named["status"] == "diverged").sum()
     yield Heading(2, "Methods")
     yield Paragraph(
-        "Each activation chose its learning rate by mean validation accuracy, a diverged run counting as 0, on "
+        "Each activation chose its learning rate by mean validation accuracy, of equals by mean loss, a diverged run "
+        "counting as accuracy 0, on "
         f"{tables.count(tuned['seed'].nunique(), 'tuning seed')} a rate ({len(tuned)} runs):"
     )
     yield Items(tuple(_grid(str(setting), own) for setting, own in tuned.groupby("setting", sort=False)))
@@ -25,7 +26,7 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
         f"{tables.count(seeds, 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only these read the "
         "test set, once, after training. Equal seeds mean equal split, order of the data and initial draws. "
         f"{tables.count(int(trained), 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and never "
-        "reaches the target. " + _sizes(confirmed)
+        "reaches the target. " + _budget(confirmed, tags) + _sizes(confirmed)
     )
     baseline = tags["baseline"]
     yield Paragraph(
@@ -35,7 +36,8 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
         "setting. Better in: share of seeds on which the activation is above the baseline, ties half. Effect: mean "
         "over standard deviation of the paired differences, with Hedges' correction. IQM: mean of the middle half. "
         f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Not shown: it "
-        "holds 0 and reaches further. Dead: units whose slope stays below 0.001 on the probe set. Gradient ratio: "
+        "holds 0 and reaches further. Dead: units whose slope stays below 0.001 on the probe set. Zeros: "
+        "share of outputs of hidden units that are exactly 0. Gradient ratio: "
         "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's."
     )
     if seeds < FEWEST_PAIRS:
@@ -46,6 +48,13 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
     edges = _edges(tuned, confirmed)
     if edges:
         yield Paragraph("Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".")
+
+
+def _budget(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> str:
+    if "target" not in tags:  # of a version that did not note it
+        return ""
+    steps = ", ".join(f"{number}" for number in confirmed["steps"].dropna().unique())
+    return f"Budget: {steps} steps of {tags['batch_size']} examples. Target: validation accuracy {tags['target']}. "
 
 
 def _grid(setting: str, tuned: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from actbench import tables
 from actbench.records import Result
 
-WIDTH = 100  # columns
+WIDEST = 10_000  # columns
 
 
 class RunProgress:
@@ -49,8 +49,8 @@ class RunProgress:
 
 
 def print_table(table: pd.DataFrame) -> None:
-    """A frame of texts, at most WIDTH columns wide."""
-    console = Console(width=WIDTH) if not Console().is_terminal else Console(width=min(WIDTH, Console().width))
+    """A frame of texts, in a terminal as wide as that, else as wide as it is."""
+    console = Console() if Console().is_terminal else Console(width=WIDEST)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         left = column in ("dataset", "architecture", "initialization", "optimizer", "activation")

@@ -68,7 +68,7 @@ def document(
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
     if len(scored):
-        caption = "Test accuracy of every confirming run, means as bars."
+        caption = "Test accuracy of every confirming run that finished, means as bars."
         yield draw(figures.accuracy_dots(scored), "accuracy", caption)
     for comparison in found:
         yield from _results(comparison)
@@ -148,7 +148,7 @@ def _difference_columns(comparison: Comparison) -> pd.DataFrame:
         p, ends = comparison.adjusted[series], (found.low, found.high)
         lines.append({
             "activation": series,
-            f"less {comparison.baseline}, points [95 %]": tables.interval(found.mean, *ends, signed=True),
+            f"minus {comparison.baseline}, points [95 %]": tables.interval(found.mean, *ends, signed=True),
             "p": "" if pd.isna(p) else f"{p:.3f}",
             "better in": f"{100 * found.improvement:.0f} %",
             "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
@@ -214,7 +214,8 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
         "Steps, samples and seconds of training until validation accuracy first reaches the target: Kaplan-Meier "
         "median, and mean up to a horizon, which is the length of a run (in seconds: of the shortest run), each with "
         "its 95 % bootstrap interval. A run that never arrives or diverges is censored at the horizon, and none is "
-        f"dropped; {tables.NEVER}: less than half arrive."
+        f"dropped; {tables.NEVER}: less than half arrive. Runs that train together share their time equally: seconds "
+        "say how long a sweep takes, not what an activation costs."
     )
     shown = [comparison for comparison in found if comparison.runs["steps"].gt(0).any()]
     for comparison in shown:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from actbench.statistics import interquartile_mean, mean_interval
@@ -21,7 +22,8 @@ def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     for own, row in zip(terms, runs.to_dict("records"), strict=True):
         common = [term for term in own if not term.startswith("activation.")]
         settings.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in often), *common]))
-        series.append(" ".join([row["activation"], *(term for term in own if term.startswith("activation."))]))
+        settings_of_it = [term.removeprefix("activation.") for term in own if term.startswith("activation.")]
+        series.append(" ".join([row["activation"], *settings_of_it]))
     return runs.assign(setting=settings, series=series)
 
 
@@ -55,7 +57,8 @@ def median_with_censoring(steps: pd.Series) -> float:
 def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
     """Time to target in steps, samples and seconds as text, a line a series, the soonest first.
 
-    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the shortest.
+    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the shortest. A run
+    that does not arrive in its steps is later than all that do, however long it took.
     """
     samples = (runs["samples_per_second"] * runs["seconds"]).round()
     ends = {"steps": runs["steps"].max(), "samples": samples.max(), "seconds": runs["seconds"].min()}
@@ -66,7 +69,7 @@ def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
         for unit, end in ends.items():
             if pd.isna(end) or end <= 0:
                 continue
-            times = own[f"{unit}_to_target"].fillna(float(end)).to_numpy(dtype=float)  # watched to the end at least
+            times = np.asarray(own[f"{unit}_to_target"].astype(float).fillna(math.inf), dtype=np.float64)
             arrival = time_to_target(times, reached, float(end))
             line[f"{unit}: median"] = _between(arrival.median, arrival.median_low, arrival.median_high)
             line[f"mean up to {_short(float(end))} {unit}"] = _between(
@@ -93,6 +96,8 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
     for key in ("dataset", "architecture", "initialization", "optimizer", "activation", "variant"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
             out[key] = summary[key]
+    if "variant" in out:
+        out["variant"] = [text.replace("activation.", "") for text in summary["variant"]]
     out["lr"] = [f"{lr:g}" for lr in summary["lr"]]
     for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
         columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")
@@ -102,7 +107,7 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
         str(n) if not ended else f"{n}, {ended} lost" for n, ended in summary[["n", "ended"]].itertuples(index=False)
     ]
     out["to target"] = [
-        f"{steps:g}" if math.isfinite(steps) else f"{reached}/{n} do"
+        f"{steps:g}" if math.isfinite(steps) else f"{reached} of {n}"
         for steps, reached, n in summary[["steps_to_target", "reached", "n"]].itertuples(index=False)
     ]
     out["dead %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]

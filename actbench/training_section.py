@@ -10,7 +10,7 @@ from actbench import curve_figures, tables
 from actbench.documents.blocks import Block, Figure, Heading
 
 DEEP = 5  # hidden layers, from which on a picture by layer says more than the curves of all
-LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "gradient at pre-activations, log10 of its RMS"}
+LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "RMS gradient, log10"}
 
 Draw = Callable[[Any, str, str], Figure]  # figure, name, caption
 
@@ -19,7 +19,7 @@ def training(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], draw: Draw)
     """runs: rows of runs.csv, phases tune and confirm. points: curves, layers and histograms, as mirror has them."""
     named = tables.labelled(runs)
     tuned, confirmed = (named[named["phase"] == phase] for phase in ("tune", "confirm"))
-    confirmed = confirmed[["run_id", "setting", "series"]]
+    confirmed = confirmed[["run_id", "setting", "series", "steps"]]
     yield Heading(2, "Training")
     curves = points["curves"]
     drawn = confirmed.merge(curves[curves["metric"].isin(curve_figures.CURVES)], on="run_id")
@@ -27,6 +27,7 @@ def training(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], draw: Draw)
         caption = "Confirming runs by step: mean over seeds, 10th to 90th percentile as a band."
         yield draw(curve_figures.curves(drawn), "curves", caption)
     binned = confirmed.merge(points["histograms"], on="run_id")
+    binned = binned[binned["step"] == binned["steps"]]  # a diverged run has only those of its start
     if len(binned):
         caption = "Outputs of the units of the first and the last hidden layer after training, all seeds."
         yield draw(curve_figures.histograms(binned), "outputs", caption)

@@ -68,6 +68,13 @@ def test_mean_and_deviation_of_all_layers_are_those_of_all_outputs() -> None:
     assert torch.allclose(metrics["unit_std"], everything.std(1, correction=0))
 
 
+def test_a_small_deviation_around_a_large_mean_is_not_lost_in_rounding() -> None:
+    h = 100 + 0.01 * torch.randn(1, 500, 7, generator=torch.Generator().manual_seed(0))
+    layer = LayerObservation(1)
+    layer.add(torch.ones_like(h), h)
+    assert layer_metrics(layer)["unit_std"].item() == pytest.approx(h.double().std(correction=0).item(), rel=1e-6)
+
+
 def test_a_network_that_is_not_finite_is_invalid_and_its_neighbour_is_not() -> None:
     h = torch.ones(2, 3, 4)
     h[0, 1, 2] = math.nan

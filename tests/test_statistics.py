@@ -165,4 +165,4 @@ def test_settings_of_an_activation_set_series_apart_not_settings(digits: Prepare
     assert found == ["activation.slope=0.01", "activation.slope=0.2"]
     labelled = tables.labelled(rows(activation=["leaky_relu"] * 2, variant=list(found)))
     assert labelled["setting"].tolist() == ["digits, mlp"] * 2
-    assert labelled["series"].tolist() == ["leaky_relu activation.slope=0.01", "leaky_relu activation.slope=0.2"]
+    assert labelled["series"].tolist() == ["leaky_relu slope=0.01", "leaky_relu slope=0.2"]

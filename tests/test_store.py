@@ -161,7 +161,7 @@ def test_summary_by_hand() -> None:
     assert line["test_accuracy_mean"] == pytest.approx(0.6)
     assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
     assert line["steps_to_target"] == math.inf
-    assert tables.formatted(tables.summary(frame))["to target"].tolist() == ["1/3 do"]
+    assert tables.formatted(tables.summary(frame))["to target"].tolist() == ["1 of 3"]
 
 
 @pytest.mark.parametrize(

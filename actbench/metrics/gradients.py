@@ -1,6 +1,6 @@
 """Gradient norms and their spread over depth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -27,13 +27,20 @@ def gradient_norms(
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
-    """(runs, ...) -> float64 (runs,). A run at a time, in pieces: a copy in float64 stays in the cache."""
-    return torch.stack([_squares(run) for run in values.unbind(0)])
+    """(runs, ...) -> float64 (runs,)."""
+    return _by_pieces(values, lambda piece: torch.linalg.vector_norm(piece, dtype=torch.float64).square())
 
 
-def _squares(run: Tensor) -> Tensor:
-    pieces = run.reshape(-1).split(_PIECE)
-    return torch.stack([torch.linalg.vector_norm(piece, dtype=torch.float64) for piece in pieces]).square().sum()
+def exact_sum(values: Tensor) -> Tensor:
+    """(runs, ...) -> float64 (runs,)."""
+    return _by_pieces(values, lambda piece: piece.sum(dtype=torch.float64))
+
+
+def _by_pieces(values: Tensor, add_up: Callable[[Tensor], Tensor]) -> Tensor:
+    """A run at a time, in pieces: a copy in float64 stays in the cache."""
+    return torch.stack([
+        torch.stack([add_up(piece) for piece in run.reshape(-1).split(_PIECE)]).sum() for run in values.unbind(0)
+    ])  # fmt: skip
 
 
 def gradient_ratio(rms: Sequence[Tensor]) -> Tensor:

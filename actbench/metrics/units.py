@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actbench.metrics.gradients import sum_of_squares
+from actbench.metrics.gradients import exact_sum, sum_of_squares
 from actbench.metrics.histograms import counts
 
 DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
@@ -21,19 +21,19 @@ PIECES = "dead_piece_fraction"  # of units that have several
 
 @dataclass(frozen=True)
 class _Totals:
-    """Of one chunk, or of several added up. Sums over a chunk are float32, over chunks float64."""
+    """Of one chunk, or of several added up. Counts and total_abs are float32 within a chunk, all else float64."""
 
     largest_slope: Tensor  # (runs, pieces * units)
     nonzero: Tensor  # (runs, units), outputs that are not 0
-    total: Tensor  # (runs, units), of outputs
-    total_abs: Tensor  # (runs, units)
+    total_abs: Tensor  # (runs, units), of outputs
+    total: Tensor  # (runs,)
     squares: Tensor  # (runs,)
     examples: int  # outputs of a unit
 
     def __add__(self, other: "_Totals") -> "_Totals":
         return _Totals(
             torch.maximum(self.largest_slope, other.largest_slope), self.nonzero + other.nonzero,
-            self.total + other.total, self.total_abs + other.total_abs, self.squares + other.squares,
+            self.total_abs + other.total_abs, self.total + other.total, self.squares + other.squares,
             self.examples + other.examples,
         )  # fmt: skip
 
@@ -54,8 +54,8 @@ class LayerObservation:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
         # Counted by sign: exact to 2^24, and ten times as fast as a sum of booleans.
-        nonzero, total, total_abs = (of.sum(1).double() for of in (h.sign().abs_(), h, h.abs()))
-        chunk = _Totals(slope.amax(1), nonzero, total, total_abs, sum_of_squares(h), h.shape[1])
+        nonzero, total_abs = (of.sum(1).double() for of in (h.sign().abs_(), h.abs()))
+        chunk = _Totals(slope.amax(1), nonzero, total_abs, exact_sum(h), sum_of_squares(h), h.shape[1])
         self._totals = chunk if self._totals is None else self._totals + chunk
         if self._with_histogram:
             own = counts(h)
@@ -84,7 +84,7 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
     totals = layer.totals
     pieces = totals.largest_slope.unflatten(1, (layer.pieces, -1))
     share = totals.total_abs / totals.total_abs.mean(1, keepdim=True)
-    mean = totals.total.sum(1) / layer.outputs
+    mean = totals.total / layer.outputs
     metrics = {
         "dead_fraction": (pieces.amax(1) < DEAD_SLOPE).double().mean(1),  # a unit lives while one of its pieces does
         "silent_fraction": (totals.nonzero == 0).double().mean(1),
