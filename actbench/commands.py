@@ -16,7 +16,7 @@ from actbench.interruption import deferred
 from actbench.mapping import from_mapping
 from actbench.plan import Run, make_run, stacks
 from actbench.progress import RunProgress, print_runs
-from actbench.records import Result
+from actbench.records import Result, missing
 from actbench.store import Parent, Store
 from actbench.training import Record
 
@@ -75,9 +75,9 @@ class Command:
                 bar.done(result)
 
     def mirror(self) -> list[Result]:
-        """results/<experiment>/: a row for each run of the plan that has ended."""
-        ids = dict.fromkeys(run.id for run in self.plan)  # a grid may name a run twice
-        ended = [self.results[id] for id in ids if id in self.results]
+        """results/<experiment>/: a row for each run of the plan, those that were not made `missing`."""
+        planned = {run.id: run for run in self.plan}  # a grid may name a run twice
+        ended = [self.results.get(id) or missing(run, self.pool.device) for id, run in planned.items()]
         mirror.write(self.folder, ended, self.tags["command"])
         return ended
 
@@ -160,7 +160,8 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
     data = prepared(points)
     runs = make_runs(points, data, kind)
     if kind == "compare":
-        runs = make_runs([config for point in points for config in compare.tuning(point)], data, "tune")
+        tuning = [compare.tuning(point, compare.learning_rates(point)) for point in points]
+        runs = make_runs([config for own in tuning for config in own], data, "tune")
     folder = mirror.folder(name)
     workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
     tags = {
@@ -175,7 +176,7 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
         command = Command(kind, name, tags, pool, points[0].store.uri, folder)
         try:
             if kind == "compare":
-                _compare(command, points, data, runs)
+                _compare(command, points, data)
             else:
                 command.carry_out(runs, kind)
         except KeyboardInterrupt:
@@ -184,15 +185,24 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
         return command
 
 
-def _compare(command: Command, points: Sequence[Config], data: dict[object, Prepared], runs: list[Run]) -> None:
-    results = command.carry_out(runs, "tune")
-    chosen: list[Config] = []
-    start = 0
-    for point in points:
-        count = len(compare.tuning(point))
-        chosen += compare.confirming(point, compare.choose(results[start : start + count]))
-        start += count
-    command.carry_out(make_runs(chosen, data, "confirm"), "confirm")
+def _compare(command: Command, points: Sequence[Config], data: dict[object, Prepared]) -> None:
+    found: list[list[Result]] = [[] for _ in points]
+
+    def tune(rates: Sequence[Sequence[float]], title: str) -> list[float]:
+        runs = [make_runs(compare.tuning(p, own), data, "tune") for p, own in zip(points, rates, strict=True)]
+        results = iter(command.carry_out([run for own in runs for run in own], title))
+        for kept, own in zip(found, runs, strict=True):
+            kept += [next(results) for _ in own]
+        return [compare.choose(kept) for kept in found]
+
+    chosen = tune([compare.learning_rates(point) for point in points], "tune")
+    more = compare.beyond(points, chosen)
+    if any(more):
+        chosen = tune(more, "tune beyond the grid's ends")
+    confirming = [
+        config for point, rate in zip(points, chosen, strict=True) for config in compare.confirming(point, rate)
+    ]
+    command.carry_out(make_runs(confirming, data, "confirm"), "confirm")
 
 
 def _finish(command: Command) -> int:

@@ -30,10 +30,32 @@ def learning_rates(config: Config) -> tuple[float, ...]:
     return tuple(float(f"{config.optimizer.lr * times:.6g}") for times in _TIMES)
 
 
-def tuning(point: Config) -> list[Config]:
+def tuning(point: Config, rates: Sequence[float]) -> list[Config]:
     """Every learning rate by every tuning seed, for one grid point."""
     seeds = range(point.seed, point.seed + point.protocol.tuning_seeds)
-    return [_at(point, rate, seed) for rate in learning_rates(point) for seed in seeds]
+    return [_at(point, rate, seed) for rate in rates for seed in seeds]
+
+
+def beyond(points: Sequence[Config], chosen: Sequence[float]) -> list[tuple[float, ...]]:
+    """Rates by which each point's grid grows: one beyond an end that any activation of its setting has chosen.
+
+    The grids of one setting, of points that differ in the activation alone, grow alike: budgets stay equal.
+    """
+    settings = [replace(point, activation=points[0].activation) for point in points]
+    return [
+        _neighbours(
+            learning_rates(point), {rate for rate, other in zip(chosen, settings, strict=True) if other == setting}
+        )
+        for point, setting in zip(points, settings, strict=True)
+    ]
+
+
+def _neighbours(rates: Sequence[float], chosen: set[float]) -> tuple[float, ...]:
+    grid = sorted(rates)
+    if len(grid) < 2:  # a single rate was meant
+        return ()
+    ends = ((grid[0], grid[1]), (grid[-1], grid[-2]))
+    return tuple(float(f"{end * end / inner:.6g}") for end, inner in ends if end in chosen)
 
 
 def confirming(point: Config, rate: float) -> list[Config]:

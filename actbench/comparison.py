@@ -32,17 +32,18 @@ class Comparison:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Test accuracy, a row a seed, a column a series: the seeds that every series has ended. Diverged: WORST."""
-        ended = self._ended.assign(score=self._ended["test_accuracy"].fillna(WORST))
+        ended = self.ended.assign(score=self.ended["test_accuracy"].fillna(WORST))
         return self._wide(ended, "score")
 
     @cached_property
     def steps(self) -> pd.DataFrame:
         """Steps to target as `scores` has accuracies; a run that never arrives counts with its whole length."""
-        ended = self._ended.assign(value=self._ended["steps_to_target"].astype(float).fillna(self._ended["steps"]))
+        ended = self.ended.assign(value=self.ended["steps_to_target"].astype(float).fillna(self.ended["steps"]))
         return self._wide(ended, "value")
 
     @property
-    def _ended(self) -> pd.DataFrame:
+    def ended(self) -> pd.DataFrame:
+        """Runs that say something: those that failed or were never made do not."""
         return self.runs[self.runs["status"].isin(["finished", "diverged"])]
 
     def _wide(self, frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -54,10 +55,10 @@ class Comparison:
     def missing(self) -> dict[str, list[int]]:
         """Seeds of runs that failed or were never made, by series."""
         every, found = set(self.runs["seed"]), {}
-        for series, own in self._ended.groupby("series", sort=False):
+        for series, own in self.ended.groupby("series", sort=False):
             if lacking := sorted(every - set(own["seed"])):
                 found[str(series)] = [int(seed) for seed in lacking]
-        gone = set(self.runs["series"]) - set(self._ended["series"])
+        gone = set(self.runs["series"]) - set(self.ended["series"])
         return found | {str(series): sorted(int(seed) for seed in every) for series in sorted(gone)}
 
     @cached_property

@@ -25,12 +25,12 @@ def survival(found: Sequence[Comparison]) -> Figure:
     figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     named: dict[str, Artist] = {}
-    looks = styles(series for comparison in found for series in comparison.runs["series"])
+    looks = styles(series for comparison in found for series in comparison.ended["series"])
     for axis in axes[len(found) :]:
         axis.set_axis_off()
     for axis, comparison in zip(axes, found, strict=False):
-        end = float(comparison.runs["steps"].max())
-        for series, own in comparison.runs.groupby("series", sort=False):
+        end = float(comparison.ended["steps"].max())
+        for series, own in comparison.ended.groupby("series", sort=False):
             arrived = np.sort(own.loc[own["reached_target"].eq(True), "steps_to_target"].to_numpy(dtype=float))
             steps = np.concatenate([[0.0], arrived, [end]])
             waiting = 1 - np.concatenate([np.arange(len(arrived) + 1), [len(arrived)]]) / len(own)
@@ -65,7 +65,7 @@ def profile(found: Sequence[Comparison]) -> Figure:
 
 def _times(comparison: Comparison, series: str) -> np.ndarray:
     """Steps to target on the common seeds, infinite where the target is never reached."""
-    own = comparison.runs[comparison.runs["series"] == series].set_index("seed")["steps_to_target"]
+    own = comparison.ended[comparison.ended["series"] == series].set_index("seed")["steps_to_target"]
     return own.reindex(comparison.scores.index).astype(float).fillna(np.inf).to_numpy()
 
 

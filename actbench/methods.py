@@ -19,7 +19,9 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
     yield Paragraph(
         "Each activation chose its learning rate by mean validation accuracy, of equals by mean loss, a diverged run "
         "counting as accuracy 0, on "
-        f"{tables.count(tuned['seed'].nunique(), 'tuning seed')} a rate ({len(tuned)} runs):"
+        f"{tables.count(tuned['seed'].nunique(), 'tuning seed')} a rate ({len(tuned)} runs). "
+        "A grid of which any activation had chosen an end grew there by one rate, once, for all activations of the "
+        "setting alike:"
     )
     yield Items(tuple(_grid(str(setting), own) for setting, own in tuned.groupby("setting", sort=False)))
     yield Paragraph(

@@ -57,6 +57,11 @@ def failed(run: Run, error: str, device: str) -> Result:
     return Result(run, row, {}, error)
 
 
+def missing(run: Run, device: str) -> Result:
+    """A run that was planned and not made, as its command was interrupted."""
+    return Result(run, {**identity(run, "missing"), **dict.fromkeys(MEASURED), "device": device})
+
+
 def results(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:
     """The records of a whole stack, taken apart into one result a run."""
     kept = list(records)

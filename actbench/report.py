@@ -64,7 +64,10 @@ def document(
     if tags.get("overrides"):  # the question is the experiment's; overrides may have narrowed it
         yield Paragraph(f"Asked with these overrides: `{tags['overrides']}`")
     yield from _gaps(found, runs)
-    yield Items(tuple(answer(comparison) for comparison in found))
+    if found:
+        yield Items(tuple(answer(comparison) for comparison in found))
+    else:
+        yield Paragraph("No run has confirmed a choice: the comparison ended while learning rates were tuned.")
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     scored = confirmed.dropna(subset=["test_accuracy"])
     if len(scored):
@@ -126,7 +129,7 @@ def _against_baseline(comparison: Comparison) -> list[str]:
 
 
 def _never(comparison: Comparison) -> list[str]:
-    reached = comparison.runs["reached_target"].eq(True).groupby(comparison.runs["series"], sort=False).sum()
+    reached = comparison.ended["reached_target"].eq(True).groupby(comparison.ended["series"], sort=False).sum()
     names = [str(series) for series, count in reached.items() if count == 0]
     return [f"Never at the target in any run (censored, not left out): {', '.join(names)}."] if names else []
 
@@ -139,7 +142,7 @@ def _results(comparison: Comparison) -> Iterator[Block]:
     if comparison.differences:
         frame = frame.merge(_difference_columns(comparison), on="activation", how="left").fillna("")
     yield Table(frame, "Test accuracy.")
-    yield Table(tables.training(comparison.runs, comparison.ranking), "Training.")
+    yield Table(tables.training(comparison.ended, comparison.ranking), "Training.")
 
 
 def _difference_columns(comparison: Comparison) -> pd.DataFrame:
@@ -209,6 +212,9 @@ def _said(ranks: Ranks) -> str:
 
 
 def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
+    shown = [comparison for comparison in found if comparison.ended["steps"].gt(0).any()]
+    if not shown:
+        return
     yield Heading(2, "Convergence")
     yield Paragraph(
         "Steps, samples and seconds of training until validation accuracy first reaches the target: Kaplan-Meier "
@@ -217,10 +223,9 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
         f"dropped; {tables.NEVER}: less than half arrive. Runs that train together share their time equally: seconds "
         "say how long a sweep takes, not what an activation costs."
     )
-    shown = [comparison for comparison in found if comparison.runs["steps"].gt(0).any()]
     for comparison in shown:
-        yield Table(tables.arrivals(comparison.runs), f"{comparison.setting}: time to target.")
-    if any(comparison.runs["reached_target"].eq(True).any() for comparison in shown):
+        yield Table(tables.arrivals(comparison.ended), f"{comparison.setting}: time to target.")
+    if any(comparison.ended["reached_target"].eq(True).any() for comparison in shown):
         caption = "Share of runs that have not arrived at the target, by step (Kaplan-Meier), all seeds."
         yield draw(comparison_figures.survival(shown), "survival", caption)
         caption = (

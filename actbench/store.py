@@ -131,12 +131,12 @@ class Store:
                 self._client.set_terminated(parent.info.run_id, "KILLED")
 
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
-        """Copies the files of the newest finished command of that kind to `folder`; returns its tags.
+        """Copies the files of the newest ended command of that kind to `folder`; returns its tags.
 
         Raises UsageError where there is none.
         """
         with _explained(self.uri):
-            for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"))):
+            for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status != 'RUNNING'"))):
                 there = self._files(parent.info.run_id)
                 if RUNS not in there:
                     continue
@@ -144,7 +144,7 @@ class Store:
                     self._client.download_artifacts(parent.info.run_id, name, str(folder))
                 return dict(parent.data.tags)
         raise UsageError(
-            f"no finished {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
+            f"no ended {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
         )
 
 
