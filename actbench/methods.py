@@ -24,6 +24,8 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
         "setting alike:"
     )
     yield Items(tuple(_grid(str(setting), own) for setting, own in tuned.groupby("setting", sort=False)))
+    if confirmed.empty:
+        return
     yield Paragraph(
         f"{tables.count(seeds, 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only these read the "
         "test set, once, after training. Equal seeds mean equal split, order of the data and initial draws. "

@@ -91,7 +91,9 @@ def _gaps(found: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
             f"**{tables.count(len(tuning), 'tuning run')} missing**: learning rates were chosen without them."
         )
     for comparison in found:
-        if comparison.missing:
+        if comparison.ended.empty:
+            yield Paragraph(f"**{comparison.setting}: all {len(comparison.runs)} runs missing.**")
+        elif comparison.missing:
             each = "; ".join(f"{name}: seeds {_listed(seeds)}" for name, seeds in comparison.missing.items())
             yield Paragraph(
                 f"**{comparison.setting}: runs missing** ({each}). Compared and ranked on the "
@@ -228,16 +230,19 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
     if any(comparison.ended["reached_target"].eq(True).any() for comparison in shown):
         caption = "Share of runs that have not arrived at the target, by step (Kaplan-Meier), all seeds."
         yield draw(comparison_figures.survival(shown), "survival", caption)
+    compared = [comparison for comparison in shown if not comparison.scores.empty]
+    if any(comparison.ended["reached_target"].eq(True).any() for comparison in compared):
         caption = (
             "Performance profile of steps to target: share of settings and seeds on which an activation arrives within "
             "so many times the steps of the first."
         )
-        yield draw(comparison_figures.profile(shown), "profile", caption)
+        yield draw(comparison_figures.profile(compared), "profile", caption)
 
 
 def _appendix(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Block]:
-    yield Heading(2, "Runs")
-    yield Table(tables.runs(confirmed), "Every confirming run.")
+    if len(confirmed):
+        yield Heading(2, "Runs")
+        yield Table(tables.runs(confirmed), "Every confirming run.")
     yield Heading(2, "Environment")
     versions = {key.removeprefix("version."): value for key, value in tags.items() if key.startswith("version.")}
     listed = ", ".join(f"{package} {number}" for package, number in sorted(versions.items()))

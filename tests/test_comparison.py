@@ -97,3 +97,21 @@ def test_a_recommendation_that_hangs_on_the_seeds_says_so() -> None:
     accuracy = pd.DataFrame({"a": [0.90, 0.92] * 4, "b": [0.92, 0.899] * 4})
     steps = pd.DataFrame({name: np.full(8, 10.0) for name in "ab"})
     assert 0.3 < decide(accuracy, steps, {}, 0.0).sure < 0.95
+
+
+def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_whole_is_reported(tmp_path: Path) -> None:
+    points = {name: pd.DataFrame(columns=["run_id", "step", "layer", "metric", "value"]) for name in
+              ("curves", "layers", "histograms")}  # fmt: skip
+    tuned = rows({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]}, phase="tune")
+    paths = report.write(tmp_path, tuned, points, TAGS)
+    assert [path.suffix for path in paths] == [".md", ".html", ".pdf", ".tex"]
+    assert "No run has confirmed a choice" in paths[0].read_text()
+    confirmed = rows({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]})
+    confirmed.loc[[1, 2], "status"] = "missing"
+    confirmed.loc[[1, 2], ["test_accuracy", "val_accuracy", "steps_to_target"]] = np.nan
+    confirmed.loc[[1, 2], "reached_target"] = False
+    text = report.write(tmp_path, pd.concat([tuned, confirmed]), points, TAGS)[0].read_text()
+    assert "no seed that all activations have" in text
+    confirmed["status"] = "missing"
+    text = report.write(tmp_path, pd.concat([tuned, confirmed]), points, TAGS)[0].read_text()
+    assert "all 4 runs missing" in text
