@@ -75,6 +75,9 @@ class Comparison:
         """p of the sign-flip test, by Holm over the setting's differences."""
         return dict(zip(self.differences, holm([d.p for d in self.differences.values()]), strict=True))
 
+    def verdict(self, series: str) -> str:
+        return self.differences[series].verdict(self.margin, self.adjusted[series])
+
     @cached_property
     def ranking(self) -> list[str]:
         """Series by mean test accuracy on common seeds, the highest first."""

@@ -7,7 +7,7 @@ import pandas as pd
 from actbench import tables
 from actbench.comparison import Comparison
 from actbench.documents.blocks import Block, Heading, Items, Paragraph
-from actbench.statistics import FEWEST_PAIRS
+from actbench.statistics import FEWEST_PAIRS, LEVEL
 
 
 def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, str]) -> Iterator[Block]:
@@ -39,15 +39,21 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
         "two-sided sign-flip test (above 13 pairs: 9,999 random flips), corrected by Holm for the activations of a "
         "setting. Better in: share of seeds on which the activation is above the baseline, ties half. Effect: mean "
         "over standard deviation of the paired differences, with Hedges' correction. IQM: mean of the middle half. "
-        f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Not shown: it "
-        "holds 0 and reaches further. Dead: units whose slope stays below 0.001 on the probe set. Zeros: "
-        "share of outputs of hidden units that are exactly 0. Gradient ratio: "
+        f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Higher, lower: it "
+        "does not, and excludes 0, and p is at most 0.05. Not shown: neither. Dead: units whose slope stays below 0.001 "
+        "on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
         "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's."
     )
     if seeds < FEWEST_PAIRS:
         yield Paragraph(
             f"With {tables.count(seeds, 'pair')} no exact paired test can reach 0.05: there are no p-values; confirm "
             "on more seeds for a verdict."
+        )
+    most = max((len(comparison.differences) for comparison in found), default=0)
+    if seeds >= FEWEST_PAIRS and most * 2.0 ** (1 - seeds) > LEVEL:
+        yield Paragraph(
+            f"With {tables.count(seeds, 'pair')} and {most} activations to compare no corrected p can reach 0.05: "
+            "nothing can be shown higher or lower; confirm on more seeds."
         )
     edges = _edges(tuned, confirmed)
     if edges:

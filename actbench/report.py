@@ -122,8 +122,8 @@ def _against_baseline(comparison: Comparison) -> list[str]:
     if comparison.baseline not in comparison.scores:
         return [f"The baseline {comparison.baseline} is not among them."]
     verdicts: dict[str, list[str]] = {}
-    for series, difference in comparison.differences.items():
-        verdicts.setdefault(difference.verdict(comparison.margin), []).append(series)
+    for series in comparison.differences:
+        verdicts.setdefault(comparison.verdict(series), []).append(series)
     if not verdicts:
         return []
     each = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in verdicts.items())
@@ -157,7 +157,7 @@ def _difference_columns(comparison: Comparison) -> pd.DataFrame:
             "p": "" if pd.isna(p) else f"{p:.3f}",
             "better in": f"{100 * found.improvement:.0f} %",
             "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
-            "verdict": found.verdict(comparison.margin),
+            "verdict": comparison.verdict(series),
         })  # fmt: skip
     return pd.DataFrame(lines)
 

@@ -33,12 +33,15 @@ class Difference:
     improvement: float = float("nan")
     effect: float = float("nan")
 
-    def verdict(self, margin: float) -> str:
-        """`practically equal`: the interval lies inside +-margin. `not shown`: it holds 0 and more than the margin."""
+    def verdict(self, margin: float, p: float) -> str:
+        """`practically equal`: the interval lies inside +-margin. `higher`, `lower`: it excludes 0, and p, corrected
+        for the family that is asked about, is at most 0.05. Else `not shown`."""
         if self.pairs < FEWEST_PAIRS:
             return "too few seeds to say"
         if -margin < self.low and self.high < margin:
             return "practically equal"
+        if p > LEVEL:
+            return "not shown"
         if self.low > 0:
             return "higher"
         return "lower" if self.high < 0 else "not shown"

@@ -8,5 +8,8 @@ trap 'rm -rf "$work"' EXIT
 (cd "$work" && "$root/.venv/bin/actbench" compare "$experiment")
 target=$root/results/reference/$experiment
 mkdir -p "$target"
-cp "$work/results/$experiment/"{report.md,*.svg,runs.csv,environment.json} "$target/"
+rm -rf "$target"/*
+mkdir -p "$target/figures"
+cp "$work/results/$experiment/"{report.md,runs.csv,environment.json} "$target/"
+cp "$work/results/$experiment/figures/"*.svg "$target/figures/"
 echo "$target"

@@ -28,20 +28,21 @@ def test_mean_is_paired_and_the_interval_agrees_with_a_plain_bootstrap() -> None
     assert found.mean == pytest.approx((own - base).mean())
     samples = generator.choice(own - base, (20_000, 40)).mean(1)
     assert [found.low, found.high] == pytest.approx(np.quantile(samples, [0.025, 0.975]), abs=3e-4)
-    assert found.verdict(0.0) == "higher"
-    assert found.verdict(0.02) == "practically equal"
-    assert paired_difference(base, own).verdict(0.0) == "lower"
+    assert found.verdict(0.0, found.p) == "higher"
+    assert found.verdict(0.02, 1.0) == "practically equal"
+    assert paired_difference(base, own).verdict(0.0, 0.01) == "lower"
+    assert found.verdict(0.0, 0.06) == "not shown"
 
 
 def test_degenerate_pairs() -> None:
     same = paired_difference(np.linspace(0.5, 0.6, 6), np.linspace(0.5, 0.6, 6))
     assert (same.mean, same.low, same.high) == (0, 0, 0)
-    assert same.verdict(0.01) == "practically equal"
+    assert same.verdict(0.01, 0.01) == "practically equal"
     one = paired_difference(np.array([0.5]), np.array([0.4]))
     assert math.isnan(one.low)
-    assert one.verdict(0.01) == "too few seeds to say"
+    assert one.verdict(0.01, 0.01) == "too few seeds to say"
     five = paired_difference(np.linspace(0.8, 0.9, 5), np.linspace(0.1, 0.2, 5))
-    assert five.verdict(0.01) == "too few seeds to say"
+    assert five.verdict(0.01, 0.01) == "too few seeds to say"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_degenerate_pairs() -> None:
     ],
 )
 def test_verdicts_by_hand(low: float, high: float, verdict: str) -> None:
-    assert Difference((low + high) / 2, low, high, 10).verdict(0.01) == verdict
+    assert Difference((low + high) / 2, low, high, 10).verdict(0.01, 0.01) == verdict
 
 
 def flipped(differences: np.ndarray) -> float:
