@@ -40,8 +40,8 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
         "setting. Better in: share of seeds on which the activation is above the baseline, ties half. Effect: mean "
         "over standard deviation of the paired differences, with Hedges' correction. IQM: mean of the middle half. "
         f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Higher, lower: it "
-        "does not, and excludes 0, and p is at most 0.05. Not shown: neither. Dead: units whose slope stays below 0.001 "
-        "on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
+        "does not, and excludes 0, and p is at most 0.05. Not shown: neither. Dead: units whose slope stays below "
+        "0.001 on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
         "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's."
     )
     if seeds < FEWEST_PAIRS:
