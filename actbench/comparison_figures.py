@@ -69,8 +69,8 @@ def _times(comparison: Comparison, series: str) -> np.ndarray:
     return own.reindex(comparison.scores.index).astype(float).fillna(np.inf).to_numpy()
 
 
-def critical_difference(ranks: Ranks, means: pd.DataFrame) -> Figure:
-    """Demšar's diagram. means: a row a task, a column an activation."""
+def critical_difference(ranks: Ranks) -> Figure:
+    """Demšar's diagram."""
     import scikit_posthocs as posthocs  # a second of imports
 
     figure = Figure(figsize=(6.8, 1.0 + 0.13 * len(ranks.mean)), layout="constrained")
@@ -80,10 +80,12 @@ def critical_difference(ranks: Ranks, means: pd.DataFrame) -> Figure:
     # The diagram joins those whose p is above its level: here 1 within the critical difference, else 0.
     same = pd.DataFrame((away <= ranks.critical).astype(float), index=names, columns=names)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    posthocs.critical_difference_diagram(
+    drawn = posthocs.critical_difference_diagram(
         ranks.mean, same, ax=axis, label_props={"fontsize": 7}, text_h_margin=0.02,
         color_palette={name: style(name.split()[0])["color"] for name in names},
     )  # fmt: skip
+    for (bar,) in drawn["crossbars"]:  # it goes through its members in the order of a set
+        bar.set_xdata(sorted(bar.get_xdata()))
     axis.tick_params(labelsize=7)
     return figure
 

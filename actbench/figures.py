@@ -72,7 +72,7 @@ def save(figure: Figure, path: Path) -> None:
     try:
         with mpl.rc_context({"svg.hashsalt": "actbench"}):
             figure.savefig(scratch, dpi=200, metadata=metadata)
-        figure.set_layout_engine("none")  # what is laid out once stays, in the next format too
+        figure.set_layout_engine(None)  # what is laid out once stays, and the next format draws it once
         scratch.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -198,7 +198,7 @@ def _ranks(found: Sequence[Comparison], draw: Any) -> Iterator[Block]:
     yield Heading(2, "Over all settings")
     yield Paragraph(_said(ranks))
     yield draw(
-        comparison_figures.critical_difference(ranks, means), "ranks",
+        comparison_figures.critical_difference(ranks), "ranks",
         "Mean ranks, 1 the best; activations joined by a bar do not differ by more than the critical difference.",
     )  # fmt: skip
 

@@ -8,8 +8,10 @@ import pytest
 
 from actbench import report, tables
 from actbench.comparison import Comparison
+from actbench.comparison_figures import critical_difference
 from actbench.recommendation import decide
 from actbench.records import COLUMNS
+from actbench.statistics import mean_ranks
 
 TAGS = {
     "experiment": "mine", "question": "Which?", "baseline": "relu", "margin": "0.01",
@@ -115,3 +117,13 @@ def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_whole_is_r
     confirmed["status"] = "missing"
     text = report.write(tmp_path, pd.concat([tuned, confirmed]), points, TAGS)[0].read_text()
     assert "all 4 runs missing" in text
+
+
+def test_the_bars_of_equal_ranks_go_from_the_lowest_to_the_highest() -> None:
+    names = [f"{letter}{number}" for letter in "abcd" for number in range(6)]
+    scores = pd.DataFrame(np.random.default_rng(0).normal(size=(3, len(names))), columns=names)
+    (axis,) = critical_difference(mean_ranks(scores)).axes
+    bars = [line.get_xdata() for line in axis.lines if len(set(line.get_ydata())) == 1]
+    assert max(map(len, bars)) > 12
+    for bar in bars:
+        assert list(bar) == sorted(bar)
