@@ -58,11 +58,11 @@ def inspect(
     are measured. activations: further classes of activation modules, elementwise ones or nn.Softmax. functions: layer
     name -> elementwise function, for activations that are no modules: it is taken to work on that layer's output.
 
-    Units are the features: of what follows a convolution dimension 1, of what follows a linear layer the last one, and
-    where there is neither before, dimension 1 of images (batch, channels, height, width) and else the last. A function
-    in the model's own code that `functions` does not name is not seen, and neither is anything inside compiled code. A
-    module called more than once counts as several layers: `relu`, `relu#2`. The model runs once, in evaluation mode,
-    and is left as it was: mode, buffers, gradients.
+    Units are the features of the newest layer with such an output: after a convolution dimension 1, after a linear
+    layer the last; where there is none before, dimension 1 of images (batch, channels, height, width) and else the
+    last. A function in the model's own code that `functions` does not name is not seen, and neither is anything inside
+    compiled code. A module called more than once counts as several layers: `relu`, `relu#2`. The model runs once, in
+    evaluation mode, and is left as it was: mode, buffers, gradients.
 
     Returns a tidy table (layer, activation, metric, value), layers in the order of their calls; layer `all` is all of
     them together. Metrics: dead_fraction, silent_fraction, dormant_fraction, zero_share, unit_mean, unit_std,
@@ -139,25 +139,35 @@ def _recorded(
     """The calls of activations while the model runs, in their order."""
     calls: list[_Call] = []
     counts: dict[str, int] = {}
-    units: list[int] = []  # dimension, of the last layer that has units
+    units: list[tuple[int, int, int]] = []  # dimension of units, their number, dimensions; of each layer that has units
 
     def add(name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
         """Returns what goes on: a copy, as the activation may work in place."""
         counts[name] = counts.get(name, 0) + 1
         z = z if z.requires_grad else z.detach().requires_grad_()
         layer = name if counts[name] == 1 else f"{name}#{counts[name]}"
-        dimension = units[-1] if units else 1 if z.dim() > 3 else -1
+        last = units[-1][0] if units else 1 if z.dim() > 3 else -1
+        fitting = (own for own, number, rank in reversed(units) if rank == z.dim() and z.shape[own] == number)
+        dimension = next(fitting, last)
         calls.append(_Call(layer, activation, function, pieces, z, dimension))
         return z.clone()
 
-    def seen(module: nn.Module, arguments: object, output: object) -> None:
-        units[:] = [-1 if isinstance(module, nn.Linear) else 1]
+    def seen(module: Any, arguments: object, output: Tensor) -> None:
+        own = (-1, module.out_features) if isinstance(module, nn.Linear) else (1, module.out_channels)
+        units.append((*own, output.dim()))
 
     def before(name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             pieces = 2 if isinstance(module, nn.GLU) else 1
-            z, *rest = (*arguments, *named.values())  # torch's take one argument, `input`
-            return (add(name, type(module).__name__, module.forward, pieces, z), *rest), {}
+
+            def tapped(z: Tensor, function: Function) -> Tensor:
+                return add(name, type(module).__name__, function, pieces, z)
+
+            if arguments:
+                z, *rest = arguments
+                return (tapped(z, lambda z: module.forward(z, *rest, **named)), *rest), named
+            first, *_ = named  # relu(input=z)
+            return (), {**named, first: tapped(named[first], lambda z: module.forward(**{**named, first: z}))}
 
         return hook
 

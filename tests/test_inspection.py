@@ -221,3 +221,45 @@ def test_targets_that_mean_something_else_are_refused(
         model, torch.randn(6, 5), torch.rand(6, 1), loss=lambda outputs, y: F.mse_loss(outputs, y, reduction="none")
     )
     assert (found.loc[found["metric"] == "gradient_rms", "value"] > 0).all()
+
+
+def test_units_in_spite_of_side_branches_half_precision_and_keywords() -> None:
+    class Squeeze(nn.Module):
+        """Channels weighted by a linear side branch, as many as pixels in a row; half of them are dead after it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.side, self.relu = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 8), nn.ReLU()
+            nn.init.constant_(self.body.bias, 0.0)
+            with torch.no_grad():
+                self.body.bias[:4] = -1e6
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.body(x)
+            return self.relu(input=z * self.side(z.mean((2, 3))).abs()[:, :, None, None]).mean((2, 3))
+
+    found = values(actbench.inspect(Squeeze(), torch.randn(64, 3, 8, 8)))
+    assert found["relu", "dead_fraction"] == 0.5
+
+    class Leaky(nn.Module):
+        def forward(self, z: Tensor, *, k: float) -> Tensor:
+            return F.leaky_relu(z, k)
+
+    class Keywords(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(5, 4), Leaky()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.layer(x), k=0.5)
+
+    for dtype in (torch.float16, torch.bfloat16):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        images = torch.randn(256, 3, 32, 32)
+        whole = values(actbench.inspect(model, images))
+        half = values(actbench.inspect(model.to(dtype), images.to(dtype)))
+        for key in (("1", "dead_fraction"), ("1", "zero_share"), ("1", "unit_mean")):
+            assert half[key] == pytest.approx(whole[key], abs=0.005)
+    model, x = Keywords(), torch.randn(30, 5)
+    found = values(actbench.inspect(model, x, activations=(Leaky,)))
+    assert found["act", "unit_mean"] == pytest.approx(F.leaky_relu(model.layer(x), 0.5).mean().item(), abs=1e-6)

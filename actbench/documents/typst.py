@@ -16,9 +16,9 @@ def _string(text: str) -> str:
 
 _TYPST = Marks(
     plain=lambda text: re.sub(r"([\\*_`$#@<>\[\]~/\-+='\"])", r"\\\1", text),
-    bold=lambda inner: f"#strong[{inner}]",
-    code=lambda text: f"#raw({_string(text)})",
-    link=lambda label, url: f"#link({_string(url)})[{label}]",
+    bold=lambda inner: f"#strong[{inner}];",
+    code=lambda text: f"#raw({_string(text)});",
+    link=lambda label, url: f"#link({_string(url)})[{label}];",
 )
 _TYPST_HEAD = """#set document(title: {title}, date: none)
 #set page(paper: "a4", margin: (x: 2cm, y: 2.2cm), numbering: "1")
@@ -43,7 +43,7 @@ def typst(blocks: Sequence[Block]) -> str:
             case Paragraph(text):
                 parts.append(_TYPST.inline(text))
             case Items(texts):
-                parts.append("#list(" + ", ".join(f"[{_TYPST.inline(text)}]" for text in texts) + ",)")
+                parts.append("#list(" + "".join(f"[{_TYPST.inline(text)}], " for text in texts) + ")")
             case Table(frame, caption):
                 parts.append(_typst_table(frame, caption))
             case Figure(name, caption, share):

@@ -54,7 +54,7 @@ class LayerObservation:
         """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
         # Counted by sign: exact to 2^24, and ten times as fast as a sum of booleans.
-        nonzero, total_abs = (of.sum(1).double() for of in (h.sign().abs_(), h.abs()))
+        nonzero, total_abs = (of.sum(1, dtype=torch.float32).double() for of in (h.sign().abs_(), h.abs()))
         chunk = _Totals(slope.amax(1), nonzero, total_abs, exact_sum(h), sum_of_squares(h), h.shape[1])
         self._totals = chunk if self._totals is None else self._totals + chunk
         if self._with_histogram:
