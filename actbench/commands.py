@@ -3,101 +3,26 @@
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from actbench import compare, compose, datasets, execution, mirror, sqlite
+import pandas as pd
+
+from actbench import compare, compose, cost, datasets, execution, experiments, mirror
+from actbench.command import Command
 from actbench.config import Config
 from actbench.datasets import Prepared
 from actbench.errors import UsageError
 from actbench.execution import Pool
+from actbench.experiments import Hypothesis
 from actbench.interruption import deferred
 from actbench.mapping import from_mapping
-from actbench.plan import Run, make_run, stacks
-from actbench.progress import RunProgress, print_runs
+from actbench.plan import Run, make_run
+from actbench.progress import print_runs
 from actbench.records import Result, missing
-from actbench.store import Parent, Store
-from actbench.training import Record
+from actbench.store import Store
+from actbench.tables import count
 
 FAILED = 1  # exit code: some run failed
-
-
-@dataclass
-class Command:
-    """One command's way from plan to store: what is held is not trained again, what is trained is stored at once."""
-
-    kind: str
-    experiment: str
-    tags: dict[str, str]
-    pool: Pool
-    uri: str
-    folder: Path
-    parent: Parent | None = None
-    plan: list[Run] = field(default_factory=list)
-    results: dict[str, Result] = field(default_factory=dict)
-    trained: int = 0
-
-    @cached_property
-    def store(self) -> Store:
-        return Store(self.uri, self.experiment)
-
-    def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
-        """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
-        self.plan += runs
-        found = {} if sqlite.is_new(self.uri) else self.store.finished(runs)
-        self.results |= found
-        missing = list({run.id: run for run in runs if run.id not in found}.values())
-        print(
-            f"{title}: {_runs_of(len(runs))}, {len(runs) - len(missing)} found finished, {len(missing)} to train",
-            flush=True,
-        )
-        if missing:
-            single = len(missing) == 1
-            with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
-                memory = execution.free_memory(self.pool.device) // self.pool.workers
-                grouped = stacks(missing, self.pool.device, self.pool.workers, memory)
-                groups = self.pool.run(grouped, _live(bar) if single else None)
-                _ = self.store  # a new database takes seconds to make: workers train meanwhile
-                for group in groups:
-                    self._keep(group, None if single else bar)
-        return [self.results[run.id] for run in runs]
-
-    def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
-        for result in results:
-            with deferred():  # an interruption keeps here what the store keeps, whole
-                if self.parent is None:
-                    self.parent = self.store.start(self.kind, self.tags)
-                self.parent.add(result)
-                self.results[result.run.id] = result
-                self.trained += 1
-            if bar is not None:
-                bar.done(result)
-
-    def mirror(self) -> list[Result]:
-        """results/<experiment>/: a row for each run of the plan, those that were not made `missing`."""
-        planned = {run.id: run for run in self.plan}  # a grid may name a run twice
-        ended = [self.results.get(id) or missing(run, self.pool.device) for id, run in planned.items()]
-        mirror.write(self.folder, ended, self.tags["command"])
-        return ended
-
-    def end(self, status: str, note: str) -> None:
-        if self.parent is None:
-            self.parent = self.store.start(self.kind, self.tags)
-        self.parent.add_files(self.folder)
-        self.parent.end(status, note)
-
-
-def _runs_of(number: int) -> str:
-    return f"{number} run" + ("" if number == 1 else "s")
-
-
-def _live(bar: RunProgress) -> execution.OnRecord:
-    def on_record(record: Record) -> None:
-        if record.metric == "val_accuracy":
-            bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
-
-    return on_record
 
 
 def prepared(points: Sequence[Config]) -> dict[object, Prepared]:
@@ -123,12 +48,13 @@ def _one_of_all(points: Sequence[Config], group: str) -> None:
 def run(kind: str, experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
     """train, sweep or compare: from overrides to results. Returns the exit code."""
     compose.allow_modules_of_current_folder()
-    loaded = compose.load_experiment(experiment) if experiment else None
+    loaded = experiments.load(experiment) if experiment else None
     points = compose.configs([*(loaded.overrides if loaded else ()), *overrides], config_dir)
     if kind == "train" and len(points) > 1:
         raise UsageError(f"train does one run, these overrides make {len(points)}; use `actbench sweep`")
     question = loaded.question if loaded else f"A {kind} of the command line."
-    return _finish(_carried_out(kind, loaded.name if loaded else kind, question, points, overrides))
+    hypotheses = loaded.hypotheses if loaded else ()
+    return _finish(_carried_out(kind, loaded.name if loaded else kind, question, points, overrides, hypotheses))
 
 
 def train_one(mapping: Mapping[str, object]) -> float | None:
@@ -148,7 +74,10 @@ def _each(values: Iterable[object]) -> str:
     return ", ".join(dict.fromkeys(map(str, values)))
 
 
-def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str]) -> Command:
+def _carried_out(
+    kind: str, name: str, question: str, points: Sequence[Config], overrides: Sequence[str],
+    hypotheses: Sequence[Hypothesis] = (),
+) -> Command:  # fmt: skip
     """Everything is checked before the first worker starts: grid, device, data, functions, folder, store."""
     if kind == "compare":
         compare.check(points)
@@ -162,6 +91,9 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
     if kind == "compare":
         tuning = [compare.tuning(point, compare.learning_rates(point)) for point in points]
         runs = make_runs([config for own in tuning for config in own], data, "tune")
+        from actbench import verdicts  # its libraries take half a second
+
+        verdicts.check(hypotheses, mirror.rows([missing(run, device) for run in runs]))
     folder = mirror.folder(name)
     workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
     tags = {
@@ -173,7 +105,7 @@ def _carried_out(kind: str, name: str, question: str, points: Sequence[Config], 
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip
     with Pool(device, workers) as pool:
-        command = Command(kind, name, tags, pool, points[0].store.uri, folder)
+        command = Command(kind, name, tags, pool, points[0].store.uri, folder, hypotheses=hypotheses)
         try:
             if kind == "compare":
                 _compare(command, points, data)
@@ -190,9 +122,9 @@ def _compare(command: Command, points: Sequence[Config], data: dict[object, Prep
 
     def tune(rates: Sequence[Sequence[float]], title: str) -> list[float]:
         runs = [make_runs(compare.tuning(p, own), data, "tune") for p, own in zip(points, rates, strict=True)]
-        results = iter(command.carry_out([run for own in runs for run in own], title))
+        command.carry_out([run for own in runs for run in own], title)
         for kept, own in zip(found, runs, strict=True):
-            kept += [next(results) for _ in own]
+            kept += [command.results[run.id] for run in own]
         return [compare.choose(kept) for kept in found]
 
     chosen = tune([compare.learning_rates(point) for point in points], "tune")
@@ -202,7 +134,21 @@ def _compare(command: Command, points: Sequence[Config], data: dict[object, Prep
     confirming = [
         config for point, rate in zip(points, chosen, strict=True) for config in compare.confirming(point, rate)
     ]
-    command.carry_out(make_runs(confirming, data, "confirm"), "confirm")
+    runs = make_runs(confirming, data, "confirm")
+    command.carry_out(runs, "confirm")
+    command.costs = _costs(command, runs[:: points[0].protocol.seeds])
+
+
+def _costs(command: Command, runs: Sequence[Run]) -> pd.DataFrame:
+    """Of the activation of each of these runs: as the store holds them, or measured now that nothing trains."""
+    held = command.store.costs({run.id for run in runs})
+    if held is not None:
+        return held
+    try:
+        return mirror.costs(command.pool.call(cost.in_training, runs, command.pool.device))
+    except RuntimeError as error:
+        print(f"costs could not be measured: {error}", flush=True)
+        return mirror.costs([])
 
 
 def _finish(command: Command) -> int:
@@ -216,23 +162,35 @@ def _finish(command: Command) -> int:
         failures = [result for result in ended if result.error is not None]
         note = command.tags["question"]
         if command.kind == "compare":
-            written = report.write(command.folder, frame, mirror.points(command.folder), command.tags)
-            note = written[0].read_text(encoding="utf-8")
+            found = list(comparisons(frame, command.costs, command.tags))
+            answers = [report.answer(comparison) for comparison in found]
+            note = "\n".join([note, "", *(f"- {line}" for line in answers)])
+            judged = _judged(command.folder, command.hypotheses, frame, command.costs)
+            written = report.write(command.folder, found, frame, mirror.points(command.folder), command.tags, judged)
         if command.trained or command.kind == "compare":
             command.end("FAILED" if failures else "FINISHED", note)
     print_runs(frame[frame["phase"] == "confirm"] if command.kind == "compare" else frame)
     if command.kind == "compare":
-        lines = [report.answer(found) for found in comparisons(frame, command.tags)]
-        wrapped = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in lines]
+        wrapped = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in answers]
         print("\n".join(["", *wrapped, "", f"report: {', '.join(map(str, written))}"]))
     if not command.trained:
         print("nothing to train: every run was found finished in the store")
     place = f"{command.folder}{os.sep} and in {command.store.uri}, experiment {command.experiment}"
-    print(f"{_runs_of(len(ended))} in {place}")
+    print(f"{count(len(ended), 'run')} in {place}")
     for result in failures:
         label = result.run.config.activation.label
         print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")
     return FAILED if failures else 0
+
+
+def _judged(folder: Path, hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on an experiment's hypotheses, and where it has any, their file."""
+    from actbench import verdicts
+
+    judged = verdicts.judge(hypotheses, runs, costs)
+    if hypotheses:
+        mirror.write_table(folder / mirror.VERDICTS, judged)
+    return judged
 
 
 def _interrupted(command: Command) -> None:
@@ -244,17 +202,21 @@ def _interrupted(command: Command) -> None:
 
 
 def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
-    """Write the report of the newest finished comparison again, from the store alone."""
+    """Write the report of the newest ended comparison again, from the store alone."""
     from actbench import report
+    from actbench.comparison import comparisons
 
     for name in formats:
         if name not in report.FORMATS:
             raise UsageError(f"--format {name}: not known; there are: {', '.join(report.FORMATS)}")
-    loaded = compose.load_experiment(experiment)
+    loaded = experiments.load(experiment)
     store = Store(_single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
-    written = report.write(folder, mirror.read_rows(folder / mirror.RUNS), mirror.points(folder), tags, formats)
+    rows, points = mirror.read_rows(folder / mirror.RUNS), mirror.points(folder)
+    found = list(comparisons(rows, points["costs"], tags))
+    judged = _judged(folder, mirror.hypotheses(folder), rows, points["costs"])
+    written = report.write(folder, found, rows, points, tags, judged, formats)
     print("\n".join(map(str, written)))
     return 0
 
@@ -267,7 +229,7 @@ def _single(overrides: Sequence[str]) -> Config:
 
 
 def print_config(experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
-    loaded = compose.load_experiment(experiment) if experiment else None
+    loaded = experiments.load(experiment) if experiment else None
     lines = [*(loaded.overrides if loaded else ()), *overrides]
     compose.configs(lines, config_dir)  # what is wrong is said here too
     print(compose.composed_yaml(lines, config_dir), end="")

@@ -15,13 +15,14 @@ WORST = 0.0  # accuracy of a run that diverged
 
 @dataclass(frozen=True)
 class Comparison:
-    """runs: rows of runs.csv of one setting, phase confirm, with the columns of tables.labelled."""
+    """runs: rows of runs.csv of one setting, phase confirm, with the columns of tables.labelled. costs: by series,
+    medians of the columns of costs.csv; those not measured are not there."""
 
     setting: str
     runs: pd.DataFrame
     activation: str  # to compare with
     margin: float
-    costs: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @cached_property
     def baseline(self) -> str:
@@ -47,19 +48,19 @@ class Comparison:
         return self.runs[self.runs["status"].isin(["finished", "diverged"])]
 
     def _wide(self, frame: pd.DataFrame, column: str) -> pd.DataFrame:
-        order = list(dict.fromkeys(self.runs["series"]))
-        wide = frame.pivot_table(column, "seed", "series", sort=False, dropna=False)
-        return wide.reindex(columns=order).dropna().sort_index()
+        """Series that have not ended a single run are left out; seeds that one of the others lacks, too."""
+        wide = frame.pivot(index="seed", columns="series", values=column)
+        return wide[list(dict.fromkeys(frame["series"]))].dropna().sort_index()
 
     @cached_property
     def missing(self) -> dict[str, list[int]]:
         """Seeds of runs that failed or were never made, by series."""
-        every, found = set(self.runs["seed"]), {}
-        for series, own in self.ended.groupby("series", sort=False):
-            if lacking := sorted(every - set(own["seed"])):
-                found[str(series)] = [int(seed) for seed in lacking]
-        gone = set(self.runs["series"]) - set(self.ended["series"])
-        return found | {str(series): sorted(int(seed) for seed in every) for series in sorted(gone)}
+        every, ended = set(self.runs["seed"]), self.ended
+        seeds = {
+            str(series): sorted(map(int, every - set(ended.loc[ended["series"] == series, "seed"])))
+            for series in dict.fromkeys(self.runs["series"])
+        }
+        return {series: lacking for series, lacking in seeds.items() if lacking}
 
     @cached_property
     def differences(self) -> dict[str, Difference]:
@@ -87,11 +88,20 @@ class Comparison:
     def decision(self) -> Decision | None:
         if self.scores.empty or self.scores.shape[1] < 2:
             return None
-        return decide(self.scores, self.steps.loc[self.scores.index], self.costs, self.margin)
+        known = set(self.costs) >= set(self.scores)
+        costs = {name: own["step_share"] * own["step_ns"] for name, own in self.costs.items()} if known else {}
+        return decide(self.scores, self.steps, costs, self.margin)
 
 
-def comparisons(runs: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Comparison]:
-    """One a setting, in the order of the runs. runs: rows of runs.csv; tags: of the parent run."""
+def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Comparison]:
+    """One a setting, in the order of the runs. runs, costs: as runs.csv and costs.csv have them; tags: of the parent
+    run."""
+    medians = costs.groupby("run_id")[["activation_ns", "step_ns", "step_share"]].median()
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     for setting, own in confirmed.groupby("setting", sort=False):
-        yield Comparison(str(setting), own, tags["baseline"], float(tags["margin"]))
+        known = {
+            str(series): medians.loc[id].to_dict()
+            for id, series in zip(own["run_id"], own["series"], strict=True)
+            if id in medians.index
+        }
+        yield Comparison(str(setting), own, tags["baseline"], float(tags["margin"]), known)

@@ -5,7 +5,6 @@ training): groups are composed once per distinct choice, scalars ride on the res
 """
 
 import contextlib
-import difflib
 import itertools
 import math
 import sys
@@ -24,7 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from actbench.config import Config
-from actbench.errors import UsageError
+from actbench.errors import UsageError, near
+from actbench.experiments import shipped
 from actbench.mapping import from_mapping
 
 GROUPS = (
@@ -34,56 +34,6 @@ GROUPS = (
 
 
 MOST_RUNS = 100_000  # grid points of one command
-
-
-def shipped(folder: str) -> Path:
-    """conf/ or experiments/: inside the package in a wheel, beside it in a checkout."""
-    inside = Path(__file__).parent / folder
-    return inside if inside.is_dir() else Path(__file__).parent.parent / folder
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A question with the overrides that answer it; the command line's overrides come after them."""
-
-    name: str
-    question: str
-    source: str | None
-    overrides: tuple[str, ...]
-
-
-def experiment_names() -> list[str]:
-    return sorted({path.stem for folder in _experiment_folders() for path in folder.glob("*.yaml") if path.is_file()})
-
-
-def _experiment_folders() -> list[Path]:
-    """The user's own experiments/ first."""
-    return [folder for folder in (Path.cwd() / "experiments", shipped("experiments")) if folder.is_dir()]
-
-
-def load_experiment(name: str) -> Experiment:
-    """The experiment `name`, or the YAML file of that path. Raises UsageError."""
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        found = [folder / f"{name}.yaml" for folder in _experiment_folders() if name in experiment_names()]
-        found = [file for file in found if file.is_file()]
-        if not found:
-            raise UsageError(f"no experiment {name[:80]!r}{_near(name[:80], experiment_names())}")
-        path = found[0]
-    if not path.is_file():
-        raise UsageError(f"experiment file {path} is missing")
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except Exception as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    keys = ("question", "source", "overrides")
-    if not isinstance(content, dict) or set(content) != set(keys):
-        raise UsageError(f"{path}: an experiment has exactly the keys {', '.join(keys)}")
-    if not isinstance(content["question"], str):
-        raise UsageError(f"{path}: question must be a text")
-    if not isinstance(content["overrides"], list) or not all(isinstance(line, str) for line in content["overrides"]):
-        raise UsageError(f"{path}: overrides must be a list of texts, as on the command line")
-    return Experiment(path.stem, str(content["question"]), content["source"], tuple(content["overrides"]))
 
 
 @contextlib.contextmanager
@@ -197,7 +147,7 @@ def _group_choice(group: str, value: Any, loader: Any) -> _Choice:
         return _Choice(("activation=custom", f"activation.function='{value}'"), False, group)
     options = loader.get_group_options(group)
     if value not in options:
-        raise UsageError(f"{group}={value}: no such {group}{_near(value, options)}")
+        raise UsageError(f"{group}={value}: no such {group}{near(value, options)}")
     return _Choice((f"{group}={value}",), False, group)
 
 
@@ -246,13 +196,6 @@ def _tree(structure: _Structure, scalars: Sequence[_Choice], composed: dict[_Str
     return tree
 
 
-def _near(name: str, options: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
-    if near:
-        return f"; near: {', '.join(near)}"
-    return f"; there are: {', '.join(options)}" if len(options) <= 40 else "; --cfg job prints every key"
-
-
 def _explain(error: Exception, overrides: Sequence[str]) -> str:
     """Hydra's message on one line, with near keys where a key is unknown."""
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
@@ -264,7 +207,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         known = _known_keys(overrides)
         if culprit in known:
             return f"{culprit}: not every choice of this grid has that key"
-        return f"unknown key {culprit}{_near(culprit, known)}"
+        return f"unknown key {culprit}{near(culprit, known)}"
     return message
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from actbench import plan
+from actbench import datasets, plan
 from actbench.batches import Batches
 from actbench.callables import Applied
 from actbench.datasets import ImageData
@@ -63,8 +63,9 @@ def measure(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device:
         ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for label, run in zip(labels, runs, strict=True):
             layer = _Layer(plan.applied(run.config), outputs // UNITS, UNITS, device)
-            costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
             ways[label] = layer
+            if size == list(SIZES)[-1]:
+                costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
         repeats = {label: _repeats(call) for label, call in ways.items()}
         for _ in range(ROUNDS):
             for label, call in ways.items():
@@ -164,25 +165,54 @@ def _mean(call: Passes, repeats: int) -> dict[str, float]:
     return {direction: statistics.fmean(one[direction] for one in found) for direction in found[0]}
 
 
+class _Step:
+    """A training step of one run alone, and its activations alone: of all layers, as large as in that step."""
+
+    def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
+        config = self._config = run.config
+        self._device, self._network, self._number = device, Network(Stack((run,)), device), 0
+        network = self._network
+        self._batches = Batches(
+            data, network.seeds, run.data.validation_size(config.dataset.validation), config.training.batch_size,
+            config.dataset.normalize, config.training.augment, device,
+        )  # fmt: skip
+        self._optimizer = StackOptimizer(
+            config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
+        )
+        sizes = list(zip(network.architecture.units, network.architecture.positions, strict=True))
+        self._layers = [
+            _Layer(plan.applied(config), config.training.batch_size * positions, units, device)
+            for units, positions in sizes
+        ]
+        self.outputs = config.training.batch_size * sum(units * positions for units, positions in sizes)
+
+    def __call__(self) -> dict[str, float]:
+        """Seconds: `step`, and `activations`, forward and backward."""
+        begun = _clock(self._device)
+        gradients = step_gradients(self._network, self._batches, self._number, self._config.training.label_smoothing)[1]
+        self._optimizer.step(gradients, 1.0)
+        step = _clock(self._device) - begun
+        self._number += 1
+        return {"step": step, "activations": sum(sum(layer().values()) for layer in self._layers)}
+
+
 def _share(run: Run, data: ImageData, device: torch.device) -> float:
     """Median time of the activations of all layers, forward and backward, over that of a training step of one run."""
-    network, config = Network(Stack((run,)), device), run.config
-    validation = run.data.validation_size(config.dataset.validation)
-    batches = Batches(
-        data, network.seeds, validation, config.training.batch_size, config.dataset.normalize, config.training.augment,
-        device,
-    )  # fmt: skip
-    optimizer = StackOptimizer(
-        config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
-    )
-    layers = [
-        _Layer(plan.applied(config), config.training.batch_size * positions, units, device)
-        for units, positions in zip(network.architecture.units, network.architecture.positions, strict=True)
-    ]
-    activations, steps = [], []
-    for step in range(4 * ROUNDS):
-        begun = _clock(device)
-        optimizer.step(step_gradients(network, batches, step, config.training.label_smoothing)[1], 1.0)
-        steps.append(_clock(device) - begun)
-        activations.append(sum(sum(layer().values()) for layer in layers))
-    return statistics.median(activations) / statistics.median(steps)
+    step = _Step(run, data, device)
+    found = [step() for _ in range(4 * ROUNDS)]
+    return statistics.median(one["activations"] for one in found) / statistics.median(one["step"] for one in found)
+
+
+def in_training(runs: Sequence[Run], device: str) -> list[tuple[str, int, float, float, float]]:
+    """Of each run's activation in its own architecture: (run id, round, nanoseconds an output of all its layers,
+    forward and backward; nanoseconds of a training step; share of the one in the other). In turn, on one thread."""
+    settle("fp32")
+    steps = {run.id: _Step(run, datasets.load(run.data), torch.device(device)) for run in runs}
+    repeats = {id: _repeats(step) for id, step in steps.items()}
+    found = []
+    for number in range(ROUNDS):
+        for id, step in steps.items():
+            seconds = _mean(step, repeats[id])
+            share = seconds["activations"] / seconds["step"]
+            found.append((id, number, 1e9 * seconds["activations"] / step.outputs, 1e9 * seconds["step"], share))
+    return found

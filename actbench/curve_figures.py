@@ -60,18 +60,18 @@ def curves(table: pd.DataFrame) -> Figure:
 
 
 def histograms(table: pd.DataFrame) -> Figure:
-    """Density of outputs in the first and the last hidden layer at the last step; a row a setting.
+    """Density of outputs in the first and the last hidden layer; a row a setting.
 
-    table: columns setting, series, step, layer, low, high, count: a line a run and bin; open bins are not drawn.
+    table: of one step a run; columns setting, series, step, layer, low, high, count: a line a run and bin; open bins
+    are not drawn.
     """
-    last = table[table["step"] == table.groupby("run_id")["step"].transform("max")]
-    settings = list(dict.fromkeys(last["setting"]))
+    settings = list(dict.fromkeys(table["setting"]))
     figure = Figure(figsize=(6.8, 0.8 + 1.6 * len(settings)), layout="constrained")
     axes = figure.subplots(len(settings), 2, squeeze=False, sharex=True, sharey=True)
     named: dict[str, Artist] = {}
     looks = styles(table["series"])
     for row, setting in zip(axes, settings, strict=True):
-        own = last[last["setting"] == setting]
+        own = table[table["setting"] == setting]
         deepest = own.groupby("series")["layer"].transform("max")
         for axis, part, title in zip(
             row, (own[own["layer"] == 0], own[own["layer"] == deepest]), ("first", "last"), strict=True
@@ -134,7 +134,7 @@ def layers(table: pd.DataFrame, metric: str, title: str) -> Figure:
 def learning_rates(runs: pd.DataFrame) -> Figure:
     """Validation accuracy of the tuning runs over the learning rate: mean over seeds, a point a run.
 
-    runs: rows of runs.csv of the phase tune, with columns setting and series; runs that diverged count as 0.
+    runs: rows of runs.csv of the phase tune, with columns setting and series; runs without an accuracy count as 0.
     """
     settings = list(dict.fromkeys(runs["setting"]))
     columns = min(3, len(settings))

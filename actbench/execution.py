@@ -93,6 +93,10 @@ def _settle() -> None:
     torch.set_num_threads(1)
 
 
+def _train_for(stack: Stack, device: str) -> list[Result]:
+    return _train(stack, device, _end_with_parent)
+
+
 def _end_with_parent(record: Record) -> None:
     """A worker whose parent was killed has nobody to answer."""
     parent = multiprocessing.parent_process()
@@ -101,15 +105,16 @@ def _end_with_parent(record: Record) -> None:
 
 
 def _worker(connection: Connection, device: str) -> None:
+    """Answers each (function, arguments) that it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _settle()
     while True:
         try:
-            stack = connection.recv()
+            function, arguments = connection.recv()
         except EOFError:
             return
         try:
-            connection.send((_train(stack, device, _end_with_parent), None))
+            connection.send((function(*arguments), None))
         except (Exception, SystemExit) as error:  # a user's function may raise anything
             connection.send(([], _failure(error)))
         _free(device)
@@ -162,6 +167,23 @@ class Pool:
         self._processes.append(process)
         self._connections.append(ours)
         return len(self._connections) - 1
+
+    def call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """The function's answer, in a process that trains nothing now. Raises RuntimeError where there is none."""
+        if self.workers == 1:
+            try:
+                return function(*arguments)
+            except (Exception, SystemExit) as error:
+                raise RuntimeError(one_line(error)) from error
+        alive = [index for index, process in enumerate(self._processes) if process.is_alive()] or [self._start()]
+        try:
+            self._connections[alive[0]].send((function, arguments))
+            answer, failure = self._connections[alive[0]].recv()
+        except (EOFError, OSError) as error:
+            raise RuntimeError("the worker process died") from error
+        if failure is not None:
+            raise RuntimeError(failure.message)
+        return answer
 
     def run(self, stacks: Sequence[Stack], on_record: OnRecord | None = None) -> Iterator[list[Result]]:
         """Results of each stack as it ends, in no fixed order; workers begin before the first is asked for.
@@ -224,7 +246,7 @@ class Pool:
 
     def _ask(self, worker: int, stack: Stack, done: Answers) -> None:
         try:
-            self._connections[worker].send(stack)
+            self._connections[worker].send((_train_for, (stack, self.device)))
             results, failure = self._connections[worker].recv()
         except (EOFError, OSError):
             self._processes[worker].join(timeout=5)

@@ -96,13 +96,14 @@ def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
     return figure
 
 
-def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
+def accuracy_dots(runs: pd.DataFrame) -> Figure:
     """A point a run and a bar at the mean, a panel a setting, best activation on top.
 
-    runs: rows of runs.csv with a value of `metric`, and columns setting and series of tables.labelled.
+    runs: rows of runs.csv, all with a test accuracy, and columns setting and series of tables.labelled.
     """
     panels = list(runs.groupby("setting", sort=False))
     names = max(frame["series"].nunique() for _, frame in panels)
+    looks = styles(runs["series"])
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(2.3 * columns + 0.6, rows * (0.7 + 0.19 * names)), layout="constrained")
@@ -110,10 +111,10 @@ def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     for axis, (setting, frame) in zip(axes, panels, strict=False):
-        means = frame.groupby("series", sort=False)[metric].mean().sort_values()
+        means = frame.groupby("series", sort=False)["test_accuracy"].mean().sort_values()
         for place, (name, mean) in enumerate(means.items()):
-            values = 100 * frame.loc[frame["series"] == name, metric]
-            colour = style(str(name).split()[0])["color"]
+            values = 100 * frame.loc[frame["series"] == name, "test_accuracy"]
+            colour = looks[str(name)]["color"]
             axis.plot(
                 values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0
             )
@@ -121,7 +122,7 @@ def accuracy_dots(runs: pd.DataFrame, metric: str = "test_accuracy") -> Figure:
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
         axis.set_title(str(setting), **_STYLE)
-        axis.set_xlabel(metric.replace("_", " ") + " (%)", **_STYLE)
+        axis.set_xlabel("test accuracy (%)", **_STYLE)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
         plain(axis)
     return figure
@@ -134,6 +135,7 @@ def costs(table: pd.DataFrame) -> Figure:
     """
     sizes = list(dict.fromkeys(table["size"]))
     shown = table[table["activation"] != "copy"]
+    looks = styles(shown["activation"])
     order = shown[shown["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
     figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
@@ -142,7 +144,7 @@ def costs(table: pd.DataFrame) -> Figure:
             own = shown[(shown["size"] == size) & (shown["direction"] == direction)].set_index("activation")
             for place, name in enumerate(order.index):
                 low, middle, high = own.loc[name, ["low_ns", "median_ns", "high_ns"]]
-                colour = style(str(name).partition("(")[0])["color"]
+                colour = looks[str(name)]["color"]
                 axis.plot([low, high], [place, place], color=colour, linewidth=1)
                 axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
         floor = table.loc[(table["activation"] == "copy") & (table["size"] == size), "median_ns"].iloc[0]

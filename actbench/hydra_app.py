@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from actbench.compose import configs, shipped
+from actbench.compose import configs
 from actbench.errors import UsageError, tell
+from actbench.experiments import shipped
 
 
 def launch(words: Sequence[str]) -> int:

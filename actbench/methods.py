@@ -1,20 +1,21 @@
 """The methods section of a report, written from what was done."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from actbench import tables
 from actbench.comparison import Comparison
 from actbench.documents.blocks import Block, Heading, Items, Paragraph
-from actbench.statistics import FEWEST_PAIRS, LEVEL
+from actbench.metrics.units import DEAD_SLOPE
+from actbench.statistics import CONFIDENCE, EXACT_PAIRS, FEWEST_PAIRS, LEVEL, RESAMPLES
 
 
-def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, str]) -> Iterator[Block]:
+def methods(runs: pd.DataFrame, found: Sequence[Comparison], tags: Mapping[str, str]) -> Iterator[Block]:
     """runs: rows of runs.csv, phases tune and confirm; found: of its settings; tags: of the parent run."""
-    named = tables.labelled(runs)
+    named = tables.labelled(runs[runs["status"] != "missing"])
     tuned, confirmed = (named[named["phase"] == phase] for phase in ("tune", "confirm"))
-    seeds, trained = confirmed["seed"].nunique(), (named["status"] == "diverged").sum()
+    seeds, diverged = confirmed["seed"].nunique(), (named["status"] == "diverged").sum()
     yield Heading(2, "Methods")
     yield Paragraph(
         "Each activation chose its learning rate by mean validation accuracy, of equals by mean loss, a diverged run "
@@ -29,35 +30,53 @@ def methods(runs: pd.DataFrame, found: Iterable[Comparison], tags: Mapping[str, 
     yield Paragraph(
         f"{tables.count(seeds, 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only these read the "
         "test set, once, after training. Equal seeds mean equal split, order of the data and initial draws. "
-        f"{tables.count(int(trained), 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and never "
-        "reaches the target. " + _budget(confirmed, tags) + _sizes(confirmed)
+        f"{tables.count(int(diverged), 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and "
+        "never reaches the target. " + _budget(confirmed, tags) + _sizes(confirmed)
     )
-    baseline = tags["baseline"]
+    baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in found))
     yield Paragraph(
-        f"Differences to {baseline} are paired by seed. Their 95 % intervals are bias-corrected and accelerated "
-        "bootstrap intervals (9,999 resamples), one a line and not corrected for their number; p is that of the exact "
-        "two-sided sign-flip test (above 13 pairs: 9,999 random flips), corrected by Holm for the activations of a "
-        "setting. Better in: share of seeds on which the activation is above the baseline, ties half. Effect: mean "
-        "over standard deviation of the paired differences, with Hedges' correction. IQM: mean of the middle half. "
+        f"Differences to {baselines} are paired by seed. Their {100 * CONFIDENCE:g} % intervals are bias-corrected and "
+        f"accelerated bootstrap intervals ({RESAMPLES:,} resamples), one a line and not corrected for their number; p "
+        f"is that of the exact two-sided sign-flip test (above {EXACT_PAIRS} pairs: {RESAMPLES:,} random flips), "
+        "corrected by Holm for the activations of a setting. Better in: share of seeds on which the activation is "
+        "above the baseline, ties half. Effect: mean over standard deviation of the paired differences, with Hedges' "
+        "correction. IQM: mean of the middle half. "
         f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Higher, lower: it "
-        "does not, and excludes 0, and p is at most 0.05. Not shown: neither. Dead: units whose slope stays below "
-        "0.001 on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
-        "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's."
+        f"does not, and excludes 0, and p is at most {LEVEL}. Not shown: neither. Dead: units whose slope stays below "
+        f"{DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
+        "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
+        + _costs(found)
     )
-    if seeds < FEWEST_PAIRS:
-        yield Paragraph(
-            f"With {tables.count(seeds, 'pair')} no exact paired test can reach 0.05: there are no p-values; confirm "
-            "on more seeds for a verdict."
-        )
-    most = max((len(comparison.differences) for comparison in found), default=0)
-    if seeds >= FEWEST_PAIRS and most * 2.0 ** (1 - seeds) > LEVEL:
-        yield Paragraph(
-            f"With {tables.count(seeds, 'pair')} and {most} activations to compare no corrected p can reach 0.05: "
-            "nothing can be shown higher or lower; confirm on more seeds."
-        )
+    yield from _too_few(found)
     edges = _edges(tuned, confirmed)
     if edges:
         yield Paragraph("Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".")
+
+
+def _costs(found: Iterable[Comparison]) -> str:
+    if not any(comparison.costs for comparison in found):
+        return ""
+    return (
+        "Nanoseconds an output, and per cent of a training step: of the activations of all layers, forward and "
+        "backward, at the sizes that they have in a step; medians of rounds in which all take turns on one thread, "
+        "measured after training. Small layers cost mostly their calls."
+    )
+
+
+def _too_few(found: Iterable[Comparison]) -> Iterator[Block]:
+    """Where no test can show anything."""
+    for comparison in found:
+        pairs, others = len(comparison.scores), len(comparison.differences)
+        if others and pairs < FEWEST_PAIRS:
+            yield Paragraph(
+                f"{comparison.setting}: with {tables.count(pairs, 'pair')} no exact paired test can reach {LEVEL}: "
+                "there are no p-values; confirm on more seeds for a verdict."
+            )
+        elif others * 2.0 ** (1 - pairs) > LEVEL:
+            yield Paragraph(
+                f"{comparison.setting}: with {tables.count(pairs, 'pair')} and {others} activations to compare no "
+                f"corrected p can reach {LEVEL}: nothing can be shown higher or lower; confirm on more seeds."
+            )
 
 
 def _budget(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.errors import UsageError
+from actbench.experiments import Hypothesis, from_json, to_json
 from actbench.metrics.histograms import edges
 from actbench.metrics.layers import apart, of_layer
 from actbench.plan import variants
@@ -22,6 +23,7 @@ Curves = dict[str, dict[str, list[tuple[int, float]]]]  # run id -> metric -> [(
 
 RUNS, ENVIRONMENT = "runs.csv", "environment.json"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
+COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison
 
 _INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _TYPES = {
@@ -57,7 +59,7 @@ def rows(results: Sequence[Result]) -> pd.DataFrame:
 def write(path: Path, results: Sequence[Result], command: str) -> None:
     """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
     try:
-        _replace(path / RUNS, lambda file: rows(results).to_csv(file, index=False, lineterminator="\n"))
+        write_table(path / RUNS, rows(results))
         _replace(path / CURVES, lambda file: curves(results).to_parquet(file, index=False))
         _replace(path / LAYERS, lambda file: layers(results).to_parquet(file, index=False))
         _replace(path / HISTOGRAMS, lambda file: histograms(results).to_parquet(file, index=False))
@@ -65,6 +67,11 @@ def write(path: Path, results: Sequence[Result], command: str) -> None:
         _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
     except OSError as error:
         raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """As CSV; replaced as a whole."""
+    _replace(path, lambda file: frame.to_csv(file, index=False, lineterminator="\n"))
 
 
 def _replace(path: Path, write: object) -> None:
@@ -121,11 +128,11 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def points(folder: Path) -> dict[str, pd.DataFrame]:
-    """curves, layers and histograms by name; empty where an older version wrote none."""
+    """curves, layers, histograms and costs by name; empty where an older version wrote none."""
     empty = {CURVES: curves, LAYERS: layers, HISTOGRAMS: histograms}
     there = {name: (folder / name).exists() for name in empty}
     frames = {name: pd.read_parquet(folder / name) if there[name] else make([]) for name, make in empty.items()}
-    return {name.removesuffix(".parquet"): frame for name, frame in frames.items()}
+    return {name.removesuffix(".parquet"): f for name, f in frames.items()} | {"costs": read_costs(folder / COSTS)}
 
 
 def read_curves(folder: Path) -> Curves:
@@ -137,6 +144,31 @@ def read_curves(folder: Path) -> Curves:
         for run_id, step, layer, metric, value in pd.read_parquet(folder / LAYERS).itertuples(index=False):
             found.setdefault(run_id, {}).setdefault(of_layer(layer, metric), []).append((int(step), float(value)))
     return found
+
+
+def costs(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:
+    """What an activation costs in training, a line a round, under the id of one of its runs: nanoseconds an output of
+    all layers, forward and backward; nanoseconds of a training step; share of the one in the other."""
+    frame = pd.DataFrame(measured, columns=["run_id", "round", "activation_ns", "step_ns", "step_share"])
+    numbers = dict.fromkeys(("activation_ns", "step_ns", "step_share"), "float64")
+    return frame.astype({"run_id": "str", "round": "int64", **numbers})
+
+
+def write_comparison(path: Path, costs: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> None:
+    """What a comparison has beside its runs."""
+    write_table(path / COSTS, costs)
+    _replace(path / HYPOTHESES, lambda file: file.write_text(to_json(hypotheses), encoding="utf-8"))
+
+
+def hypotheses(folder: Path) -> tuple[Hypothesis, ...]:
+    """None where an older version wrote none."""
+    path = folder / HYPOTHESES
+    return from_json(path.read_text(encoding="utf-8")) if path.exists() else ()
+
+
+def read_costs(path: Path) -> pd.DataFrame:
+    """Empty where there is no such file."""
+    return pd.read_csv(path, dtype={"run_id": "str"}) if path.exists() else costs([])
 
 
 def environment(command: str) -> Mapping[str, object]:

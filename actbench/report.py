@@ -6,31 +6,33 @@ from typing import Any
 
 import pandas as pd
 
-from actbench import comparison_figures, figures, tables
-from actbench.comparison import Comparison, comparisons
+from actbench import comparison_figures, figures, report_tables, tables, verdicts
+from actbench.comparison import WORST, Comparison
 from actbench.documents import html, latex, typst
 from actbench.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
 from actbench.documents.markdown import markdown
 from actbench.methods import methods
-from actbench.recommendation import SLOWER, Decision
+from actbench.recommendation import RESAMPLES, SLOWER, Decision
 from actbench.statistics import Ranks, mean_ranks
 from actbench.training_section import training
 
 FORMATS = ("md", "html", "pdf", "tex")
 FIGURES = "figures"
+DRAWN = ("svg", "pdf", "png")
 _FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 
 
 def write(
-    folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str],
-    formats: Sequence[str] = FORMATS,
+    folder: Path, found: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
+    tags: Mapping[str, str], judged: pd.DataFrame, formats: Sequence[str] = FORMATS,
 ) -> list[Path]:  # fmt: skip
     """report.* and figures/ in `folder`; returns the paths of the former.
 
-    runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms, as the files of that name have
-    them. tags: of the parent run. The same input gives the same bytes.
+    found: of comparisons(); runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms,
+    costs, as the files of that name have them. tags: of the parent run. judged: verdicts on the hypotheses. The same
+    input gives the same bytes.
     """
-    blocks = list(document(folder, runs, points, tags))
+    blocks = list(document(folder, found, runs, points, tags, judged))
     paths = []
     for name in formats:
         path = folder / f"report.{name}"
@@ -48,17 +50,20 @@ def write(
 
 
 def document(
-    folder: Path, runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], tags: Mapping[str, str]
-) -> Iterator[Block]:
+    folder: Path, found: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
+    tags: Mapping[str, str], judged: pd.DataFrame,
+) -> Iterator[Block]:  # fmt: skip
     drawn = folder / FIGURES
     drawn.mkdir(parents=True, exist_ok=True)
+    for old in drawn.glob("*.*"):  # an earlier comparison may have had more
+        if old.suffix.lstrip(".") in DRAWN:
+            old.unlink()
 
     def draw(figure: Any, name: str, caption: str) -> Figure:
-        for suffix in ("svg", "pdf", "png"):
+        for suffix in DRAWN:
             figures.save(figure, drawn / f"{name}.{suffix}")
         return Figure(f"{FIGURES}/{name}", caption, min(1.0, figure.get_size_inches()[0] / figures.WIDTH))
 
-    found = list(comparisons(runs, tags))
     yield Heading(1, tags["experiment"])
     yield Paragraph(tags["question"])
     if tags.get("overrides"):  # the question is the experiment's; overrides may have narrowed it
@@ -68,10 +73,12 @@ def document(
         yield Items(tuple(answer(comparison) for comparison in found))
     else:
         yield Paragraph("No run has confirmed a choice: the comparison ended while learning rates were tuned.")
+    yield from _hypotheses(judged)
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
-    scored = confirmed.dropna(subset=["test_accuracy"])
-    if len(scored):
-        caption = "Test accuracy of every confirming run that finished, means as bars."
+    ended = [comparison.ended for comparison in found if len(comparison.ended)]
+    if ended:
+        caption = "Test accuracy of every confirming run, means as bars; runs that diverged count as 0."
+        scored = pd.concat(ended).fillna({"test_accuracy": WORST})
         yield draw(figures.accuracy_dots(scored), "accuracy", caption)
     for comparison in found:
         yield from _results(comparison)
@@ -83,12 +90,26 @@ def document(
     yield from _appendix(confirmed, tags)
 
 
+def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
+    if judged.empty:
+        return
+    counted = judged["verdict"].value_counts()
+    yield Heading(2, "Hypotheses")
+    yield Paragraph(
+        f"Of {tables.count(len(judged), 'verdict')}: "
+        + ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+        + ". A verdict needs the interval and p, by Holm over all lines of the table, to agree."
+    )
+    yield Table(verdicts.table(judged))
+
+
 def _gaps(found: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
     """What is not there: runs that failed or were never made."""
     tuning = runs[(runs["phase"] == "tune") & ~runs["status"].isin(["finished", "diverged"])]
     if len(tuning):
         yield Paragraph(
-            f"**{tables.count(len(tuning), 'tuning run')} missing**: learning rates were chosen without them."
+            f"**{tables.count(len(tuning), 'tuning run')} without a result**: a failed one counts as accuracy 0 where "
+            "a rate was chosen; with one missing none was."
         )
     for comparison in found:
         if comparison.ended.empty:
@@ -140,11 +161,11 @@ def _results(comparison: Comparison) -> Iterator[Block]:
     yield Heading(2, comparison.setting)
     if comparison.scores.empty:
         return
-    frame = tables.scores(comparison.scores[comparison.ranking], comparison.runs)
+    frame = report_tables.scores(comparison.scores[comparison.ranking], comparison.runs)
     if comparison.differences:
         frame = frame.merge(_difference_columns(comparison), on="activation", how="left").fillna("")
     yield Table(frame, "Test accuracy.")
-    yield Table(tables.training(comparison.ended, comparison.ranking), "Training.")
+    yield Table(report_tables.training(comparison.ended, comparison.ranking, comparison.costs), "Training.")
 
 
 def _difference_columns(comparison: Comparison) -> pd.DataFrame:
@@ -153,7 +174,7 @@ def _difference_columns(comparison: Comparison) -> pd.DataFrame:
         p, ends = comparison.adjusted[series], (found.low, found.high)
         lines.append({
             "activation": series,
-            f"minus {comparison.baseline}, points [95 %]": tables.interval(found.mean, *ends, signed=True),
+            f"minus {comparison.baseline}, points [95 %]": report_tables.interval(found.mean, *ends, signed=True),
             "p": "" if pd.isna(p) else f"{p:.3f}",
             "better in": f"{100 * found.improvement:.0f} %",
             "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
@@ -172,16 +193,18 @@ def _recommendation(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
     yield draw(
         comparison_figures.decisions(decided), "decisions",
         f"The way to each recommendation: accuracy within {100 * margin:g} points of the highest, then steps to target "
-        f"within {round(100 * (SLOWER - 1))} % of the fewest, then the highest accuracy.",
+        f"within {round(100 * (SLOWER - 1))} % of the fewest, then cost of the activation in a step within "
+        f"{round(100 * (SLOWER - 1))} % of the lowest, then the highest accuracy.",
     )  # fmt: skip
 
 
 def _path(decision: Decision) -> str:
-    sure = f"{100 * decision.sure:.0f} % of 1,000 resamples of the seeds lead to the same choice"
+    sure = f"{100 * decision.sure:.0f} % of {RESAMPLES:,} resamples of the seeds lead to the same choice"
     return (
         f"take **{decision.choice}**. Of {len(decision.series)} activations {len(decision.accurate)} are as accurate "
         f"as the best ({', '.join(decision.accurate)}); of these {_are(len(decision.soon))} as soon at the target "
-        f"({', '.join(decision.soon)}). {sure}."
+        f"({', '.join(decision.soon)}), of these {_are(len(decision.cheap))} as cheap ({', '.join(decision.cheap)}). "
+        f"{sure}."
     )
 
 
@@ -191,7 +214,8 @@ def _are(count: int) -> str:
 
 def _ranks(found: Sequence[Comparison], draw: Any) -> Iterator[Block]:
     """Over several tasks, of the activations that all of them have."""
-    means = pd.DataFrame({comparison.setting: comparison.scores.mean() for comparison in found}).dropna().T
+    scored = [comparison for comparison in found if not comparison.scores.empty]
+    means = pd.DataFrame({comparison.setting: comparison.scores.mean() for comparison in scored}).dropna().T
     if len(means) < _FEWEST_TASKS or means.shape[1] < _FEWEST_RANKED:
         return
     ranks = mean_ranks(means)
@@ -226,7 +250,7 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
         "say how long a sweep takes, not what an activation costs."
     )
     for comparison in shown:
-        yield Table(tables.arrivals(comparison.ended), f"{comparison.setting}: time to target.")
+        yield Table(report_tables.arrivals(comparison.ended), f"{comparison.setting}: time to target.")
     if any(comparison.ended["reached_target"].eq(True).any() for comparison in shown):
         caption = "Share of runs that have not arrived at the target, by step (Kaplan-Meier), all seeds."
         yield draw(comparison_figures.survival(shown), "survival", caption)
@@ -242,7 +266,7 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
 def _appendix(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Block]:
     if len(confirmed):
         yield Heading(2, "Runs")
-        yield Table(tables.runs(confirmed), "Every confirming run.")
+        yield Table(report_tables.runs(confirmed), "Every confirming run.")
     yield Heading(2, "Environment")
     versions = {key.removeprefix("version."): value for key, value in tags.items() if key.startswith("version.")}
     listed = ", ".join(f"{package} {number}" for package, number in sorted(versions.items()))

@@ -13,6 +13,7 @@ Array = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 LEVEL = 0.05
 FEWEST_PAIRS = 6  # with fewer no exact paired test reaches 0.05: 2 * 2^-5 > 0.05
+EXACT_PAIRS = 13  # 2^13 flips are at most RESAMPLES: with more pairs flips are drawn
 RESAMPLES = 9999  # so that the interval's ends are resamples, Davison & Hinkley 1997, section 2.5
 
 
@@ -76,7 +77,7 @@ def mean_interval(scores: Array) -> tuple[float, float]:
 
 
 def sign_flip(differences: Array) -> float:
-    """Two-sided p of paired differences (n,) whose signs are flipped at will: exact up to 13 pairs, else 9,999 draws.
+    """Two-sided p of paired differences (n,) whose signs are flipped at will: exact up to EXACT_PAIRS, then drawn.
 
     Fisher 1935, The Design of Experiments, section 21.
     """

@@ -13,6 +13,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -20,7 +21,17 @@ from mlflow.exceptions import MlflowException
 from actbench import sqlite
 from actbench.errors import UsageError
 from actbench.metrics.layers import HISTOGRAM, apart
-from actbench.mirror import CURVES, ENVIRONMENT, HISTOGRAMS, LAYERS, RUNS, read_curves
+from actbench.mirror import (
+    COSTS,
+    CURVES,
+    ENVIRONMENT,
+    HISTOGRAMS,
+    HYPOTHESES,
+    LAYERS,
+    RUNS,
+    read_costs,
+    read_curves,
+)
 from actbench.plan import Run, flat
 from actbench.records import IDENTITY, MEASURED, Histograms, Result, Row
 
@@ -93,6 +104,17 @@ class Store:
                     found = read_curves(Path(folder)) | found
         return found
 
+    def costs(self, ids: set[str]) -> pd.DataFrame | None:
+        """What the newest comparison of these confirming runs measured, as costs.csv has it."""
+        with _explained(self.uri), tempfile.TemporaryDirectory(prefix="actbench-") as folder:
+            for parent in reversed(list(self._search("tags.kind = 'compare'"))):
+                if COSTS in self._files(parent.info.run_id):
+                    self._client.download_artifacts(parent.info.run_id, COSTS, folder)
+                    found = read_costs(Path(folder, COSTS))
+                    if ids <= set(found["run_id"]):
+                        return found[found["run_id"].isin(ids)]
+        return None
+
     def _files(self, run_id: str) -> set[str]:
         return {entry.path for entry in self._client.list_artifacts(run_id)}
 
@@ -140,7 +162,7 @@ class Store:
                 there = self._files(parent.info.run_id)
                 if RUNS not in there:
                     continue
-                for name in there & {RUNS, CURVES, LAYERS, HISTOGRAMS, ENVIRONMENT}:
+                for name in there & {RUNS, CURVES, LAYERS, HISTOGRAMS, ENVIRONMENT, COSTS, HYPOTHESES}:
                     self._client.download_artifacts(parent.info.run_id, name, str(folder))
                 return dict(parent.data.tags)
         raise UsageError(

@@ -40,8 +40,9 @@ def training(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], draw: Draw)
             if values["layer"].nunique() >= DEEP:
                 caption = f"{setting}: {title}, by layer and step, mean over seeds."
                 yield draw(curve_figures.layers(values, metric, title), f"layers_{metric}_{number}", caption)
+    tuned = tuned[tuned["status"] != "missing"]
     if tuned["lr"].nunique() > 1:
-        caption = "Validation accuracy of the tuning runs by learning rate; diverged runs count as 0."
+        caption = "Validation accuracy of the tuning runs by learning rate; diverged and failed runs count as 0."
         yield draw(curve_figures.learning_rates(tuned), "learning_rates", caption)
 
 

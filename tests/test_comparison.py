@@ -1,17 +1,19 @@
 """Settings compared on the seeds that all activations have; what diverged, failed or is missing; the recommendation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from actbench import report, tables
-from actbench.comparison import Comparison
+from actbench import mirror, report, tables
+from actbench.comparison import Comparison, comparisons
 from actbench.comparison_figures import critical_difference
 from actbench.recommendation import decide
 from actbench.records import COLUMNS
 from actbench.statistics import mean_ranks
+from actbench.verdicts import judge
 
 TAGS = {
     "experiment": "mine", "question": "Which?", "baseline": "relu", "margin": "0.01",
@@ -46,6 +48,15 @@ def compared(frame: pd.DataFrame, baseline: str = "relu") -> Comparison:
     return Comparison("digits, mlp", tables.labelled(frame), baseline, 0.01)
 
 
+def written(
+    folder: Path, frame: pd.DataFrame, formats: Sequence[str] = report.FORMATS, costs: pd.DataFrame | None = None
+) -> list[Path]:
+    points = {"curves": mirror.curves([]), "layers": mirror.layers([]), "histograms": mirror.histograms([]),
+              "costs": mirror.costs([]) if costs is None else costs}  # fmt: skip
+    found = list(comparisons(frame, points["costs"], TAGS))
+    return report.write(folder, found, frame, points, TAGS, judge([], frame, points["costs"]), formats)
+
+
 def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
     found = compared(rows({"relu": [0.5, 0.7], "gelu": [None, 0.8]}))
     assert set(found.differences) == {"gelu"}
@@ -75,10 +86,7 @@ def test_the_report_says_in_words_what_is_missing_and_what_never_arrives(tmp_pat
     frame.loc[never, ["steps_to_target", "samples_to_target", "seconds_to_target"]] = np.nan
     frame.loc[never, "reached_target"] = False
     frame.loc[frame["run_id"] == "relu3", ["status", "test_accuracy"]] = ["missing", np.nan]
-    points = {name: pd.DataFrame(columns=["run_id", "step", "layer", "metric", "value"]) for name in
-              ("curves", "layers", "histograms")}  # fmt: skip
-    (path,) = report.write(tmp_path, frame, points, TAGS, ["md"])
-    text = path.read_text()
+    text = written(tmp_path, frame, ["md"])[0].read_text()
     assert "**digits, mlp: runs missing** (relu: seeds 3). Compared and ranked on the 5 seeds" in text
     assert "Never at the target in any run (censored, not left out): sigmoid." in text
     assert "| sigmoid | 0/6 | never" in text
@@ -102,20 +110,18 @@ def test_a_recommendation_that_hangs_on_the_seeds_says_so() -> None:
 
 
 def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_whole_is_reported(tmp_path: Path) -> None:
-    points = {name: pd.DataFrame(columns=["run_id", "step", "layer", "metric", "value"]) for name in
-              ("curves", "layers", "histograms")}  # fmt: skip
     tuned = rows({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]}, phase="tune")
-    paths = report.write(tmp_path, tuned, points, TAGS)
+    paths = written(tmp_path, tuned)
     assert [path.suffix for path in paths] == [".md", ".html", ".pdf", ".tex"]
     assert "No run has confirmed a choice" in paths[0].read_text()
     confirmed = rows({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]})
     confirmed.loc[[1, 2], "status"] = "missing"
     confirmed.loc[[1, 2], ["test_accuracy", "val_accuracy", "steps_to_target"]] = np.nan
     confirmed.loc[[1, 2], "reached_target"] = False
-    text = report.write(tmp_path, pd.concat([tuned, confirmed]), points, TAGS)[0].read_text()
+    text = written(tmp_path, pd.concat([tuned, confirmed]))[0].read_text()
     assert "no seed that all activations have" in text
     confirmed["status"] = "missing"
-    text = report.write(tmp_path, pd.concat([tuned, confirmed]), points, TAGS)[0].read_text()
+    text = written(tmp_path, pd.concat([tuned, confirmed]))[0].read_text()
     assert "all 4 runs missing" in text
 
 
@@ -127,3 +133,34 @@ def test_the_bars_of_equal_ranks_go_from_the_lowest_to_the_highest() -> None:
     assert max(map(len, bars)) > 12
     for bar in bars:
         assert list(bar) == sorted(bar)
+
+
+def test_an_activation_that_always_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+    frame = rows({"relu": [0.9, 0.8] * 3, "tanh": [0.8, 0.9] * 3, "mine:f": [0.5] * 6})
+    frame.loc[frame["activation"] == "mine:f", "status"] = "failed"
+    found = compared(frame)
+    assert found.ranking == ["relu", "tanh"]
+    assert found.missing == {"mine:f": [0, 1, 2, 3, 4, 5]}
+    assert "mine:f: seeds 0, 1, 2, 3, 4, 5" in written(tmp_path, frame, ["md"])[0].read_text()
+
+
+def test_pairs_that_no_test_can_show_anything_with_are_counted_as_they_are(tmp_path: Path) -> None:
+    frame = rows({"relu": [0.9, 0.8] * 5, "tanh": [0.8, 0.9] * 5})
+    frame.loc[(frame["activation"] == "tanh") & (frame["seed"] > 3), "status"] = "failed"
+    assert "digits, mlp: with 4 pairs no exact paired test can reach 0.05" in written(tmp_path, frame)[0].read_text()
+    frame = rows({name: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4] for name in ("relu", "tanh", "gelu")})
+    assert "with 6 pairs and 2 activations to compare no corrected p" in written(tmp_path, frame)[0].read_text()
+
+
+def test_costs_of_activations_decide_among_equals_and_are_in_the_table(tmp_path: Path) -> None:
+    frame = rows({"relu": [0.9] * 6, "gelu": [0.9001] * 6})
+    lines = [("relu0", round, 1.0, 100.0, 0.1) for round in range(3)]
+    lines += [("gelu0", round, 5.0 + round, 110.0, 0.3) for round in range(3)]
+    (found,) = comparisons(frame, mirror.costs(lines), TAGS)
+    assert found.costs["gelu"] == {"activation_ns": 6.0, "step_ns": 110.0, "step_share": 0.3}
+    assert found.decision is not None
+    assert (found.decision.cheap, found.decision.choice) == (("relu",), "relu")
+    (unknown,) = comparisons(frame, mirror.costs([]), TAGS)
+    assert unknown.decision is not None
+    assert unknown.decision.choice == "gelu"
+    assert "| 6.00 | 30.0 |" in written(tmp_path, frame, ["md"], mirror.costs(lines))[0].read_text()

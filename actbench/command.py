@@ -1,0 +1,96 @@
+"""One command's way from plan to store."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from actbench import execution, mirror, sqlite
+from actbench.execution import Pool
+from actbench.experiments import Hypothesis
+from actbench.interruption import deferred
+from actbench.plan import Run, stacks
+from actbench.progress import RunProgress
+from actbench.records import Result, missing
+from actbench.store import Parent, Store
+from actbench.tables import count
+from actbench.training import Record
+
+
+@dataclass
+class Command:
+    """What is held is not trained again, what is trained is stored at once."""
+
+    kind: str
+    experiment: str
+    tags: dict[str, str]
+    pool: Pool
+    uri: str
+    folder: Path
+    parent: Parent | None = None
+    plan: list[Run] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    trained: int = 0
+    hypotheses: Sequence[Hypothesis] = ()
+    costs: pd.DataFrame = field(default_factory=lambda: mirror.costs([]))
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.uri, self.experiment)
+
+    def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
+        """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
+        self.plan += runs
+        found = {} if sqlite.is_new(self.uri) else self.store.finished(runs)
+        self.results |= found
+        missing = list({run.id: run for run in runs if run.id not in found}.values())
+        print(
+            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(missing)} found finished, {len(missing)} to train",
+            flush=True,
+        )
+        if missing:
+            single = len(missing) == 1
+            with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
+                memory = execution.free_memory(self.pool.device) // self.pool.workers
+                grouped = stacks(missing, self.pool.device, self.pool.workers, memory)
+                groups = self.pool.run(grouped, _live(bar) if single else None)
+                _ = self.store  # a new database takes seconds to make: workers train meanwhile
+                for group in groups:
+                    self._keep(group, None if single else bar)
+        return [self.results[run.id] for run in runs]
+
+    def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
+        for result in results:
+            with deferred():  # an interruption keeps here what the store keeps, whole
+                if self.parent is None:
+                    self.parent = self.store.start(self.kind, self.tags)
+                self.parent.add(result)
+                self.results[result.run.id] = result
+                self.trained += 1
+            if bar is not None:
+                bar.done(result)
+
+    def mirror(self) -> list[Result]:
+        """results/<experiment>/: a row for each run of the plan, those that were not made `missing`."""
+        planned = {run.id: run for run in self.plan}  # a grid may name a run twice
+        ended = [self.results.get(id) or missing(run, self.pool.device) for id, run in planned.items()]
+        mirror.write(self.folder, ended, self.tags["command"])
+        if self.kind == "compare":
+            mirror.write_comparison(self.folder, self.costs, self.hypotheses)
+        return ended
+
+    def end(self, status: str, note: str) -> None:
+        if self.parent is None:
+            self.parent = self.store.start(self.kind, self.tags)
+        self.parent.add_files(self.folder)
+        self.parent.end(status, note)
+
+
+def _live(bar: RunProgress) -> execution.OnRecord:
+    def on_record(record: Record) -> None:
+        if record.metric == "val_accuracy":
+            bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+
+    return on_record

@@ -1,0 +1,202 @@
+"""What the runs say to an experiment's hypotheses, one verdict a hypothesis and setting."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actbench import tables
+from actbench.errors import UsageError, near
+from actbench.experiments import Hypothesis, Selector
+from actbench.statistics import Difference, holm, paired_difference
+
+COSTS = ("activation_ns", "step_ns", "step_share")  # of costs.csv, a value a round instead of a seed
+COLUMNS = ["claim", "setting", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
+           "p", "margin", "verdict"]  # fmt: skip
+
+_ALWAYS = ("dataset", "architecture")  # said even where they do not vary
+_IDENTITY = (*_ALWAYS, "activation", "initialization", "optimizer", "lr")
+_NO_METRICS = (*_IDENTITY, "run_id", "phase", "seed", "status", "device", "variant")
+_ABSOLUTE = re.compile(r"abs\((\w+)\)")
+_WORST = {"test_accuracy": 0.0, "val_accuracy": 0.0, "auc": 0.0, "reached_target": 0.0}  # of a run that diverged
+
+
+def check(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> None:
+    """Raises UsageError where a hypothesis names a metric that is none, or runs that are not in the plan.
+
+    runs: rows of the planned tuning runs.
+    """
+    for number, hypothesis in enumerate(hypotheses, 1):
+        place, name = f"hypothesis {number} ({hypothesis.claim[:40]})", _name(hypothesis.metric)
+        metrics = [*(key for key in map(str, runs) if key not in _NO_METRICS), *COSTS]
+        if name not in metrics:
+            raise UsageError(f"{place}: no metric {name!r}{near(name, metrics)}")
+        planned = runs
+        if hypothesis.phase == "tune" and name in ("test_accuracy", *COSTS):
+            raise UsageError(f"{place}: {name} is not measured while tuning; take val_accuracy, or phase: confirm")
+        if hypothesis.phase == "confirm":  # will have one rate
+            planned = runs.drop_duplicates([*_IDENTITY[:-1], "seed", "variant"]).drop(columns="lr")
+        frame = _by_terms(planned)
+        for selector in _selectors(hypothesis):
+            for key in selector:
+                if key not in (known := _keys(frame)):
+                    hint = "; it is chosen while tuning: take phase: tune" if key == "lr" else near(key, known)
+                    raise UsageError(f"{place}: the grid's runs do not differ by {key!r}{hint}")
+            if not _fits(frame, selector).any():
+                raise UsageError(f"{place}: no run of the grid has {_text(selector)}")
+        sides = list(_settings(hypothesis, planned))
+        if not sides:
+            raise UsageError(
+                f"{place}: the grid has {_text(hypothesis.a)} and {_text(hypothesis.b)}, but in no setting both"
+            )
+        if any(side["seed"].duplicated().any() for _, a, b in sides for side in (a, b) if side is not None):
+            raise UsageError(f"{place}: several runs of one seed on a side; name in a and b what tells them apart")
+
+
+def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS, a line a hypothesis and setting; p by Holm over all lines.
+
+    runs: rows of runs.csv; costs: as costs.csv has them. Verdicts: supported, refuted, practically equal, not shown,
+    or why none can be given. A run that never reaches its target counts with its whole length.
+    """
+    lines: list[dict[str, Any]] = []
+    found: list[Difference | None] = []
+    for hypothesis in hypotheses:
+        chosen = runs[runs["phase"] == hypothesis.phase]
+        if hypothesis.phase == "confirm":
+            chosen = chosen.drop(columns="lr")
+        for setting, a, b in _settings(hypothesis, chosen):
+            pairs = _pairs(hypothesis, a, b, costs)
+            found.append(paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None)
+            means = pairs.mean(axis=0) if len(pairs) else (np.nan, np.nan)
+            scale = "" if hypothesis.factor == 1 else f"{hypothesis.factor:g} x "
+            lines.append({
+                "claim": hypothesis.claim, "setting": setting, "metric": hypothesis.metric, "a": _text(hypothesis.a),
+                "b": scale + _text(hypothesis.b), "direction": hypothesis.direction, "mean_a": means[0],
+                "mean_b": means[1], "n": len(pairs), "margin": hypothesis.margin,
+            })  # fmt: skip
+    adjusted = holm([np.nan if one is None else one.p for one in found])
+    for line, one, p in zip(lines, found, adjusted, strict=True):
+        if one is None:
+            line |= {"verdict": "no runs"}
+        else:
+            seen = one.verdict(line["margin"], p)
+            line |= {"difference": one.mean, "low": one.low, "high": one.high, "p": p}
+            line |= {"verdict": _verdict(seen, line["direction"])}
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _verdict(seen: str, expected: str) -> str:
+    if seen == expected or (seen, expected) == ("practically equal", "equal"):
+        return "supported"
+    return "refuted" if seen in ("higher", "lower") else seen
+
+
+def _name(metric: str) -> str:
+    absolute = _ABSOLUTE.fullmatch(metric)
+    return absolute.group(1) if absolute else metric
+
+
+def _selectors(hypothesis: Hypothesis) -> list[Selector]:
+    given = (hypothesis.a, hypothesis.b, hypothesis.where)
+    return [selector for selector in given if isinstance(selector, Mapping)]
+
+
+def _by_terms(runs: pd.DataFrame) -> pd.DataFrame:
+    """runs with a column for each key that their variants name."""
+    terms = [dict(term.partition("=")[::2] for term in str(variant).split()) for variant in runs["variant"]]
+    return runs.reset_index(drop=True).join(pd.DataFrame(terms))
+
+
+def _keys(frame: pd.DataFrame) -> list[str]:
+    return [key for key in map(str, frame) if key in _IDENTITY or "." in key]
+
+
+def _fits(frame: pd.DataFrame, selector: Selector) -> "pd.Series[bool]":
+    fits = pd.Series(True, index=frame.index)
+    for key, value in selector.items():
+        fits &= frame[key].map(lambda own, value=value: _same(own, value))
+    return fits
+
+
+def _same(one: object, other: str | float) -> bool:
+    try:
+        return float(str(one)) == float(other)
+    except ValueError:
+        return str(one) == other
+
+
+def _settings(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
+    """(setting, runs a, runs b) for each setting that has both. What a and b do not name is equal in a setting."""
+    frame = _by_terms(runs)
+    frame = frame[_fits(frame, hypothesis.where)]
+    a, b = hypothesis.a, hypothesis.b if isinstance(hypothesis.b, Mapping) else None
+    named = {*a, *(b or {})}
+    common = [k for k in _keys(frame) if k not in named and not ("activation" in named and k.startswith("activation."))]
+    said = [key for key in common if key in _ALWAYS or frame[key].nunique(dropna=False) > 1]
+    for _, own in frame.groupby([*common, "phase"], sort=False, dropna=False):
+        of_a, of_b = own[_fits(own, a)], None if b is None else own[_fits(own, b)]
+        if len(of_a) and (of_b is None or len(of_b)):
+            first = {key: own[key].iloc[0] for key in said}
+            yield ", ".join(_term(key, value) for key, value in first.items() if pd.notna(value)), of_a, of_b
+
+
+def _pairs(hypothesis: Hypothesis, a: pd.DataFrame, b: pd.DataFrame | None, costs: pd.DataFrame) -> np.ndarray:
+    """(pairs, 2): values of a, and of b times the factor, of the seeds (for costs: rounds) that both have."""
+    of_a = _values(hypothesis.metric, a, costs)
+    of_b = pd.Series(hypothesis.b, of_a.index) if b is None else _values(hypothesis.metric, b, costs)
+    pairs: np.ndarray = pd.concat([of_a, hypothesis.factor * of_b], axis=1).dropna().to_numpy(dtype=float)
+    return pairs
+
+
+def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame) -> pd.Series:
+    """By seed, or for costs by round."""
+    name = _name(metric)
+    if name in COSTS:
+        own = costs[costs["run_id"].isin(runs["run_id"])].set_index("round")
+        return own[name].astype(float)
+    ended = runs[runs["status"].isin(["finished", "diverged"])].set_index("seed")
+    values = ended[name].astype(float)
+    if name.endswith("_to_target"):
+        values = values.fillna(_whole(name.removesuffix("_to_target"), ended))
+    if name in _WORST:
+        values = values.mask((ended["status"] == "diverged") & values.isna(), _WORST[name])
+    return values if name == metric else values.abs()
+
+
+def _whole(unit: str, runs: pd.DataFrame) -> pd.Series:
+    """Length of a run."""
+    samples = (runs["samples_per_second"] * runs["seconds"]).round()
+    return {"steps": runs["steps"], "seconds": runs["seconds"], "samples": samples}[unit].astype(float)
+
+
+def _term(key: str, value: object) -> str:
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return shown if key in _IDENTITY[:-1] else f"{key}={shown}"
+
+
+def _text(selector: Selector | float) -> str:
+    if not isinstance(selector, Mapping):
+        return f"{selector:g}"
+    return " ".join(_term(key, value) for key, value in selector.items())
+
+
+def _beside(name: str, value: float) -> str:
+    shown = tables.short(value)
+    return shown if name == shown else f"{name}: {shown}"
+
+
+def table(judged: pd.DataFrame) -> pd.DataFrame:
+    """As text, for a report."""
+    return pd.DataFrame([
+        {
+            "claim": row["claim"], "setting": row["setting"], "metric": row["metric"],
+            "A": f"{row['a']}: {tables.short(row['mean_a'])}", "B": _beside(row["b"], row["mean_b"]),
+            "A − B [95 %]": f"{tables.short(row['difference'])} [{tables.short(row['low'])}, "
+                            f"{tables.short(row['high'])}]",
+            "n": str(row["n"]), "p": "" if pd.isna(row["p"]) else f"{row['p']:.3f}", "verdict": row["verdict"],
+        }
+        for row in judged.to_dict("records")
+    ])  # fmt: skip
