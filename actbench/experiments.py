@@ -1,4 +1,7 @@
-"""Experiments: a question in a YAML file, with the overrides that answer it and the hypotheses that it tests."""
+"""Experiments: a question in a YAML file, with the overrides that answer it and the hypotheses that it tests.
+
+Those with `full`, overrides for the scale of a paper, are two: NAME, and NAME_full.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,6 +17,7 @@ Selector = Mapping[str, str | float]
 
 DIRECTIONS = ("higher", "lower", "equal")
 PHASES = ("confirm", "tune")
+FULL = "_full"
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,10 @@ def _folders() -> list[Path]:
 
 def load(name: str) -> Experiment:
     """The experiment `name`, or the YAML file of that path. Raises UsageError."""
-    path = Path(name)
+    path, full = Path(name), False
     if path.suffix not in (".yaml", ".yml"):
+        full = name not in names() and name.endswith(FULL)
+        name = name.removesuffix(FULL) if full else name
         found = [folder / f"{name}.yaml" for folder in _folders() if name in names()]
         found = [file for file in found if file.is_file()]
         if not found:
@@ -78,20 +84,24 @@ def load(name: str) -> Experiment:
     except Exception as error:
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     keys = {"question", "source", "overrides"}
-    if not isinstance(content, dict) or set(content) - {"hypotheses"} != keys:
-        raise UsageError(f"{path}: an experiment has the keys question, source, overrides and, where it has any, "
-                         "hypotheses, and no other")  # fmt: skip
+    if not isinstance(content, dict) or set(content) - {"hypotheses", "full"} != keys:
+        raise UsageError(
+            f"{path}: an experiment has the keys question, source, overrides, and may have full and hypotheses"
+        )
     if not isinstance(content["question"], str):
         raise UsageError(f"{path}: question must be a text")
-    if not isinstance(content["overrides"], list) or not all(isinstance(line, str) for line in content["overrides"]):
-        raise UsageError(f"{path}: overrides must be a list of texts, as on the command line")
+    for key in ("overrides", "full"):
+        lines = content.get(key, [])
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise UsageError(f"{path}: {key} must be a list of texts, as on the command line")
+    if full and not content.get("full"):
+        raise UsageError(f"{path} has no overrides under full; without {FULL} it can be run")
     entries = content.get("hypotheses", [])
     if not isinstance(entries, list):
         raise UsageError(f"{path}: hypotheses must be a list")
     hypotheses = tuple(_hypothesis(entry, f"{path}: hypothesis {number}") for number, entry in enumerate(entries, 1))
-    return Experiment(
-        path.stem, str(content["question"]), content["source"], tuple(content["overrides"]), hypotheses
-    )  # fmt: skip
+    own = (*content["overrides"], *content["full"]) if full else tuple(content["overrides"])
+    return Experiment(path.stem + FULL * full, content["question"], content["source"], own, hypotheses)
 
 
 def to_json(hypotheses: Sequence[Hypothesis]) -> str:

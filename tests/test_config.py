@@ -1,15 +1,18 @@
 """Every YAML builds; every wrong value is refused by name; the grid is Hydra's grammar."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from actbench import compose, experiments, plan
+from actbench import compose, experiments, mirror, plan, verdicts
+from actbench.compare import learning_rates, tuning
 from actbench.config import Config
 from actbench.datasets import ImageData, Prepared
 from actbench.errors import UsageError
 from actbench.plan import Stack
+from actbench.records import missing
 from tests.test_training import results
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +37,11 @@ def test_every_experiment_trains_for_one_step(
 ) -> None:
     experiment = experiments.load(str(path))
     assert experiment.question.endswith("?")
-    points = configs(*experiment.overrides, "dataset=digits", "training.steps=1", "training.stack_size=100")
+    points = configs(*experiment.overrides, "dataset=digits", "training.stack_size=100")
+    planned = [plan.make_run(config, digits, "tune") for p in points for config in tuning(p, learning_rates(p))]
+    verdicts.check(experiment.hypotheses, mirror.rows([missing(run, "cpu") for run in planned]))
+    points = [replace(point, training=replace(point.training, steps=1)) for point in points]
+    points = list({decisive: point for point in points if (decisive := repr(plan.decisive(point)))}.values())
     for stack in plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 1, 0):
         assert isinstance(stack, Stack)
         assert {result.row["status"] for result in results(stack.runs, digits_data).values()} == {"finished"}
@@ -131,5 +138,8 @@ def test_experiment_with_unknown_keys_is_refused(tmp_path: Path) -> None:
     path.write_text("question: Why?\noverride: []\n")
     with pytest.raises(UsageError, match="the keys question, source, overrides"):
         experiments.load(str(path))
+    with pytest.raises(UsageError, match=r"has no overrides under full"):
+        experiments.load("quickstart_full")
+    assert "dataset=mnist" in experiments.load("gelu_full").overrides
     with pytest.raises(UsageError, match="no experiment 'quickstrt'; near: quickstart"):
         experiments.load("quickstrt")
