@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("words", nargs="*", metavar=shown, help="key=value, and first an experiment's name")
         sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
         sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
-    sub = command("report", "write the report of a finished comparison again, from the store alone")
+    sub = command("report", "write the report of an ended comparison again, from the store alone")
     sub.add_argument("experiment", metavar="EXPERIMENT")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
     sub.add_argument(

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Makes results/reference/EXPERIMENT anew: `scripts/reference.sh quickstart`. Trains everything from an empty store.
+# Makes results/reference/EXPERIMENT, or FOLDER, anew from an empty store: `scripts/reference.sh quickstart`.
+# Overrides may follow: `scripts/reference.sh mnist results/reference/mnist dataset.root=DIR`.
 set -euo pipefail
-experiment=${1:?usage: scripts/reference.sh EXPERIMENT}
+experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER] [OVERRIDE...]}
 root=$(cd "$(dirname "$0")/.." && pwd)
+target=$root/${2:-results/reference/$experiment}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment")
-target=$root/results/reference/$experiment
-mkdir -p "$target"
-rm -rf "$target"/*
+(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" "${@:3}")
 mkdir -p "$target/figures"
-cp "$work/results/$experiment/"{report.md,runs.csv,environment.json} "$target/"
-cp "$work/results/$experiment/figures/"*.svg "$target/figures/"
+rm -rf "${target:?}"/*
+mkdir -p "$target/figures"
+made=$work/results/$experiment
+for file in report.md runs.csv costs.csv verdicts.csv environment.json; do
+  if [ -f "$made/$file" ]; then cp "$made/$file" "$target/"; fi
+done
+cp "$made/figures/"*.svg "$target/figures/"
 echo "$target"
