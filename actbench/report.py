@@ -98,7 +98,10 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
     yield Paragraph(
         f"Of {tables.count(len(judged), 'verdict')}: "
         + ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
-        + ". A verdict needs the interval and p, by Holm over all lines of the table, to agree."
+        + ". Supported or refuted: interval and p agree, p by Holm over all lines that expect a difference, and over "
+        "all that expect none; where equality is expected, the whole interval lies within the margin. Practically "
+        "equal: it does, where a difference is expected. Not shown: none of these. A run that never reaches its target "
+        "counts with its whole length; one that diverged has accuracy 0, and is left out where it has no value."
     )
     yield Table(verdicts.table(judged))
 

@@ -56,7 +56,8 @@ def check(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> None:
 
 
 def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, a line a hypothesis and setting; p by Holm over all lines.
+    """COLUMNS, a line a hypothesis and setting; p by Holm over all lines that expect a difference, and over all that
+    expect none.
 
     runs: rows of runs.csv; costs: as costs.csv has them. Verdicts: supported, refuted, practically equal, not shown,
     or why none can be given. A run that never reaches its target counts with its whole length.
@@ -77,7 +78,11 @@ def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFr
                 "b": scale + _text(hypothesis.b), "direction": hypothesis.direction, "mean_a": means[0],
                 "mean_b": means[1], "n": len(pairs), "margin": hypothesis.margin,
             })  # fmt: skip
-    adjusted = holm([np.nan if one is None else one.p for one in found])
+    adjusted = [np.nan] * len(found)
+    for kind in (True, False):
+        family = [place for place, line in enumerate(lines) if (line["direction"] == "equal") is kind]
+        for place, p in zip(family, holm([_p(found[place]) for place in family]), strict=True):
+            adjusted[place] = p
     for line, one, p in zip(lines, found, adjusted, strict=True):
         if one is None:
             line |= {"verdict": "no runs"}
@@ -86,6 +91,10 @@ def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFr
             line |= {"difference": one.mean, "low": one.low, "high": one.high, "p": p}
             line |= {"verdict": _verdict(seen, line["direction"])}
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _p(found: Difference | None) -> float:
+    return float("nan") if found is None else found.p
 
 
 def _verdict(seen: str, expected: str) -> str:

@@ -17,12 +17,13 @@ HEAD = """# What the field says of activations, tested
 
 Every claim is a hypothesis in a file of [experiments/](../../../experiments); a line is its verdict in one setting.
 A − B is the mean of the paired differences, over seeds (of costs: over rounds), with its 95 % bootstrap interval; p is
-that of the exact sign-flip test, corrected by Holm for all lines of the experiment. **supported** and **refuted**:
-interval and p agree; **practically equal**: the interval lies within the experiment's margin; **not shown**: none of
-these. A run that never reaches its target counts with its whole length, one that diverged with accuracy 0. These are
-small networks on small data and short budgets: `NAME_full` asks the same on MNIST and CIFAR.
+that of the exact sign-flip test, corrected by Holm for all lines of the experiment that expect a difference, or that
+expect none. **supported** and **refuted**: interval and p agree; where equality is expected: the interval lies within
+the margin; **practically equal**: it does, where a difference is expected; **not shown**: none of these. A run that
+never reaches its target counts with its whole length, one that diverged with accuracy 0. These are small networks on
+small data and short budgets: `NAME_full` asks the same on MNIST and CIFAR.
 
-Made by `scripts/claims.sh`; numbers of steps and accuracy come out the same anywhere, times do not.
+Made by `scripts/claims.sh`. Steps and accuracies come out the same on the same type of machine, times do not.
 """
 
 
