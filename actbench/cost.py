@@ -30,6 +30,7 @@ DIRECTIONS = ("forward", "backward")
 COPY = "copy"  # the floor: each value read once and written once
 UNITS = 256
 ROUNDS = 9
+TRAINING_ROUNDS = 13  # of a comparison: enough for an exact test of paired rounds, corrected for a dozen hypotheses
 _LEAST = 2e-3  # seconds: passes are repeated until they take that long together
 
 
@@ -69,7 +70,7 @@ def measure(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device:
         repeats = {label: _repeats(call) for label, call in ways.items()}
         for _ in range(ROUNDS):
             for label, call in ways.items():
-                for direction, seconds in _mean(call, repeats[label]).items():
+                for direction, seconds in _typical(call, repeats[label]).items():
                     costs[label].seconds.setdefault((size, direction), []).append(seconds)
     for label, run in zip(labels, runs, strict=True):
         costs[label].share = _share(run, data, device)
@@ -160,9 +161,10 @@ def _repeats(call: Passes) -> int:
     return max(1, math.ceil(_LEAST / sum(call().values())))
 
 
-def _mean(call: Passes, repeats: int) -> dict[str, float]:
+def _typical(call: Passes, repeats: int) -> dict[str, float]:
+    """Medians: what else the machine does must not count."""
     found = [call() for _ in range(repeats)]
-    return {direction: statistics.fmean(one[direction] for one in found) for direction in found[0]}
+    return {direction: statistics.median(one[direction] for one in found) for direction in found[0]}
 
 
 class _Step:
@@ -210,9 +212,9 @@ def in_training(runs: Sequence[Run], device: str) -> list[tuple[str, int, float,
     steps = {run.id: _Step(run, datasets.load(run.data), torch.device(device)) for run in runs}
     repeats = {id: _repeats(step) for id, step in steps.items()}
     found = []
-    for number in range(ROUNDS):
+    for number in range(TRAINING_ROUNDS):
         for id, step in steps.items():
-            seconds = _mean(step, repeats[id])
+            seconds = _typical(step, repeats[id])
             share = seconds["activations"] / seconds["step"]
             found.append((id, number, 1e9 * seconds["activations"] / step.outputs, 1e9 * seconds["step"], share))
     return found

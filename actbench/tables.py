@@ -51,8 +51,8 @@ def median_with_censoring(steps: pd.Series) -> float:
 
 
 def short(value: float) -> str:
-    """Three digits, and no exponent for large numbers."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three digits, no exponent for large numbers, and 0 for what rounding left."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{0.0 if abs(value) < 1e-12 else value:.3g}"
 
 
 def formatted(summary: pd.DataFrame) -> pd.DataFrame:
