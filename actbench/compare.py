@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from actbench.compose import MOST_RUNS
 from actbench.config import Config
 from actbench.errors import UsageError
 from actbench.records import Result
@@ -22,6 +23,9 @@ def check(points: Sequence[Config]) -> None:
         )
     if any(point.protocol.tuning_seeds > CONFIRMING_SEEDS for point in points):
         raise UsageError(f"protocol.tuning_seeds: at most {CONFIRMING_SEEDS}")
+    count = sum(len(learning_rates(point)) * point.protocol.tuning_seeds + point.protocol.seeds for point in points)
+    if count > MOST_RUNS:
+        raise UsageError(f"the protocol makes {count:,} runs of this grid, more than {MOST_RUNS:,}; take fewer seeds")
 
 
 def learning_rates(config: Config) -> tuple[float, ...]:

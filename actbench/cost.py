@@ -174,19 +174,18 @@ class _Step:
         config = self._config = run.config
         self._device, self._network, self._number = device, Network(Stack((run,)), device), 0
         network = self._network
+        validation = run.data.validation_size(config.dataset.validation)
         self._batches = Batches(
-            data, network.seeds, run.data.validation_size(config.dataset.validation), config.training.batch_size,
+            data, network.seeds, validation, config.training.batch_size,
             config.dataset.normalize, config.training.augment, device,
         )  # fmt: skip
         self._optimizer = StackOptimizer(
             config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
         )
         sizes = list(zip(network.architecture.units, network.architecture.positions, strict=True))
-        self._layers = [
-            _Layer(plan.applied(config), config.training.batch_size * positions, units, device)
-            for units, positions in sizes
-        ]
-        self.outputs = config.training.batch_size * sum(units * positions for units, positions in sizes)
+        examples = min(config.training.batch_size, run.data.train - validation)
+        self._layers = [_Layer(plan.applied(config), examples * positions, units, device) for units, positions in sizes]
+        self.outputs = examples * sum(units * positions for units, positions in sizes)
 
     def __call__(self) -> dict[str, float]:
         """Seconds: `step`, and `activations`, forward and backward."""

@@ -1,8 +1,6 @@
 """`actbench cost`: what activations cost on this device."""
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +10,7 @@ from actbench.activations import TABLE
 from actbench.commands import make_runs, prepared
 from actbench.cost import measure
 from actbench.errors import UsageError
+from actbench.execution import Pool
 from actbench.plan import variants
 from actbench.progress import print_table
 
@@ -31,11 +30,12 @@ def run(overrides: Sequence[str]) -> int:
     if len(set(labels)) < len(labels) or any(not term.startswith("activation.") for own in differing for term in own):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = mirror.folder("cost")
-    # Read when a process starts: malloc's settings as in workers, and no chatter of torch's profiler.
-    os.environ.update({**execution.MALLOC, "KINETO_LOG_LEVEL": "99", **os.environ})
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
-        found = pool.apply(measure, (labels, runs, datasets.load(runs[0].data), device))
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no chatter of torch's profiler
+    with Pool(device.type, 1, here=False) as pool:
+        try:
+            found = pool.call(measure, labels, runs, datasets.load(runs[0].data), device)
+        except RuntimeError as error:
+            raise UsageError(f"costs could not be measured: {error}") from error
     step = (
         f"{first.architecture.name} on {first.dataset.name}, batch {first.training.batch_size}, {first.optimizer.name}"
     )

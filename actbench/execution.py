@@ -134,17 +134,17 @@ def _failure(error: BaseException) -> Failure:
 
 
 class Pool:
-    """Trains stacks; use as a context manager. workers=1 trains in this process."""
+    """Trains stacks; use as a context manager. here: in this process, as a single worker does unless told not to."""
 
-    def __init__(self, device: str, workers: int) -> None:
-        self.device, self.workers = device, workers
+    def __init__(self, device: str, workers: int, here: bool | None = None) -> None:
+        self.device, self.workers, self._is_here = device, workers, workers == 1 if here is None else here
         self._context = multiprocessing.get_context("spawn")
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
 
     def __enter__(self) -> "Pool":
         _settle()
-        if self.workers > 1:
+        if not self._is_here:
             for _ in range(self.workers):
                 self._start()
         return self
@@ -170,7 +170,7 @@ class Pool:
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any:
         """The function's answer, in a process that trains nothing now. Raises RuntimeError where there is none."""
-        if self.workers == 1:
+        if self._is_here:
             try:
                 return function(*arguments)
             except (Exception, SystemExit) as error:
@@ -191,7 +191,7 @@ class Pool:
         on_record sees the records of in-process training.
         """
         waiting = deque(stacks)
-        return self._results(waiting, self._here(waiting, on_record) if self.workers == 1 else self._there(waiting))
+        return self._results(waiting, self._here(waiting, on_record) if self._is_here else self._there(waiting))
 
     def _results(self, waiting: deque[Stack], outcomes: Iterator[Outcome]) -> Iterator[list[Result]]:
         again = set[str]()

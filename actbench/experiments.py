@@ -88,8 +88,9 @@ def load(name: str) -> Experiment:
         raise UsageError(
             f"{path}: an experiment has the keys question, source, overrides, and may have full and hypotheses"
         )
-    if not isinstance(content["question"], str):
-        raise UsageError(f"{path}: question must be a text")
+    for key, kinds in (("question", str), ("source", str | None)):
+        if not isinstance(content[key], kinds):
+            raise UsageError(f"{path}: {key} must be a text{'' if kinds is str else ' or null'}")
     for key in ("overrides", "full"):
         lines = content.get(key, [])
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):

@@ -69,9 +69,10 @@ def inspect(
     dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the gradient of each example's
     loss at the pre-activations) and gradient_ratio.
 
-    Raises ValueError where the model calls no activation, `functions` names no layer, an activation has no inputs, or
-    the loss is not one of each example.
+    Raises ValueError for arguments of another kind, and where the model calls no activation, `functions` names no
+    layer, an activation has no inputs, or the loss is not one of each example.
     """
+    _check(model, targets, activations, functions or {})
     with _as_it_was(model), torch.inference_mode(False), torch.enable_grad():
         with _recorded(model, activations, functions or {}) as calls:
             outputs = _called(model, inputs)
@@ -99,6 +100,19 @@ def inspect(
     )
 
 
+def _check(model: object, targets: object, activations: object, functions: object) -> None:
+    wrong = {
+        "model must be a torch.nn.Module": not isinstance(model, nn.Module),
+        "targets must be a tensor": targets is not None and not isinstance(targets, Tensor),
+        "activations must be a tuple of classes": not isinstance(activations, tuple),
+        "functions must be a dict: layer name -> function": not isinstance(functions, Mapping)
+        or not all(map(callable, functions.values())),
+    }
+    for message, there in wrong.items():
+        if there:
+            raise ValueError(message)
+
+
 def _called(model: nn.Module, inputs: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> Any:
     if isinstance(inputs, Mapping):
         return model(**{key: _usable(value) for key, value in inputs.items()})
@@ -122,11 +136,14 @@ def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that dropout is off and batch norm keeps its statistics; each module's own mode after."""
+    """Evaluation mode, so that dropout is off and batch norm keeps its statistics; each module's own mode after, and
+    random numbers as if none had been drawn."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
+    devices = {parameter.device.index for parameter in model.parameters() if parameter.device.type == "cuda"}
     try:
-        yield
+        model.eval()
+        with torch.random.fork_rng(list(devices)):
+            yield
     finally:
         for module, training in modes.items():
             module.training = training
@@ -147,7 +164,10 @@ def _recorded(
         z = z if z.requires_grad else z.detach().requires_grad_()
         layer = name if counts[name] == 1 else f"{name}#{counts[name]}"
         last = units[-1][0] if units else 1 if z.dim() > 3 else -1
-        fitting = (own for own, number, rank in reversed(units) if rank == z.dim() and z.shape[own] == number)
+        fitting = (
+            place for own, number, rank in reversed(units) if rank == z.dim() for place in (own, -1)
+            if z.shape[place] == number
+        )  # fmt: skip
         dimension = next(fitting, last)
         calls.append(_Call(layer, activation, function, pieces, z, dimension))
         return z.clone()

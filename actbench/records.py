@@ -8,7 +8,7 @@ import numpy as np
 
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.layers import HISTOGRAM, apart
-from actbench.plan import Run
+from actbench.plan import Run, flat
 from actbench.training import Record
 
 IDENTITY = (
@@ -49,6 +49,18 @@ def identity(run: Run, status: str) -> Row:
         config.initialization.name, config.optimizer.name, config.optimizer.lr, config.seed, status,
     )  # fmt: skip
     return dict(zip(IDENTITY, values, strict=True))
+
+
+def params_of(run: Run) -> dict[str, object]:
+    """The columns that identify a run under their short names, then its resolved config by dotted key."""
+    config = run.config
+    short = {
+        "dataset": config.dataset.name, "architecture": config.architecture.name,
+        "activation": config.activation.label, "initialization": config.initialization.name,
+        "optimizer": config.optimizer.name, "lr": config.optimizer.lr, "seed": config.seed, "steps": run.steps,
+    }  # fmt: skip
+    dotted = {key: value for key, value in flat(config).items() if "." in key and not key.endswith(".name")}
+    return {**short, **dotted, "dataset.fingerprint": run.data.fingerprint}
 
 
 def failed(run: Run, error: str, device: str) -> Result:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 try:
@@ -30,16 +30,31 @@ def check(uri: str, create: bool) -> Path | None:
         raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
     if not path.parent.is_dir():
         raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
+    odd = [character for character in "?%'\"" if character in str(path.resolve())]
+    if odd:
+        raise UsageError(
+            f"store.uri={uri}: MLflow keeps no store under a path with {' or '.join(odd)}: {path.resolve()}; work in "
+            "another folder"
+        )
     if not path.exists():
         return path
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    try:  # for writing, as only then what an interrupted commit has left can be undone
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
         raise UsageError(f"store.uri={uri}: {path} is no readable database ({error}); move it away") from error
     if tables and "alembic_version" not in tables:
         raise UsageError(f"store.uri={uri}: {path} is a database of something else than MLflow; name another store.uri")
     return path
+
+
+def make(database: Path, fill: Callable[[str], object]) -> None:
+    """A new database whole or not at all: `fill` makes it at another URI, then it gets its name."""
+    for abandoned in database.parent.glob(f".{database.name}.new*"):
+        abandoned.unlink()
+    scratch = database.with_name(f".{database.name}.new")
+    fill(f"sqlite:///{scratch}")
+    scratch.rename(database)
 
 
 @contextlib.contextmanager

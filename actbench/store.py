@@ -1,8 +1,11 @@
 """MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
 
+import contextlib
+import hashlib
 import json
 import logging
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -21,26 +24,19 @@ from mlflow.exceptions import MlflowException
 from actbench import sqlite
 from actbench.errors import UsageError
 from actbench.metrics.layers import HISTOGRAM, apart
-from actbench.mirror import (
-    COSTS,
-    CURVES,
-    ENVIRONMENT,
-    HISTOGRAMS,
-    HYPOTHESES,
-    LAYERS,
-    RUNS,
-    read_costs,
-    read_curves,
-)
-from actbench.plan import Run, flat
-from actbench.records import IDENTITY, MEASURED, Histograms, Result, Row
+from actbench.mirror import COSTS, CURVES, ENVIRONMENT, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS, read_costs, read_curves
+from actbench.plan import Run
+from actbench.records import IDENTITY, MEASURED, Histograms, Result, Row, params_of
 
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _BATCH = 1000  # metrics that MLflow takes in one log_batch
+_CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that are read again
+_FILES = "files"  # tag of a parent run: what they were when they were written
 _PAGE = 1000  # runs a page of search_runs
 
-for _name in ("mlflow", "alembic"):  # migrations of a new database are told line by line
-    logging.getLogger(_name).setLevel(logging.ERROR)
+# Migrations of a new database are told line by line; errors we tell ourselves.
+for _name, _level in (("mlflow", logging.ERROR), ("alembic", logging.ERROR), ("mlflow.store.db", logging.CRITICAL)):
+    logging.getLogger(_name).setLevel(_level)
 
 
 class Store:
@@ -53,8 +49,11 @@ class Store:
         self.uri, self.experiment = uri, experiment
         database = sqlite.check(uri, create)
         with _explained(uri), sqlite.alone(database):  # two processes that make one new database break it
-            # Absolute, as MLflow keeps one engine a URI and process, whatever the current folder has become.
-            self._client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}" if database else uri)
+            if database is not None:  # absolute, as MLflow keeps one engine a URI and process, whatever the folder
+                database = database.resolve()
+                if not database.exists():
+                    sqlite.make(database, lambda new: MlflowClient(new).search_experiments(max_results=1))
+            self._client = MlflowClient(tracking_uri=f"sqlite:///{database}" if database else uri)
             found = self._client.get_experiment_by_name(experiment)
             if found is not None and found.lifecycle_stage == "deleted":
                 raise UsageError(
@@ -76,7 +75,11 @@ class Store:
                 if run is not None and not (run.reads_test and child.data.tags.get("phase") == "tune"):
                     held[run.id] = child
             curves = self._held_curves(set(held))
-            return {id: self._result(wanted[id], child, curves.get(id)) for id, child in held.items()}
+            found = {}
+            for id, child in held.items():
+                with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
+                    found[id] = self._result(wanted[id], child, curves.get(id))
+            return found
 
     def _search(self, condition: str) -> Iterable[Any]:
         token = None
@@ -98,21 +101,32 @@ class Store:
             if ids <= set(found):
                 break
             if CURVES in (there := self._files(parent.info.run_id)):
-                with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
-                    for name in there & {CURVES, LAYERS}:
-                        self._client.download_artifacts(parent.info.run_id, name, folder)
+                with tempfile.TemporaryDirectory(prefix="actbench-") as folder, contextlib.suppress(UsageError):
+                    self._fetch(parent, there & {CURVES, LAYERS}, folder)
                     found = read_curves(Path(folder)) | found
         return found
+
+    def _fetch(self, parent: Any, names: Iterable[str], folder: str) -> None:
+        """Downloads files of a command. Raises UsageError where one is not what the command has written."""
+        written = json.loads(parent.data.tags.get(_FILES, "{}"))
+        for name in names:
+            self._client.download_artifacts(parent.info.run_id, name, folder)
+            if name in written and _digest(Path(folder, name)) != written[name]:
+                raise UsageError(
+                    f"{name} of the run {parent.info.run_name!r} in {self.uri} is damaged; run the same command "
+                    "again: it trains nothing anew and writes its files"
+                )
 
     def costs(self, ids: set[str]) -> pd.DataFrame | None:
         """What the newest comparison of these confirming runs measured, as costs.csv has it."""
         with _explained(self.uri), tempfile.TemporaryDirectory(prefix="actbench-") as folder:
             for parent in reversed(list(self._search("tags.kind = 'compare'"))):
                 if COSTS in self._files(parent.info.run_id):
-                    self._client.download_artifacts(parent.info.run_id, COSTS, folder)
-                    found = read_costs(Path(folder, COSTS))
-                    if ids <= set(found["run_id"]):
-                        return found[found["run_id"].isin(ids)]
+                    with contextlib.suppress(UsageError):
+                        self._fetch(parent, [COSTS], folder)
+                        found = read_costs(Path(folder, COSTS))
+                        if ids <= set(found["run_id"]):
+                            return found[found["run_id"].isin(ids)]
         return None
 
     def _files(self, run_id: str) -> set[str]:
@@ -158,16 +172,25 @@ class Store:
         Raises UsageError where there is none.
         """
         with _explained(self.uri):
-            for parent in reversed(list(self._search(f"tags.kind = '{kind}' and attributes.status != 'RUNNING'"))):
+            ended = list(self._search(f"tags.kind = '{kind}' and attributes.status != 'RUNNING'"))
+            for parent in reversed(ended):
                 there = self._files(parent.info.run_id)
                 if RUNS not in there:
                     continue
-                for name in there & {RUNS, CURVES, LAYERS, HISTOGRAMS, ENVIRONMENT, COSTS, HYPOTHESES}:
-                    self._client.download_artifacts(parent.info.run_id, name, str(folder))
+                with tempfile.TemporaryDirectory(prefix="actbench-") as whole:  # nothing is replaced by half of it
+                    self._fetch(parent, there & {*_CHECKED, ENVIRONMENT}, whole)
+                    shutil.copytree(whole, folder, dirs_exist_ok=True)
                 return dict(parent.data.tags)
         raise UsageError(
-            f"no ended {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
+            f"the files of {self.experiment!r} are gone from the artifacts of {self.uri}; run `actbench {kind} "
+            f"{self.experiment}` again: it trains nothing anew and writes them"
+            if ended
+            else f"no ended {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
         )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _alive(pid: int) -> bool:
@@ -237,24 +260,14 @@ class Parent:
         """Every file of a results folder, and of folders in it, as an artifact."""
         with _explained(self._uri):
             self._client.log_artifacts(self._id, str(folder))
+            digests = {name: _digest(folder / name) for name in _CHECKED if (folder / name).is_file()}
+            self._client.set_tag(self._id, _FILES, json.dumps(digests))
 
     def end(self, status: str, note: str) -> None:
         """status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description."""
         with _explained(self._uri):
             self._client.log_batch(self._id, tags=[RunTag("mlflow.note.content", note)])
             self._client.set_terminated(self._id, status)
-
-
-def params_of(run: Run) -> dict[str, object]:
-    """The columns that identify a run under their short names, then its resolved config by dotted key."""
-    config = run.config
-    short = {
-        "dataset": config.dataset.name, "architecture": config.architecture.name,
-        "activation": config.activation.label, "initialization": config.initialization.name,
-        "optimizer": config.optimizer.name, "lr": config.optimizer.lr, "seed": config.seed, "steps": run.steps,
-    }  # fmt: skip
-    dotted = {key: value for key, value in flat(config).items() if "." in key and not key.endswith(".name")}
-    return {**short, **dotted, "dataset.fingerprint": run.data.fingerprint}
 
 
 def _metrics(result: Result) -> list[Metric]:

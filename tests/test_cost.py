@@ -1,6 +1,8 @@
 """What is kept for backward, in closed form; that times are there, of every direction; and what is refused."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +57,20 @@ def test_every_way_is_timed_once_a_round(costs: list[cost.Cost]) -> None:
     table = cost_report.frame(costs)
     assert len(table) == 2 + 6 * 4
     assert cost_report.formatted(costs, spread=False)["activation"].iloc[0] == "copy"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [("os.kill(os.getpid(), 9)", "the worker process died"), ("raise RuntimeError('late')", "RuntimeError: late")],
+)
+def test_function_that_fails_while_it_is_measured_is_one_line(
+    body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("late_failure.py").write_text(f"import os\ndef f(z):\n    if z.numel() > 2**15: {body}\n    return z\n")
+    with pytest.raises(UsageError, match=f"costs could not be measured: {message}"):
+        cost_command.run(["dataset=digits", "architecture=mlp_small", "activation=late_failure:f"])
+    sys.modules.pop("late_failure", None)
 
 
 def test_one_activation_is_measured_once() -> None:

@@ -1,13 +1,17 @@
 """What goes into MLflow comes out again, to the bit; and the statistics of the tables."""
 
+import contextlib
 import math
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from actbench import mirror, plan, tables
+from actbench import mirror, plan, sqlite, tables
 from actbench.config import Config
 from actbench.datasets import ImageData, Prepared
 from actbench.errors import UsageError
@@ -132,6 +136,77 @@ def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="store.uri=") as caught:
             Store(uri, "trial")
         assert "\n" not in str(caught.value)
+
+
+def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that was interrupted half-made bears another name, and gives way to the next."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+
+    def interrupted(database: Path, fill: Callable[[str], object]) -> None:
+        with contextlib.closing(sqlite3.connect(database.with_name(f".{database.name}.new"))) as connection:
+            connection.execute("create table trace_info (half integer)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "make", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Store(uri, "trial")
+    assert sqlite.is_new(uri)
+    Store(uri, "trial")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+
+
+_KILLED_IN_A_COMMIT = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in ("pragma cache_size=1", "begin immediate", "update params set value = value || 'x'"):
+    connection.execute(line)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_commit_cut_by_a_kill_is_undone(four: list[Result], tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    Store(uri, "trial").start("sweep", {}).add(four[0])
+    subprocess.run([sys.executable, "-c", _KILLED_IN_A_COMMIT, tmp_path / "mlflow.db"])
+    assert (tmp_path / "mlflow.db-journal").stat().st_size > 0
+    (found,) = Store(uri, "trial").finished([four[0].run]).values()
+    assert found.row == four[0].row
+
+
+def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
+    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri, folder = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "results"
+    folder.mkdir()
+    store = Store(uri, "trial")
+    parent = store.start("compare", {})
+    parent.add(four[0])
+    mirror.write(folder, four[:1], "actbench compare")
+    parent.add_files(folder)
+    parent.end("FINISHED", "?")
+    whole = (folder / mirror.RUNS).read_bytes()
+    for name in (mirror.RUNS, mirror.CURVES):
+        (kept,) = tmp_path.rglob(f"artifacts/{name}")
+        kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(UsageError, match="is damaged; run the same command again"):
+        store.restore("compare", folder)
+    assert (folder / mirror.RUNS).read_bytes() == whole
+    (found,) = store.finished([four[0].run]).values()
+    assert found.curves == four[0].curves  # from the database
+    for name in (mirror.RUNS, mirror.CURVES):
+        (kept,) = tmp_path.rglob(f"artifacts/{name}")
+        kept.unlink()
+    with pytest.raises(UsageError, match="the files of 'trial' are gone"):
+        store.restore("compare", folder)
+
+
+@pytest.mark.parametrize("folder", ["qu?est", "quo'te", "pct%20x"])
+def test_path_that_mlflow_takes_for_another_is_refused(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(UsageError, match="MLflow keeps no store under a path with"):
+        Store(f"sqlite:///{tmp_path}/{folder}/mlflow.db", "trial")
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
