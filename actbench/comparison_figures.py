@@ -117,5 +117,5 @@ def decisions(decided: Mapping[str, Decision]) -> Figure:
 
 
 def _lists(decision: Decision) -> tuple[list[str], ...]:
-    choice = [decision.choice, f"({100 * decision.sure:.0f} % of resamples)"]
+    choice = [decision.choice, f"({100 * decision.sure:.0f} % of", "resamples)"]
     return list(decision.series), list(decision.accurate), list(decision.soon), list(decision.cheap), choice

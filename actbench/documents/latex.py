@@ -42,6 +42,9 @@ _LATEX_HEAD = r"""\documentclass[10pt,a4paper]{article}
 _SIZES = ((90, r"\footnotesize"), (110, r"\scriptsize"), (math.inf, r"\tiny"))  # by characters of a row
 
 
+_BROKEN = 40  # characters at which a first column breaks
+
+
 def latex(blocks: Sequence[Block]) -> str:
     """A file that compiles with pdflatex: tables with booktabs, figures as PDF beside it."""
     commands = {1: "section*", 2: "subsection*", 3: "subsubsection*"}
@@ -68,6 +71,8 @@ def latex(blocks: Sequence[Block]) -> str:
 
 def _latex_table(frame: pd.DataFrame, caption: str) -> str:
     columns = "".join("r" if right else "l" for right in numeric(frame))
+    if max(map(len, frame.iloc[:, 0]), default=0) > _BROKEN:
+        columns = rf">{{\raggedright\arraybackslash}}p{{{_BROKEN / 16:g}cm}}" + columns[1:]
     head = " & ".join(_LATEX.inline(str(title)) for title in frame.columns) + r" \\"
     rows = "\n".join(
         " & ".join(_LATEX.inline(str(cell)) for cell in row) + r" \\" for row in frame.itertuples(index=False)

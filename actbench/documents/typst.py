@@ -27,10 +27,15 @@ _TYPST_HEAD = """#set document(title: {title}, date: none)
 #show raw: set text(size: 9pt)
 #show figure.where(kind: table): set figure.caption(position: top)
 #show figure: set block(breakable: true)
+#show figure.caption: set block(sticky: true)
 #show table.cell.where(y: 0): strong
+#show table: set par(justify: false)
 #set table(stroke: none, inset: (x: 4pt, y: 2.5pt))
 #set heading(numbering: none)
 """
+
+
+_FULL = 95  # characters of 8 points on a line
 
 
 def typst(blocks: Sequence[Block]) -> str:
@@ -53,11 +58,14 @@ def typst(blocks: Sequence[Block]) -> str:
 
 
 def _typst_table(frame: pd.DataFrame, caption: str) -> str:
-    aligns = ", ".join("right" if right else "left" for right in numeric(frame))
-    size = 8 if width(frame) <= 110 else max(5, 8 * 110 / width(frame))
+    """Wide tables are set smaller, and texts in very wide ones broken."""
+    right = numeric(frame)
+    aligns = ", ".join("right" if own else "left" for own in right)
+    size = min(8.0, max(6.0, 8 * _FULL / width(frame)))
     head = ", ".join(f"[{_TYPST.inline(str(title))}]" for title in frame.columns)
     rows = "\n".join(
-        "  " + ", ".join(f"[{_TYPST.inline(str(cell))}]" for cell in row) + "," for row in frame.itertuples(index=False)
+        "  " + ", ".join(_cell(str(cell), own) for cell, own in zip(row, right, strict=True)) + ","
+        for row in frame.itertuples(index=False)
     )
     table = (
         f"table(columns: {frame.shape[1]}, align: ({aligns},), table.hline(stroke: .8pt),\n"
@@ -65,6 +73,11 @@ def _typst_table(frame: pd.DataFrame, caption: str) -> str:
     )
     above = f", caption: [{_TYPST.inline(caption)}]" if caption else ""
     return f"#[#set text(size: {size:.1f}pt)\n#figure(kind: table, supplement: [Table]{above},\n{table})]"
+
+
+def _cell(text: str, is_number: bool) -> str:
+    """A number with its interval stays on one line."""
+    return f"[{_TYPST.inline(text).replace(' ', '~') if is_number else _TYPST.inline(text)}]"
 
 
 def pdf(blocks: Sequence[Block], folder: Path) -> bytes:
