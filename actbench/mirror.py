@@ -196,13 +196,15 @@ def _processor() -> str:
 
 
 def revision() -> str | None:
-    """The git revision of a checkout of actbench, with + where files differ from it; None for an installed wheel."""
+    """The git revision of a checkout of actbench, with + where code differs from it; None for an installed wheel."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return None
     try:
         head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True)
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno", "--", ".", ":!results"], cwd=root, capture_output=True, text=True
+        )
     except OSError:
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else None
