@@ -96,8 +96,12 @@ def activation_curves(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
     return figure
 
 
+_FAR = 4.0  # times the middle half's width below it: a point there would press all others together
+
+
 def accuracy_dots(runs: pd.DataFrame) -> Figure:
-    """A point a run and a bar at the mean, a panel a setting, best activation on top.
+    """A point a run and a bar at the mean, a panel a setting, best activation on top; what lies far below most runs is
+    an arrowhead at the edge.
 
     runs: rows of runs.csv, all with a test accuracy, and columns setting and series of tables.labelled.
     """
@@ -112,13 +116,17 @@ def accuracy_dots(runs: pd.DataFrame) -> Figure:
         axis.set_axis_off()
     for axis, (setting, frame) in zip(axes, panels, strict=False):
         means = frame.groupby("series", sort=False)["test_accuracy"].mean().sort_values()
+        lower, upper = np.quantile(frame["test_accuracy"], [0.25, 0.75])
+        edge = 100 * max(frame["test_accuracy"].min(), lower - _FAR * max(upper - lower, 0.005))
         for place, (name, mean) in enumerate(means.items()):
             values = 100 * frame.loc[frame["series"] == name, "test_accuracy"]
             colour = looks[str(name)]["color"]
-            axis.plot(
-                values, np.full(len(values), place), "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0
-            )
-            axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
+            for shown, marker in ((values[values >= edge], "o"), (np.full((values < edge).sum(), edge), "<")):
+                axis.plot(
+                    shown, np.full(len(shown), place), marker, color=colour, markersize=3, alpha=0.5, markeredgewidth=0
+                )
+            if 100 * mean >= edge:
+                axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
         axis.set_title(str(setting), **_STYLE)

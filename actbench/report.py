@@ -77,7 +77,10 @@ def document(
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
     ended = [comparison.ended for comparison in found if len(comparison.ended)]
     if ended:
-        caption = "Test accuracy of every confirming run, means as bars; runs that diverged count as 0."
+        caption = (
+            "Test accuracy of every confirming run, means as bars; runs that diverged count as 0. Arrowheads: further "
+            "to the left."
+        )
         scored = pd.concat(ended).fillna({"test_accuracy": WORST})
         yield draw(figures.accuracy_dots(scored), "accuracy", caption)
     for comparison in found:
