@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes results/reference/EXPERIMENT, or FOLDER, anew from an empty store: `scripts/reference.sh quickstart`.
-# Overrides may follow: `scripts/reference.sh mnist results/reference/mnist dataset.root=DIR`.
+# `DATA=DIR scripts/reference.sh mnist` takes its images from DIR.
 set -euo pipefail
-experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER] [OVERRIDE...]}
+experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER]}
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=$root/${2:-results/reference/$experiment}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" "${@:3}")
-mkdir -p "$target/figures"
+if [ -n "${DATA:-}" ]; then ln -s "$(realpath "$DATA")" "$work/data"; fi  # the report names no folder of this machine
+(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" ${DATA:+dataset.root=data})
 rm -rf "${target:?}"/*
 mkdir -p "$target/figures"
 made=$work/results/$experiment
