@@ -149,39 +149,40 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-@contextlib.contextmanager
-def _recorded(
-    model: nn.Module, activations: tuple[type[nn.Module], ...], functions: Mapping[str, Function]
-) -> Iterator[list[_Call]]:
-    """The calls of activations while the model runs, in their order."""
-    calls: list[_Call] = []
-    counts: dict[str, int] = {}
-    units: list[tuple[int, int, int]] = []  # dimension of units, their number, dimensions; of each layer that has units
+class _Recorder:
+    """The calls of activations while a model runs, in their order; its methods make the hooks."""
 
-    def add(name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+        self._counts: dict[str, int] = {}
+        # Dimension of units, their number, dimensions of the output: of each layer that has units, as they ran.
+        self._units: list[tuple[int, int, int]] = []
+
+    def _add(self, name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
         """Returns what goes on: a copy, as the activation may work in place."""
-        counts[name] = counts.get(name, 0) + 1
+        count = self._counts[name] = self._counts.get(name, 0) + 1
         z = z if z.requires_grad else z.detach().requires_grad_()
-        layer = name if counts[name] == 1 else f"{name}#{counts[name]}"
-        last = units[-1][0] if units else 1 if z.dim() > 3 else -1
-        fitting = (
-            place for own, number, rank in reversed(units) if rank == z.dim() for place in (own, -1)
-            if z.shape[place] == number
-        )  # fmt: skip
-        dimension = next(fitting, last)
-        calls.append(_Call(layer, activation, function, pieces, z, dimension))
+        layer = name if count == 1 else f"{name}#{count}"
+        self.calls.append(_Call(layer, activation, function, pieces, z, self._dimension(z)))
         return z.clone()
 
-    def seen(module: Any, arguments: object, output: Tensor) -> None:
-        own = (-1, module.out_features) if isinstance(module, nn.Linear) else (1, module.out_channels)
-        units.append((*own, output.dim()))
+    def _dimension(self, z: Tensor) -> int:
+        for own, number, rank in reversed(self._units):
+            for place in (own, -1):
+                if rank == z.dim() and z.shape[place] == number:
+                    return place
+        return self._units[-1][0] if self._units else 1 if z.dim() > 3 else -1
 
-    def before(name: str) -> Callable[..., Any]:
+    def seen(self, module: Any, arguments: object, output: Tensor) -> None:
+        own = (-1, module.out_features) if isinstance(module, nn.Linear) else (1, module.out_channels)
+        self._units.append((*own, output.dim()))
+
+    def before(self, name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             pieces = 2 if isinstance(module, nn.GLU) else 1
 
             def tapped(z: Tensor, function: Function) -> Tensor:
-                return add(name, type(module).__name__, function, pieces, z)
+                return self._add(name, type(module).__name__, function, pieces, z)
 
             if arguments:
                 z, *rest = arguments
@@ -191,13 +192,18 @@ def _recorded(
 
         return hook
 
-    def after(name: str, function: Function) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def after(self, name: str, function: Function) -> Callable[[nn.Module, object, Tensor], Tensor]:
         def hook(module: nn.Module, arguments: object, output: Tensor) -> Tensor:
-            return add(name, getattr(function, "__name__", type(function).__name__), function, 1, output)
+            return self._add(name, getattr(function, "__name__", type(function).__name__), function, 1, output)
 
         return hook
 
-    modules = dict(model.named_modules())
+
+@contextlib.contextmanager
+def _recorded(
+    model: nn.Module, activations: tuple[type[nn.Module], ...], functions: Mapping[str, Function]
+) -> Iterator[list[_Call]]:
+    modules, recorder = dict(model.named_modules()), _Recorder()
     unknown = [name for name in functions if name not in modules]
     if unknown:
         raise ValueError(
@@ -205,16 +211,16 @@ def _recorded(
         )
     kinds: tuple[type[nn.Module], ...] = (*ACTIVATIONS, *activations)
     handles: list[RemovableHandle] = [
-        module.register_forward_hook(seen) for module in modules.values() if isinstance(module, WITH_UNITS)
+        module.register_forward_hook(recorder.seen) for module in modules.values() if isinstance(module, WITH_UNITS)
     ]
     handles += [
-        module.register_forward_pre_hook(before(name or "model"), with_kwargs=True)
+        module.register_forward_pre_hook(recorder.before(name or "model"), with_kwargs=True)
         for name, module in modules.items()
         if isinstance(module, kinds)
     ]
-    handles += [modules[name].register_forward_hook(after(name, function)) for name, function in functions.items()]
+    handles += [modules[name].register_forward_hook(recorder.after(name, own)) for name, own in functions.items()]
     try:
-        yield calls
+        yield recorder.calls
     finally:
         for handle in handles:
             handle.remove()

@@ -263,3 +263,45 @@ def test_units_in_spite_of_side_branches_half_precision_and_keywords() -> None:
     model, x = Keywords(), torch.randn(30, 5)
     found = values(actbench.inspect(model, x, activations=(Leaky,)))
     assert found["act", "unit_mean"] == pytest.approx(F.leaky_relu(model.layer(x), 0.5).mean().item(), abs=1e-6)
+
+
+def test_units_of_a_convolution_whose_channels_were_moved_last() -> None:
+    class Moved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.relu = nn.Conv2d(3, 5, 3), nn.ReLU()
+            with torch.no_grad():
+                assert self.body.bias is not None
+                self.body.bias[:2] = -1e6
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.relu(self.body(x).permute(0, 2, 3, 1)).mean((1, 2))
+
+    assert values(actbench.inspect(Moved(), torch.randn(64, 3, 8, 8)))["relu", "dead_fraction"] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": torch.relu}, "model must be a torch.nn.Module"),
+        ({"targets": [0, 1]}, "targets must be a tensor"),
+        ({"activations": nn.Softmax}, "activations must be a tuple"),
+        ({"functions": {"0": "relu"}}, "functions must be a dict"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(given: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {"model": nn.Sequential(nn.Linear(3, 2), nn.ReLU()), "inputs": torch.randn(2, 3)}
+    with pytest.raises(ValueError, match=message):
+        actbench.inspect(**(arguments | given))  # type: ignore[arg-type]
+
+
+def test_random_numbers_go_on_as_if_nothing_had_been_inspected() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x) + torch.rand_like(x)
+
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    actbench.inspect(nn.Sequential(nn.ReLU(), Noisy()), torch.zeros(4, 3))
+    assert torch.equal(torch.rand(3), expected)
