@@ -40,26 +40,25 @@ class Command:
     def store(self) -> Store:
         return Store(self.uri, self.experiment)
 
-    def carry_out(self, runs: Sequence[Run], title: str) -> list[Result]:
-        """Results of all runs, in their order: found in the store, or trained now and stored one by one."""
+    def carry_out(self, runs: Sequence[Run], title: str) -> None:
+        """All runs are in `results` after it: found in the store, or trained now and stored one by one."""
         self.plan += runs
         found = {} if sqlite.is_new(self.uri) else self.store.finished(runs)
         self.results |= found
-        missing = list({run.id: run for run in runs if run.id not in found}.values())
+        todo = list({run.id: run for run in runs if run.id not in found}.values())
         print(
-            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(missing)} found finished, {len(missing)} to train",
+            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(todo)} found finished, {len(todo)} to train",
             flush=True,
         )
-        if missing:
-            single = len(missing) == 1
-            with RunProgress(title, missing[0].steps if single else len(missing), "steps" if single else "runs") as bar:
+        if todo:
+            single = len(todo) == 1
+            with RunProgress(title, todo[0].steps if single else len(todo), "steps" if single else "runs") as bar:
                 memory = execution.free_memory(self.pool.device) // self.pool.workers
-                grouped = stacks(missing, self.pool.device, self.pool.workers, memory)
+                grouped = stacks(todo, self.pool.device, self.pool.workers, memory)
                 groups = self.pool.run(grouped, _live(bar) if single else None)
                 _ = self.store  # a new database takes seconds to make: workers train meanwhile
                 for group in groups:
                     self._keep(group, None if single else bar)
-        return [self.results[run.id] for run in runs]
 
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:

@@ -45,7 +45,7 @@ class Comparison:
     @property
     def ended(self) -> pd.DataFrame:
         """Runs that say something: those that failed or were never made do not."""
-        return self.runs[self.runs["status"].isin(["finished", "diverged"])]
+        return tables.ended(self.runs)
 
     def _wide(self, frame: pd.DataFrame, column: str) -> pd.DataFrame:
         """Series that have not ended a single run are left out; seeds that one of the others lacks, too."""

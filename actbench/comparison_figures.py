@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from actbench.comparison import Comparison
-from actbench.figures import PALETTE, legend, plain, style, styles
+from actbench.figures import PALETTE, legend, panels, plain, style, styles
 from actbench.recommendation import Decision
 from actbench.statistics import Ranks, performance_profile
 
@@ -20,15 +20,10 @@ _RATIOS = np.linspace(1, 5, 81)
 
 def survival(found: Sequence[Comparison]) -> Figure:
     """Share of runs that have not arrived at the target over steps, a panel a setting."""
-    columns = min(3, len(found))
-    rows = -(-len(found) // columns)
-    figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    figure, axes = panels(len(found))
     named: dict[str, Artist] = {}
     looks = styles(series for comparison in found for series in comparison.ended["series"])
-    for axis in axes[len(found) :]:
-        axis.set_axis_off()
-    for axis, comparison in zip(axes, found, strict=False):
+    for axis, comparison in zip(axes, found, strict=True):
         end = float(comparison.ended["steps"].max())
         for series, own in comparison.ended.groupby("series", sort=False):
             arrived = np.sort(own.loc[own["reached_target"].eq(True), "steps_to_target"].to_numpy(dtype=float))

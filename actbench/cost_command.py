@@ -13,6 +13,7 @@ from actbench.errors import UsageError
 from actbench.execution import Pool
 from actbench.plan import variants
 from actbench.progress import print_table
+from actbench.tables import series_name
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -23,10 +24,7 @@ def run(overrides: Sequence[str]) -> int:
     first, device = points[0], torch.device(execution.device(points[0].execution))
     runs = make_runs(points, prepared(points), "sweep")
     differing = [own.split() for own in variants(runs)]
-    labels = [
-        " ".join([run.config.activation.label, *(term.removeprefix("activation.") for term in own)])
-        for run, own in zip(runs, differing, strict=True)
-    ]
+    labels = [series_name(run.config.activation.label, own) for run, own in zip(runs, differing, strict=True)]
     if len(set(labels)) < len(labels) or any(not term.startswith("activation.") for own in differing for term in own):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = mirror.folder("cost")

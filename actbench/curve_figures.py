@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from actbench.figures import legend, plain, styles
+from actbench.figures import legend, panels, plain, styles
 
 CURVES = {  # metric -> (title, factor)
     "val_accuracy": ("validation accuracy, %", 100.0),
@@ -137,15 +137,10 @@ def learning_rates(runs: pd.DataFrame) -> Figure:
     runs: rows of runs.csv of the phase tune, with columns setting and series; runs without an accuracy count as 0.
     """
     settings = list(dict.fromkeys(runs["setting"]))
-    columns = min(3, len(settings))
-    rows = -(-len(settings) // columns)
-    figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    figure, axes = panels(len(settings))
     named: dict[str, Artist] = {}
     looks = styles(runs["series"])
-    for axis in axes[len(settings) :]:
-        axis.set_axis_off()
-    for axis, setting in zip(axes, settings, strict=False):
+    for axis, setting in zip(axes, settings, strict=True):
         own = runs[runs["setting"] == setting].assign(score=lambda frame: 100 * frame["val_accuracy"].fillna(0))
         for series, lines in own.groupby("series", sort=False):
             look = looks[str(series)]

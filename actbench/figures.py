@@ -50,6 +50,17 @@ def styles(series: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def panels(count: int) -> tuple[Figure, Any]:
+    """A figure of that many small axes, at most three in a row, with one scale upwards."""
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    return figure, axes[:count]
+
+
 def legend(figure: Figure, named: Mapping[str, Any]) -> None:
     """Below the figure, in as many columns as fit."""
     room = 13.5 * float(figure.get_size_inches()[0])  # characters

@@ -111,10 +111,11 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
 
 def _gaps(found: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
     """What is not there: runs that failed or were never made."""
-    tuning = runs[(runs["phase"] == "tune") & ~runs["status"].isin(["finished", "diverged"])]
-    if len(tuning):
+    tuning = runs[runs["phase"] == "tune"]
+    lacking = len(tuning) - len(tables.ended(tuning))
+    if lacking:
         yield Paragraph(
-            f"**{tables.count(len(tuning), 'tuning run')} without a result**: a failed one counts as accuracy 0 where "
+            f"**{tables.count(lacking, 'tuning run')} without a result**: a failed one counts as accuracy 0 where "
             "a rate was chosen; with one missing none was."
         )
     for comparison in found:

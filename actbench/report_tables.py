@@ -8,7 +8,7 @@ import pandas as pd
 
 from actbench.statistics import interquartile_mean, mean_interval
 from actbench.survival import time_to_target
-from actbench.tables import NEVER, accuracy, median_with_censoring, short
+from actbench.tables import NEVER, accuracy, median_with_censoring, samples, short
 
 
 def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
@@ -17,8 +17,7 @@ def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
     runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the shortest. A run
     that does not arrive in its steps is later than all that do, however long it took.
     """
-    samples = (runs["samples_per_second"] * runs["seconds"]).round()
-    ends = {"steps": runs["steps"].max(), "samples": samples.max(), "seconds": runs["seconds"].min()}
+    ends = {"steps": runs["steps"].max(), "samples": samples(runs).max(), "seconds": runs["seconds"].min()}
     lines: list[tuple[float, dict[str, str]]] = []
     for series, own in runs.groupby("series", sort=False):
         reached, means = own["reached_target"].fillna(False).to_numpy(dtype=bool), []

@@ -1,6 +1,7 @@
 """Tables over runs: one line per setting, activation and learning rate."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -18,9 +19,23 @@ def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     for own, row in zip(terms, runs.to_dict("records"), strict=True):
         common = [term for term in own if not term.startswith("activation.")]
         settings.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in often), *common]))
-        settings_of_it = [term.removeprefix("activation.") for term in own if term.startswith("activation.")]
-        series.append(" ".join([row["activation"], *settings_of_it]))
+        series.append(series_name(row["activation"], own))
     return runs.assign(setting=settings, series=series)
+
+
+def series_name(activation: str, terms: Sequence[str]) -> str:
+    """An activation with those of its settings that set it apart. terms: of a run's variant."""
+    return " ".join([activation, *(t.removeprefix("activation.") for t in terms if t.startswith("activation."))])
+
+
+def ended(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs that say something: those that failed or were never made do not."""
+    return runs[runs["status"].isin(["finished", "diverged"])]
+
+
+def samples(runs: pd.DataFrame) -> pd.Series:
+    """Examples that each run has seen; empty where it diverged."""
+    return (runs["samples_per_second"] * runs["seconds"]).round()
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:

@@ -166,7 +166,7 @@ def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame) -> pd.Series:
     if name in COSTS:
         own = costs[costs["run_id"].isin(runs["run_id"])].set_index("round")
         return own[name].astype(float)
-    ended = runs[runs["status"].isin(["finished", "diverged"])].set_index("seed")
+    ended = tables.ended(runs).set_index("seed")
     values = ended[name].astype(float)
     if name.endswith("_to_target"):
         values = values.fillna(_whole(name.removesuffix("_to_target"), ended))
@@ -177,8 +177,7 @@ def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame) -> pd.Series:
 
 def _whole(unit: str, runs: pd.DataFrame) -> pd.Series:
     """Length of a run."""
-    samples = (runs["samples_per_second"] * runs["seconds"]).round()
-    return {"steps": runs["steps"], "seconds": runs["seconds"], "samples": samples}[unit].astype(float)
+    return (tables.samples(runs) if unit == "samples" else runs[unit]).astype(float)
 
 
 def _term(key: str, value: object) -> str:
