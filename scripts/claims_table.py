@@ -20,11 +20,13 @@ A − B is the mean of the paired differences, over seeds (of costs: over rounds
 that of the exact sign-flip test, corrected by Holm for all lines of the experiment that expect a difference, or that
 expect none. **supported** and **refuted**: interval and p agree; where equality is expected: the interval lies within
 the margin; **practically equal**: it does, where a difference is expected; **not shown**: none of these. A run that
-never reaches its target counts with its whole length, one that diverged with accuracy 0. These are small networks on
-small data and short budgets: `NAME_full` asks the same on MNIST and CIFAR.
+never reaches its target counts with its whole length, one that diverged with accuracy 0. These are small networks and
+short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder).
 
-Made by `scripts/claims.sh`. Steps and accuracies come out the same on the same type of machine, times do not.
+Made by `scripts/claims.sh` and `scripts/claims.sh full`. Steps and accuracies come out the same on the same type of
+machine, times do not.
 """
+LARGER = " At the larger scale"
 
 
 def main() -> None:
@@ -35,7 +37,7 @@ def main() -> None:
         environment = json.loads((path.parent / "environment.json").read_text())
         counts = counts.add(found["verdict"].value_counts(), fill_value=0)
         parts += [
-            f"## [{experiment.question}]({name}/report.md)",
+            f"## [{experiment.question}]({name}/report.md)" + LARGER * name.endswith(experiments.FULL),
             f"Source of the claims: {experiment.source}. Experiment `{name}`, revision {environment['revision']}.",
             markdown_table(table(found)),
         ]

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes results/reference/EXPERIMENT, or FOLDER, anew from an empty store: `scripts/reference.sh quickstart`.
-# `DATA=DIR scripts/reference.sh mnist` takes its images from DIR.
+# `DATA=DIR scripts/reference.sh mnist` takes its images from DIR; overrides may follow FOLDER.
 set -euo pipefail
-experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER]}
+experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER [OVERRIDES]]}
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=$root/${2:-results/reference/$experiment}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ -n "${DATA:-}" ]; then ln -s "$(realpath "$DATA")" "$work/data"; fi  # the report names no folder of this machine
-(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" ${DATA:+dataset.root=data})
+(cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" "${@:3}" ${DATA:+dataset.root=data})
 rm -rf "${target:?}"/*
 mkdir -p "$target/figures"
 made=$work/results/$experiment
