@@ -154,14 +154,15 @@ def _settings(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[tuple[str,
 
 def _pairs(hypothesis: Hypothesis, a: pd.DataFrame, b: pd.DataFrame | None, costs: pd.DataFrame) -> np.ndarray:
     """(pairs, 2): values of a, and of b times the factor, of the seeds (for costs: rounds) that both have."""
-    of_a = _values(hypothesis.metric, a, costs)
-    of_b = pd.Series(hypothesis.b, of_a.index) if b is None else _values(hypothesis.metric, b, costs)
+    longest = pd.concat([a, b])["seconds"].max()
+    of_a = _values(hypothesis.metric, a, costs, longest)
+    of_b = pd.Series(hypothesis.b, of_a.index) if b is None else _values(hypothesis.metric, b, costs, longest)
     pairs: np.ndarray = pd.concat([of_a, hypothesis.factor * of_b], axis=1).dropna().to_numpy(dtype=float)
     return pairs
 
 
-def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame) -> pd.Series:
-    """By seed, or for costs by round."""
+def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame, longest: float) -> pd.Series:
+    """By seed, or for costs by round. longest: seconds of the longest run, for those that diverged."""
     name = _name(metric)
     if name in COSTS:
         own = costs[costs["run_id"].isin(runs["run_id"])].set_index("round")
@@ -170,6 +171,7 @@ def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame) -> pd.Series:
     values = ended[name].astype(float)
     if name.endswith("_to_target"):
         values = values.fillna(_whole(name.removesuffix("_to_target"), ended))
+        values = values.fillna(longest) if name == "seconds_to_target" else values
     if name in _WORST:
         values = values.mask((ended["status"] == "diverged") & values.isna(), _WORST[name])
     return values if name == metric else values.abs()

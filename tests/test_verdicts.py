@@ -135,6 +135,14 @@ def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies
     assert accuracy["mean_b"] == pytest.approx(0.45)
 
 
+def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
+    frame = rows({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
+    frame.loc[frame["status"] == "diverged", "seconds"] = np.nan
+    frame.loc[0, "seconds"] = 3.0
+    (found,) = judge([hypothesis(metric="seconds_to_target", direction="lower")], frame, NO_COSTS).to_dict("records")
+    assert (found["n"], found["mean_b"]) == (8, pytest.approx((0.1 + 0.2 + 0.3 + 0.4 + 4 * 3) / 8))
+
+
 def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> None:
     frame = rows({"relu": [0.9] * 8, "tanh": [0.8] * 8})
     other = frame.assign(architecture="cnn", run_id=frame["run_id"] + "c")

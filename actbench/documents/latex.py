@@ -42,7 +42,8 @@ _LATEX_HEAD = r"""\documentclass[10pt,a4paper]{article}
 _SIZES = ((90, r"\footnotesize"), (110, r"\scriptsize"), (math.inf, r"\tiny"))  # by characters of a row
 
 
-_BROKEN = 40  # characters at which a first column breaks
+_BROKEN = 24  # characters at which a column breaks
+_PER_CM = 11  # characters of the smallest size
 
 
 def latex(blocks: Sequence[Block]) -> str:
@@ -69,10 +70,17 @@ def latex(blocks: Sequence[Block]) -> str:
     return _LATEX_HEAD + "\n\n".join(parts) + "\n\\end{document}\n"
 
 
+def _text_column(cells: "pd.Series[str]") -> str:
+    if max(map(len, cells), default=0) <= _BROKEN:
+        return "l"
+    longest = max(len(word) for cell in cells for word in cell.split())
+    return rf">{{\raggedright\arraybackslash}}p{{{max(_BROKEN, longest) / _PER_CM:.1f}cm}}"
+
+
 def _latex_table(frame: pd.DataFrame, caption: str) -> str:
-    columns = "".join("r" if right else "l" for right in numeric(frame))
-    if max(map(len, frame.iloc[:, 0]), default=0) > _BROKEN:
-        columns = rf">{{\raggedright\arraybackslash}}p{{{_BROKEN / 16:g}cm}}" + columns[1:]
+    columns = "".join(
+        "r" if right else _text_column(frame[key]) for key, right in zip(frame, numeric(frame), strict=True)
+    )
     head = " & ".join(_LATEX.inline(str(title)) for title in frame.columns) + r" \\"
     rows = "\n".join(
         " & ".join(_LATEX.inline(str(cell)) for cell in row) + r" \\" for row in frame.itertuples(index=False)

@@ -1,0 +1,62 @@
+"""What is committed under results/reference agrees with the runs beside it."""
+
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from actbench import experiments, mirror, verdicts
+
+FOLDER = Path(__file__).parent.parent / "results" / "reference"
+REPORTS = sorted(FOLDER.rglob("report.md"))
+ANSWER = re.compile(
+    r"- \*\*(?P<setting>[^*]+)\*\*: highest mean test accuracy (?P<best>\S+), (?P<mean>[\d.]+) ± (?P<sd>[\d.]+) % "
+    r"\(n = (?P<n>\d+)\), (?P<above>[\d.]+) points above (?P<second>\S+)\."
+)
+LINE = re.compile(
+    r"\| (?P<activation>\S+) \| (?P<lr>[\d.e-]+) \| (?P<mean>[\d.]+) \[[^|]+\] \| [\d.]+ \| (?P<n>\d+)[ ,|]"
+)
+
+
+def accuracies(folder: Path, setting: str) -> pd.DataFrame:
+    """Test accuracies of a setting, a column an activation, a row a seed; what diverged is 0."""
+    runs = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values={"test_accuracy": [""]})
+    dataset, architecture, *others = setting.split(", ")
+    chosen = runs["phase"].eq("confirm") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
+    for term in others:
+        named = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
+        chosen &= named | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
+    own = runs[chosen]
+    return own.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
+def test_every_number_of_the_answers_and_of_the_accuracies_is_in_the_runs(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    answers = list(ANSWER.finditer(text))
+    assert answers
+    for found in answers:
+        wide = accuracies(path.parent, found["setting"])
+        means = wide.mean().sort_values(ascending=False)
+        assert int(found["n"]) == len(wide)
+        assert means[found["best"]] == means.iloc[0]
+        assert 100 * means.iloc[0] == pytest.approx(float(found["mean"]), abs=0.0051)
+        assert 100 * wide[found["best"]].std() == pytest.approx(float(found["sd"]), abs=0.0051)
+        assert 100 * (means.iloc[0] - means[found["second"]]) == pytest.approx(float(found["above"]), abs=0.0051)
+        section = text.split(f"## {found['setting']}\n", 1)[1].split("Training.", 1)[0]
+        lines = list(LINE.finditer(section))
+        assert {line["activation"] for line in lines} == set(wide)
+        for line in lines:
+            assert 100 * means[line["activation"]] == pytest.approx(float(line["mean"]), abs=0.0051)
+            assert int(line["n"]) == len(wide)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("claims/*/verdicts.csv")), ids=lambda path: path.parent.name)
+def test_every_verdict_follows_from_the_runs_beside_it(path: Path) -> None:
+    folder = path.parent
+    hypotheses = experiments.load(folder.name).hypotheses
+    runs, costs = mirror.read_rows(folder / mirror.RUNS), mirror.read_costs(folder / mirror.COSTS)
+    again = io.StringIO(verdicts.judge(hypotheses, runs, costs).to_csv(index=False))
+    pd.testing.assert_frame_equal(pd.read_csv(again), pd.read_csv(path), check_dtype=False, rtol=1e-9)
