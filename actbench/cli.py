@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
     sub = command("cost", "measure what each activation costs on this device, forward and backward")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
+    sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
+    sub.add_argument("--port", type=int, metavar="N", help="by default the first free one from 5000")
+    sub.add_argument("--open", action="store_true", help="open the newest view in the browser")
     sub = command("data", "fetch data sets, or check those that are here")
     sub.add_argument("action", choices=["fetch", "check"])
     sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
@@ -137,6 +141,10 @@ def _carry_out(parsed: argparse.Namespace) -> int:
 
     if parsed.command == "report":
         return commands.write_report(parsed.experiment, parsed.format.split(","), parsed.words)
+    if parsed.command == "ui":
+        from actbench import ui
+
+        return ui.run(commands.single(parsed.words).store.uri, parsed.port, parsed.open)
     if parsed.command == "cost":
         from actbench import cost_command
 

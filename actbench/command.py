@@ -1,5 +1,6 @@
 """One command's way from plan to store."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +12,15 @@ from actbench import execution, mirror, sqlite
 from actbench.execution import Pool
 from actbench.experiments import Hypothesis
 from actbench.interruption import deferred
-from actbench.plan import Run, stacks
+from actbench.plan import Run, Stack, stacks
 from actbench.progress import RunProgress
-from actbench.records import Result, missing
+from actbench.records import Live, Result, missing
 from actbench.store import Parent, Store
 from actbench.tables import count
 from actbench.training import Record
+
+_SELDOM = 8.0  # seconds between two writes of a stack that trains
+_COST = 20  # times what a write takes, at least: a twentieth of the writer's time
 
 
 @dataclass
@@ -55,17 +59,22 @@ class Command:
             with RunProgress(title, todo[0].steps if single else len(todo), "steps" if single else "runs") as bar:
                 memory = execution.free_memory(self.pool.device) // self.pool.workers
                 grouped = stacks(todo, self.pool.device, self.pool.workers, memory)
-                groups = self.pool.run(grouped, _live(bar) if single else None)
+                follow = _Follow(self, bar if single else None)
+                groups = self.pool.run(grouped, follow)
                 _ = self.store  # a new database takes seconds to make: workers train meanwhile
                 for group in groups:
                     self._keep(group, None if single else bar)
 
+    def begun(self) -> Parent:
+        """The command's parent run."""
+        if self.parent is None:
+            self.parent = self.store.start(self.kind, self.tags)
+        return self.parent
+
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:
             with deferred():  # an interruption keeps here what the store keeps, whole
-                if self.parent is None:
-                    self.parent = self.store.start(self.kind, self.tags)
-                self.parent.add(result)
+                self.begun().add(result)
                 self.results[result.run.id] = result
                 self.trained += 1
             if bar is not None:
@@ -80,16 +89,43 @@ class Command:
             mirror.write_comparison(self.folder, self.costs, self.hypotheses)
         return ended
 
-    def end(self, status: str, note: str) -> None:
-        if self.parent is None:
-            self.parent = self.store.start(self.kind, self.tags)
-        self.parent.add_files(self.folder)
-        self.parent.end(status, note)
+    def end(self, status: str, note: str) -> bool:
+        """Whether the store has taken everything."""
+        self.begun().end(status, note, self.folder)
+        sqlite.gather(self.uri)
+        return self.begun().is_stored
 
 
-def _live(bar: RunProgress) -> execution.OnRecord:
-    def on_record(record: Record) -> None:
-        if record.metric == "val_accuracy":
-            bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+class _Follow:
+    """Shows runs in the store while they train: those that do so for a while, and seldom enough to cost little."""
 
-    return on_record
+    def __init__(self, command: Command, bar: RunProgress | None) -> None:
+        self._command, self._bar = command, bar
+        self._stacks: dict[Stack, _Followed] = {}
+
+    def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
+        for record in records:
+            if self._bar is not None and record.metric == "val_accuracy":
+                self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+        now = time.monotonic()
+        if stack not in self._stacks:  # of workers, nothing is heard before
+            self._stacks[stack] = _Followed(Live(stack.runs), now + self._command.pool.here * execution.LIVE)
+        own = self._stacks[stack]
+        own.records += records
+        if now < own.due:
+            return
+        with deferred():
+            parent = self._command.begun()
+            parent.begin(stack.runs)
+            for run, points in zip(stack.runs, own.live.sure(own.records), strict=True):
+                parent.log(run, points)
+        own.records.clear()
+        taken = time.monotonic() - now
+        own.due = time.monotonic() + max(_SELDOM, _COST * taken)
+
+
+@dataclass
+class _Followed:
+    live: Live
+    due: float  # by time.monotonic()
+    records: list[Record] = field(default_factory=list)

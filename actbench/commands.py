@@ -145,10 +145,14 @@ def _costs(command: Command, runs: Sequence[Run]) -> pd.DataFrame:
     if held is not None:
         return held
     try:
-        return mirror.costs(command.pool.call(cost.in_training, runs, command.pool.device))
+        costs = mirror.costs(command.pool.call(cost.in_training, runs, command.pool.device))
     except RuntimeError as error:
         print(f"costs could not be measured: {error}", flush=True)
         return mirror.costs([])
+    medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
+    with deferred():
+        command.begun().measured({str(id): {str(k): float(v) for k, v in own.items()} for id, own in medians.items()})
+    return costs
 
 
 def _finish(command: Command) -> int:
@@ -164,11 +168,12 @@ def _finish(command: Command) -> int:
         if command.kind == "compare":
             found = list(comparisons(frame, command.costs, command.tags))
             answers = [report.answer(comparison) for comparison in found]
-            note = "\n".join([note, "", *(f"- {line}" for line in answers)])
+            note = report.note(command.tags["question"], found)
             judged = _judged(command.folder, command.hypotheses, frame, command.costs)
             written = report.write(command.folder, found, frame, mirror.points(command.folder), command.tags, judged)
+        stored = True
         if command.trained or command.kind == "compare":
-            command.end("FAILED" if failures else "FINISHED", note)
+            stored = command.end("FAILED" if failures else "FINISHED", note)
     print_runs(frame[frame["phase"] == "confirm"] if command.kind == "compare" else frame)
     if command.kind == "compare":
         wrapped = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in answers]
@@ -180,7 +185,12 @@ def _finish(command: Command) -> int:
     for result in failures:
         label = result.run.config.activation.label
         print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")
-    return FAILED if failures else 0
+    if not stored:
+        print(
+            f"not in {command.store.uri} yet, as it is away: what it lacks is kept in {command.begun().kept}, and the "
+            "next command on this store in this folder writes it"
+        )
+    return FAILED if failures or not stored else 0
 
 
 def _judged(folder: Path, hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
@@ -210,7 +220,7 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
         if name not in report.FORMATS:
             raise UsageError(f"--format {name}: not known; there are: {', '.join(report.FORMATS)}")
     loaded = experiments.load(experiment)
-    store = Store(_single(overrides).store.uri, loaded.name, create=False)
+    store = Store(single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
     rows, points = mirror.read_rows(folder / mirror.RUNS), mirror.points(folder)
@@ -221,7 +231,8 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     return 0
 
 
-def _single(overrides: Sequence[str]) -> Config:
+def single(overrides: Sequence[str]) -> Config:
+    """Raises UsageError for a grid."""
     points = compose.configs(list(overrides))
     if len(points) > 1:
         raise UsageError(f"{' '.join(overrides)}: one value a key here, not a grid")
@@ -240,7 +251,7 @@ def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
     """fetch: download what is missing and check it. check: without the network."""
     chosen = list(names) or [name for name in datasets.SOURCES if name != "image_folder"]
     errors: list[UsageError] = []
-    for config in [_single([f"dataset={name}", *overrides]).dataset for name in chosen]:
+    for config in [single([f"dataset={name}", *overrides]).dataset for name in chosen]:
         try:
             prepared = datasets.prepare(config.name, config.root, action == "fetch", config.image_size)
         except UsageError as error:

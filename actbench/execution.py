@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from actbench.plan import Stack
 from actbench.records import Result
 from actbench.training import Record, train
 
-OnRecord = Callable[[Record], None]
+OnRecords = Callable[[Stack, Sequence[Record]], None]
 
 # glibc's malloc gives large blocks back to the system, and every step asks for them again: measured, this makes sweeps
 # 2 % (Transformer), 4 % (MLP) and 14 % (CNN) faster. Who sets these variables keeps them.
@@ -45,8 +46,17 @@ class Failure:
     died: bool = False
 
 
+@dataclass(frozen=True)
+class Interim:
+    """What a stack that still trains has shown since it was last heard of."""
+
+    records: Sequence[Record]
+
+
+LIVE = 4.0  # seconds after which a stack that trains is heard of, and again
+
 Outcome = tuple[Stack, list[Result], Failure | None]
-Answers = queue.Queue[tuple[int, Stack, list[Result], Failure | None]]
+Answers = queue.Queue[tuple[int, Stack, list[Result] | Interim, Failure | None]]
 
 
 def device(config: ExecutionConfig) -> str:
@@ -79,12 +89,11 @@ def _data(prepared: Prepared) -> ImageData:
     return datasets.load(prepared)
 
 
-def _train(stack: Stack, device: str, on_record: OnRecord | None = None) -> list[Result]:
+def _train(stack: Stack, device: str, on_record: Callable[[Record], None]) -> list[Result]:
     kept = []
     for record in train(stack, _data(stack.runs[0].data), torch.device(device)):
         kept.append(record)
-        if on_record is not None:
-            on_record(record)
+        on_record(record)
     return records.results(stack.runs, kept, device_name(device))
 
 
@@ -93,11 +102,24 @@ def _settle() -> None:
     torch.set_num_threads(1)
 
 
-def _train_for(stack: Stack, device: str) -> list[Result]:
-    return _train(stack, device, _end_with_parent)
+def _train_for(stack: Stack, device: str, send: Callable[[Interim], None]) -> list[Result]:
+    """send: to the parent, now and then, what an evaluation has shown."""
+    new: list[Record] = []
+    sent = time.monotonic()
+
+    def on_record(record: Record) -> None:
+        nonlocal sent
+        _end_with_parent()
+        new.append(record)
+        if record.metric == "val_accuracy" and time.monotonic() - sent >= LIVE:
+            send(Interim(tuple(new)))
+            new.clear()
+            sent = time.monotonic()
+
+    return _train(stack, device, on_record)
 
 
-def _end_with_parent(record: Record) -> None:
+def _end_with_parent() -> None:
     """A worker whose parent was killed has nobody to answer."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
@@ -114,6 +136,8 @@ def _worker(connection: Connection, device: str) -> None:
         except EOFError:
             return
         try:
+            if function is _train_for:
+                arguments = (*arguments, lambda interim: connection.send((interim, None)))
             connection.send((function(*arguments), None))
         except (Exception, SystemExit) as error:  # a user's function may raise anything
             connection.send(([], _failure(error)))
@@ -137,14 +161,14 @@ class Pool:
     """Trains stacks; use as a context manager. here: in this process, as a single worker does unless told not to."""
 
     def __init__(self, device: str, workers: int, here: bool | None = None) -> None:
-        self.device, self.workers, self._is_here = device, workers, workers == 1 if here is None else here
+        self.device, self.workers, self.here = device, workers, workers == 1 if here is None else here
         self._context = multiprocessing.get_context("spawn")
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
 
     def __enter__(self) -> "Pool":
         _settle()
-        if not self._is_here:
+        if not self.here:
             for _ in range(self.workers):
                 self._start()
         return self
@@ -170,7 +194,7 @@ class Pool:
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any:
         """The function's answer, in a process that trains nothing now. Raises RuntimeError where there is none."""
-        if self._is_here:
+        if self.here:
             try:
                 return function(*arguments)
             except (Exception, SystemExit) as error:
@@ -185,13 +209,15 @@ class Pool:
             raise RuntimeError(failure.message)
         return answer
 
-    def run(self, stacks: Sequence[Stack], on_record: OnRecord | None = None) -> Iterator[list[Result]]:
+    def run(
+        self, stacks: Sequence[Stack], on_records: OnRecords = lambda stack, records: None
+    ) -> Iterator[list[Result]]:
         """Results of each stack as it ends, in no fixed order; workers begin before the first is asked for.
 
-        on_record sees the records of in-process training.
+        on_records: of stacks that still train, here each record, of workers a few every LIVE seconds, or none at first.
         """
         waiting = deque(stacks)
-        return self._results(waiting, self._here(waiting, on_record) if self._is_here else self._there(waiting))
+        return self._results(waiting, (self._here if self.here else self._there)(waiting, on_records))
 
     def _results(self, waiting: deque[Stack], outcomes: Iterator[Outcome]) -> Iterator[list[Result]]:
         again = set[str]()
@@ -211,17 +237,17 @@ class Pool:
             else:
                 waiting.extend(Stack((run,)) for run in stack.runs)
 
-    def _here(self, waiting: deque[Stack], on_record: OnRecord | None) -> Iterator[Outcome]:
+    def _here(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[Outcome]:
         while waiting:
             stack = waiting.popleft()
             try:
-                outcome: Outcome = stack, _train(stack, self.device, on_record), None
+                outcome: Outcome = stack, _train(stack, self.device, lambda r, s=stack: on_records(s, [r])), None  # type: ignore[misc]
             except (Exception, SystemExit) as error:
                 outcome = stack, [], _failure(error)
             _free(self.device)
             yield outcome
 
-    def _there(self, waiting: deque[Stack]) -> Iterator[Outcome]:
+    def _there(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[Outcome]:
         """A thread a busy worker waits for its answer, so that no worker waits for the store."""
         done: Answers = queue.Queue()
         idle = [index for index, process in enumerate(self._processes) if process.is_alive()]
@@ -237,6 +263,9 @@ class Pool:
         def outcomes(busy: int) -> Iterator[Outcome]:
             while busy:
                 worker, stack, results, failure = done.get()
+                if isinstance(results, Interim):
+                    on_records(stack, results.records)
+                    continue
                 idle.append(worker if self._processes[worker].is_alive() else self._start())
                 busy += begin() - 1
                 yield stack, results, failure
@@ -246,8 +275,14 @@ class Pool:
 
     def _ask(self, worker: int, stack: Stack, done: Answers) -> None:
         try:
-            self._connections[worker].send((_train_for, (stack, self.device)))
-            results, failure = self._connections[worker].recv()
+            connection = self._connections[worker]
+            connection.send((_train_for, (stack, self.device)))
+            if not connection.poll(LIVE):
+                done.put((worker, stack, Interim(()), None))
+            results, failure = connection.recv()
+            while isinstance(results, Interim):
+                done.put((worker, stack, results, None))
+                results, failure = connection.recv()
         except (EOFError, OSError):
             self._processes[worker].join(timeout=5)
             code = self._processes[worker].exitcode

@@ -1,7 +1,7 @@
 """A finished run as the row and the curves that are stored: the formats of runs.csv, curves and layers.parquet."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,6 +104,31 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     if "dead_layers" in last:
         row["dead_layers"] = int(last["dead_layers"])
     return Result(run, row | _convergence(run, series), curves, histograms=histograms)
+
+
+class Live:
+    """The curves of a stack that still trains, as far as they are sure: up to the last evaluation at which a run's
+    losses were finite."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = runs
+        self._open: list[Record] = []
+        self._lost = np.zeros(len(runs), dtype=bool)
+
+    def sure(self, records: Iterable[Record]) -> list[dict[str, list[tuple[int, float]]]]:
+        """metric -> [(step, value)] of each run: points that were not sure before."""
+        found: list[dict[str, list[tuple[int, float]]]] = [{} for _ in self.runs]
+        for record in records:
+            if record.values.ndim == 1 and record.metric not in _CURVES_APART:
+                self._open.append(record)
+            if record.metric in ("train_loss", "val_loss"):
+                self._lost |= ~np.isfinite(record.values)
+            if record.metric == "val_accuracy":
+                for held in self._open:
+                    for index in np.flatnonzero(~self._lost & np.isfinite(held.values)):
+                        found[index].setdefault(held.metric, []).append((held.step, float(held.values[index])))
+                self._open.clear()
+        return found
 
 
 def _histograms(records: list[Record], index: int) -> dict[int, Histograms]:

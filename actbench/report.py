@@ -18,6 +18,7 @@ from actbench.training_section import training
 
 FORMATS = ("md", "html", "pdf", "tex")
 FIGURES = "figures"
+_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 DRAWN = ("svg", "pdf", "png")
 _FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 
@@ -144,6 +145,20 @@ def answer(comparison: Comparison) -> str:
     if len(order) > 1:
         text += f", {100 * (means[order[0]] - means[order[1]]):.2f} points above {order[1]}"
     return " ".join([text + ".", *_against_baseline(comparison), *_never(comparison)])
+
+
+def note(question: str, found: Sequence[Comparison]) -> str:
+    """A comparison in short, as MLflow shows it beside the parent run (RUN_ID: MLflow's id of that). Markdown."""
+    lines = [question, ""]
+    for comparison in found:
+        lines.append(f"- {answer(comparison)}")
+        if comparison.decision is not None:
+            lines.append(f"  - Recommended: {_path(comparison.decision)}")
+    while sum(map(len, lines)) > _NOTE:
+        lines.pop()
+    if any(len(comparison.ended) for comparison in found):
+        lines += ["", f"![Test accuracy](get-artifact?run_uuid=RUN_ID&path={FIGURES}/accuracy.png)"]
+    return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])
 
 
 def _against_baseline(comparison: Comparison) -> list[str]:

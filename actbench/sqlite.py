@@ -12,6 +12,8 @@ except ImportError:  # Windows: no lock
 
 from actbench.errors import UsageError
 
+_LOCAL = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs")
+
 
 def is_new(uri: str) -> bool:
     """Whether nothing is there yet. Raises UsageError where nothing can be."""
@@ -54,7 +56,34 @@ def make(database: Path, fill: Callable[[str], object]) -> None:
         abandoned.unlink()
     scratch = database.with_name(f".{database.name}.new")
     fill(f"sqlite:///{scratch}")
+    if _is_local(database):
+        _log_ahead(scratch)
     scratch.rename(database)
+
+
+def _log_ahead(database: Path) -> None:
+    """SQLite's write-ahead log, for good: a commit takes a third of the time, and readers such as a dashboard do not
+    wait for it."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("pragma journal_mode=wal")
+
+
+def _is_local(path: Path) -> bool:
+    """Whether a file lies on a disk of this machine, where the log works. Unknown file systems are taken for remote."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():  # no Linux
+        return True
+    found = [line.split()[1:3] for line in mounts.read_text().splitlines()]
+    above = [(place, kind) for place, kind in found if path.resolve().is_relative_to(place)]
+    return max(above, key=lambda each: len(each[0]))[1] in _LOCAL if above else False
+
+
+def gather(uri: str) -> None:
+    """Brings what the log holds into the database, so that its one file is all."""
+    database = check(uri, True)
+    if database is not None and database.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("pragma wal_checkpoint(truncate)")
 
 
 @contextlib.contextmanager

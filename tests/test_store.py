@@ -47,8 +47,7 @@ def stored(uri: str, four: list[Result], tmp_path_factory: pytest.TempPathFactor
     for result in four:
         parent.add(result)
     mirror.write(folder, four, "actbench sweep")
-    parent.add_files(folder)
-    parent.end("FINISHED", "?")
+    parent.end("FINISHED", "?", folder)
     return folder
 
 
@@ -153,7 +152,8 @@ def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
             Store(uri, "trial")
     assert sqlite.is_new(uri)
     Store(uri, "trial")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    logs = {"mlflow.db-shm", "mlflow.db-wal"}  # SQLite's own, while it is open
+    assert {path.name for path in tmp_path.iterdir()} - logs == {".mlflow.db.lock", "mlflow.db"}
 
 
 _KILLED_IN_A_COMMIT = """
@@ -165,11 +165,15 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_commit_cut_by_a_kill_is_undone(four: list[Result], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "log"), [("wal", "-wal"), ("delete", "-journal")])  # on a local disk, or elsewhere
+def test_commit_cut_by_a_kill_is_undone(
+    mode: str, log: str, four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_is_local", lambda path: mode == "wal")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     Store(uri, "trial").start("sweep", {}).add(four[0])
     subprocess.run([sys.executable, "-c", _KILLED_IN_A_COMMIT, tmp_path / "mlflow.db"])
-    assert (tmp_path / "mlflow.db-journal").stat().st_size > 0
+    assert (tmp_path / f"mlflow.db{log}").stat().st_size > 0
     (found,) = Store(uri, "trial").finished([four[0].run]).values()
     assert found.row == four[0].row
 
@@ -184,8 +188,7 @@ def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
     parent = store.start("compare", {})
     parent.add(four[0])
     mirror.write(folder, four[:1], "actbench compare")
-    parent.add_files(folder)
-    parent.end("FINISHED", "?")
+    parent.end("FINISHED", "?", folder)
     whole = (folder / mirror.RUNS).read_bytes()
     for name in (mirror.RUNS, mirror.CURVES):
         (kept,) = tmp_path.rglob(f"artifacts/{name}")

@@ -1,0 +1,126 @@
+"""Runs that could not be stored, kept in files until they can: nothing is lost, and nothing is stored twice."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock
+    fcntl = None  # type: ignore[assignment]
+
+from mlflow import MlflowClient
+
+from actbench.store.entries import Entry, Writer
+from actbench.store.service import experiment_id
+
+_LINES, _FILES = "entries.jsonl", "files"
+
+
+def place() -> Path:
+    """Where the journals of commands in the current folder lie."""
+    return Path("results").resolve() / ".journal"
+
+
+class Journal:
+    """What one command could not store, in order: a line an entry. `above`: the runs under which these are folded."""
+
+    def __init__(self, uri: str, experiment: str, name: str) -> None:
+        self.folder = place() / name
+        self._head = {"uri": uri, "experiment": experiment}
+        self._file: TextIO | None = None
+        self.waiting: list[Entry] = []
+        self._above: set[str] = set()
+
+    def keep(self, entry: Entry, above: Sequence[Entry]) -> None:
+        """Written through to the disk before it returns."""
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / _LINES).open("a", encoding="utf-8")
+            _lock(self._file)
+            self._line(json.dumps(self._head))
+        for each in above:
+            if each.uid not in self._above:
+                self._above.add(each.uid)
+                self._line(json.dumps({"above": each.to_json()}))
+        self._line(json.dumps({"entry": entry.to_json()}))
+        os.fsync(self._file.fileno())
+        self.waiting.append(entry)
+
+    def _line(self, text: str) -> None:
+        assert self._file is not None
+        self._file.write(text + "\n")
+        self._file.flush()
+
+    def copied(self, folder: Path) -> Path:
+        """A copy of a folder of files, beside the lines."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, self.folder / _FILES, dirs_exist_ok=True)
+        return self.folder / _FILES
+
+    def written(self) -> None:
+        """Everything is stored: the journal is gone."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self.waiting.clear()
+        self._above.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+
+def _lock(file: TextIO) -> None:
+    """Held while the command lives, so that no other takes its journal. Raises OSError where another holds it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_waiting(client: MlflowClient, uri: str) -> int:
+    """Stores what ended commands of this folder have left for this service; returns how many runs.
+
+    Raises what MLflow raises; the journal is there then as before.
+    """
+    count = 0
+    for path in sorted(place().glob(f"*/{_LINES}")):
+        with contextlib.suppress(BlockingIOError), path.open("r+", encoding="utf-8") as file:
+            _lock(file)
+            lines = list(_lines(file))
+            if not lines or lines[0].get("uri") != uri:
+                continue
+            writer = Writer(client, experiment_id(client, uri, lines[0]["experiment"]))
+            above = [Entry.from_json(line["above"]) for line in lines[1:] if "above" in line]
+            entries = [Entry.from_json(line["entry"]) for line in lines[1:] if "entry" in line]
+            write(writer, above, entries)
+            count += runs_of(entries)
+            shutil.rmtree(path.parent)
+            with contextlib.suppress(OSError):
+                place().rmdir()
+    return count
+
+
+def runs_of(entries: Sequence[Entry]) -> int:
+    """How many of them are trainings."""
+    return sum(entry.tags["kind"] == "run" for entry in entries)
+
+
+def write(writer: Writer, above: Sequence[Entry], entries: Sequence[Entry]) -> None:
+    """above: parents before what is folded under them. An entry of an `above` is that run's end."""
+    for entry in above:
+        writer.ensure(entry)
+    for entry in entries:
+        if entry.uid in {each.uid for each in above}:
+            writer.fill(writer.ids[entry.uid], entry, entry.tags)
+        else:
+            writer.write_again(entry)
+
+
+def _lines(file: TextIO) -> Iterator[dict[str, Any]]:
+    """A last line that was cut by a kill is none."""
+    for line in file:
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)

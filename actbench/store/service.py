@@ -1,0 +1,94 @@
+"""The tracking service behind a URI: how it is reached, and what is said where it is not."""
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A request that MLflow repeats by itself may be carried out twice: it is repeated from the journal, which looks first.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line a run
+
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+
+from actbench import sqlite
+from actbench.errors import UsageError
+
+_PAGE = 1000  # runs a page of search_runs
+
+# Migrations of a new database are told line by line; errors we tell ourselves.
+for _name, _level in (("mlflow", logging.ERROR), ("alembic", logging.ERROR), ("mlflow.store.db", logging.CRITICAL)):
+    logging.getLogger(_name).setLevel(_level)
+
+
+def connect(uri: str, create: bool = True) -> MlflowClient:
+    """A client of the service at `uri`, its database made where there is none. Raises UsageError."""
+    database = sqlite.check(uri, create)
+    with explained(uri), sqlite.alone(database):  # two processes that make one new database break it
+        if database is not None:  # absolute, as MLflow keeps one engine a URI and process, whatever the folder
+            database = database.resolve()
+            if not database.exists():
+                sqlite.make(database, lambda new: MlflowClient(new).search_experiments(max_results=1))
+        return MlflowClient(tracking_uri=f"sqlite:///{database}" if database else uri)
+
+
+def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
+    """Of the experiment of that name, made where there is none. Raises UsageError where it is deleted."""
+    found = client.get_experiment_by_name(experiment)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise UsageError(
+            f"experiment {experiment!r} in {uri} is deleted; run `mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}` or `mlflow gc`"
+        )
+    return str(found.experiment_id if found else client.create_experiment(experiment))
+
+
+def search(client: MlflowClient, experiment: str, condition: str) -> Iterator[Any]:
+    """All active runs of an experiment (by id) under a condition, by their start."""
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], condition, ViewType.ACTIVE_ONLY, _PAGE, ["attributes.start_time ASC"], token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def failed(error: BaseException | None) -> bool:
+    """Whether it is the service that failed: MLflow, its connection, or the database behind it."""
+    return isinstance(error, MlflowException | OSError) or type(error).__module__.startswith("sqlalchemy")
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what went wrong, of a connection its innermost cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    for sign, said in (
+        ("Connection refused", "nobody answers (connection refused)"),
+        ("timed out", "no answer in time"),
+    ):
+        if sign in str(error):
+            return said
+    return lines[0][:300]
+
+
+class explained:
+    """Turns what MLflow raises into one line that names the store."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ImportError):
+            raise UsageError(f"store.uri={self._uri}: {error}; install the driver of this database") from error
+        if error is not None and failed(error):
+            raise UsageError(f"store.uri={self._uri}: {reason(error)}") from error
