@@ -11,9 +11,13 @@ __version__ = version("actbench")
 
 
 def __getattr__(name: str) -> object:
-    """actbench.inspect, without its imports (torch, pandas) for those who want the command line alone."""
+    """inspect and load, without their imports (torch, MLflow) for those who want the command line alone."""
     if name == "inspect":
         from actbench.inspection import inspect
 
         return inspect
+    if name == "load":
+        from actbench.loading import load
+
+        return load
     raise AttributeError(f"module 'actbench' has no attribute {name!r}")

@@ -117,6 +117,11 @@ class Batches:
         images = self._normalised(self._test_images[start:stop].expand(len(self._seeds), -1, -1, -1, -1))
         return self._for_runs(images), self._test_labels[start:stop].expand(self._runs, -1)
 
+    def normalization(self, run: int) -> tuple[Tensor, Tensor]:
+        """(scale, shift) of a run's images, (height or 1, width or 1, channels)."""
+        place = int(self._seed_of_run[run])
+        return self._scale[place, 0], self._shift[place, 0]
+
     @property
     def validation_size(self) -> int:
         return self._validation.shape[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from actbench import execution, mirror, sqlite
+from actbench import execution, mirror, sqlite, weights
 from actbench.execution import Pool
 from actbench.experiments import Hypothesis
 from actbench.interruption import deferred
@@ -47,7 +47,7 @@ class Command:
     def carry_out(self, runs: Sequence[Run], title: str) -> None:
         """All runs are in `results` after it: found in the store, or trained now and stored one by one."""
         self.plan += runs
-        found = {} if sqlite.is_new(self.uri) else self.store.finished(runs)
+        found = {} if sqlite.is_new(self.uri) else self.store.finished(runs, runs[0].config.store.save_weights)
         self.results |= found
         todo = list({run.id: run for run in runs if run.id not in found}.values())
         print(
@@ -69,12 +69,14 @@ class Command:
         """The command's parent run."""
         if self.parent is None:
             self.parent = self.store.start(self.kind, self.tags)
+            if self.plan and self.plan[0].config.store.system_metrics:
+                self.parent.watch()
         return self.parent
 
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:
             with deferred():  # an interruption keeps here what the store keeps, whole
-                self.begun().add(result)
+                self.begun().add(result, weights.folder(result.run))
                 self.results[result.run.id] = result
                 self.trained += 1
             if bar is not None:

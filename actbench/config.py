@@ -274,6 +274,8 @@ class ExecutionConfig:
 @dataclass(frozen=True)
 class StoreConfig:
     uri: str
+    save_weights: Literal["none", "best", "last", "all"]
+    system_metrics: bool
 
     def __post_init__(self) -> None:
         _require(self.uri != "", "store.uri", self.uri, "an MLflow tracking URI")

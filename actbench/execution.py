@@ -27,6 +27,7 @@ from actbench.errors import UsageError, one_line
 from actbench.plan import Stack
 from actbench.records import Result
 from actbench.training import Record, train
+from actbench.weights import Keeper
 
 OnRecords = Callable[[Stack, Sequence[Record]], None]
 
@@ -91,7 +92,7 @@ def _data(prepared: Prepared) -> ImageData:
 
 def _train(stack: Stack, device: str, on_record: Callable[[Record], None]) -> list[Result]:
     kept = []
-    for record in train(stack, _data(stack.runs[0].data), torch.device(device)):
+    for record in train(stack, _data(stack.runs[0].data), torch.device(device), Keeper(stack.runs)):
         kept.append(record)
         on_record(record)
     return records.results(stack.runs, kept, device_name(device))

@@ -21,6 +21,8 @@ from actbench.plan import CHUNK, Stack
 from actbench.precision import settle
 from actbench.schedules import multiplier
 
+Evaluated = Callable[[int, Tensor, Tensor, Network, Batches], None]
+
 
 @dataclass(frozen=True)
 class Record:
@@ -36,8 +38,12 @@ def interval(every: int | None, steps: int, parts: int) -> int:
     return every or max(1, -(-steps // parts))
 
 
-def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Record]:
+def train(
+    stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None
+) -> Iterator[Record]:
     """Train every run of the stack, yielding records in order of steps.
+
+    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches.
 
     Besides the curves: `seconds` (of training alone, the stack's time over its runs) at each evaluation, and at the
     end `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the runs may
@@ -66,6 +72,7 @@ def train(stack: Stack, data: ImageData, device: torch.device) -> Iterator[Recor
                 progress.note_failures(loss, step)
                 yield Record(step, "val_loss", _numpy(loss))
                 yield Record(step, "val_accuracy", _numpy(accuracy))
+                evaluated(step, loss, accuracy, network, batches)
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():

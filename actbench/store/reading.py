@@ -230,3 +230,24 @@ def _histograms(tags: Mapping[str, str]) -> dict[int, Histograms]:
 
 def _whole(metric: str) -> bool:
     return apart(metric) is None
+
+
+def fetch_weights(uri: str, run_id: str, which: str | None, folder: Path) -> Path:
+    """A file of weights of a run (by our id or MLflow's), downloaded to `folder`; which: its name, None for last or
+    best. Raises UsageError."""
+    client = service.connect(uri, create=False)
+    with explained(uri):
+        if not run_id.isalnum():
+            raise UsageError(f"run {run_id!r}: give a run_id of runs.csv")
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        same = f"tags.run_id_hash = '{run_id}'" if len(run_id) == 12 else f"attributes.run_id = '{run_id}'"
+        found = [run for experiment in experiments for run in service.search(client, experiment, same)]
+        if not found:
+            raise UsageError(f"no run {run_id} in {uri}")
+        there = {name: run for run in found for name in run.data.tags.get(WEIGHTS, "").split()}
+        name = which or next((kind for kind in ("last", "best") if kind in there), None)
+        if name not in there:
+            kept = ", ".join(there) or "none; train it with store.save_weights=last"
+            raise UsageError(f"run {run_id} in {uri} has no weights {which or ''}; there are: {kept}")
+        path = client.download_artifacts(there[name].info.run_id, f"{WEIGHTS}/{name}.safetensors", str(folder))
+    return Path(path)

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -30,11 +31,15 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
     """A client of the service at `uri`, its database made where there is none. Raises UsageError."""
     database = sqlite.check(uri, create)
     with explained(uri), sqlite.alone(database):  # two processes that make one new database break it
-        if database is not None:  # absolute, as MLflow keeps one engine a URI and process, whatever the folder
-            database = database.resolve()
-            if not database.exists():
-                sqlite.make(database, lambda new: MlflowClient(new).search_experiments(max_results=1))
-        return MlflowClient(tracking_uri=f"sqlite:///{database}" if database else uri)
+        if database is not None and not database.exists():
+            sqlite.make(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
+        return MlflowClient(tracking_uri=absolute(uri))
+
+
+def absolute(uri: str) -> str:
+    """The same, whatever the folder: MLflow keeps one engine a URI and process."""
+    scheme = "sqlite:///"
+    return f"{scheme}{Path(uri.removeprefix(scheme)).resolve()}" if uri.startswith(scheme) else uri
 
 
 def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:

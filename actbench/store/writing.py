@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from actbench.errors import UsageError
 from actbench.metrics.layers import HISTOGRAM, apart
 from actbench.mirror import COSTS, CURVES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.plan import Run
 from actbench.records import MEASURED, Result, params_of
+from actbench.store import service
 from actbench.store.entries import NOTE, Entry, Point, Writer
 from actbench.store.journal import Journal, runs_of, write
 from actbench.store.service import failed, reason
@@ -28,6 +30,7 @@ CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that ar
 FILES = "files"  # tag of a parent run: what they were when they were written
 WEIGHTS = "weights"  # tag of a run, and its folder of artifacts
 
+_WATCHED_EVERY = 5  # seconds
 _AGAIN = 5.0  # seconds until a service that was away is asked again
 
 
@@ -53,7 +56,15 @@ class Parent:
         self._lost: set[str] = set()  # uids of which nobody knows how far they came
         self._journal = Journal(uri, experiment, self._parent.uid)
         self._away_until: float | None = None
+        self._monitor: SystemMetricsMonitor | None = None
         self._try(lambda: self._writer.create(self._parent))
+
+    def watch(self) -> None:
+        """Memory, processor and GPU of this machine, from now to the end, as metrics of the parent run."""
+        if self._parent.uid in self._writer.ids:
+            run_id, uri = self._writer.ids[self._parent.uid], service.absolute(self._uri)
+            self._monitor = SystemMetricsMonitor(run_id, _WATCHED_EVERY, tracking_uri=uri)
+            self._monitor.start()
 
     @property
     def is_stored(self) -> bool:
@@ -91,7 +102,8 @@ class Parent:
                     known |= {(metric, step) for metric, _, step, _ in new}
 
     def add(self, result: Result, weights: Path | None = None) -> None:
-        """One run, complete: params, curves, final values, tags, status; and the files of a folder of weights."""
+        """One run, complete: params, curves, final values, tags, status; and the files of a folder of weights, if it is
+        there."""
         live = self._live.pop(result.run.id, None)
         entry = self._ended(result, weights, live[0] if live else None)
         if live and entry.uid not in self._lost:
@@ -172,6 +184,8 @@ class Parent:
         """status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description, RUN_ID in it by MLflow's
         id. folder: of results, every file of it and of folders in it becomes an artifact."""
         self._abandon_live()
+        if self._monitor is not None:
+            self._monitor.finish()
         digests = {name: digest(folder / name) for name in CHECKED if (folder / name).is_file()}
         tags = {**self._parent.tags, FILES: json.dumps(digests)}
         ended = replace(self._parent, tags=tags, status=status, files=[(str(folder), None)])

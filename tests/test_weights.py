@@ -1,0 +1,120 @@
+"""Weights that were kept compute again what their run has computed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import actbench
+from actbench import cli, weights
+from actbench.errors import UsageError
+from actbench.mirror import read_rows
+from actbench.weights import Model
+
+SMALL = ("training.steps=30", "training.evaluate_every=10", "training.measure_every=0", "execution.workers=1")
+OWN = "tests.own_activations:"
+
+
+def accuracy(model: Model, part: str, batch: int) -> float:
+    images, labels = model.examples(part)
+    with torch.no_grad():
+        right = sum(
+            int((model(own).argmax(1) == wanted).sum())
+            for own, wanted in zip(images.split(batch), labels.split(batch), strict=True)
+        )
+    return right / len(labels)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more"),
+    [
+        ("mlp_small", ("architecture.norm=batch",)),
+        ("cnn_small", ("architecture.norm=layer", "training.augment=true")),
+        ("transformer_small", ("dataset.normalize=pixel",)),
+        ("cnn_small", ("architecture.norm=batch", "training.precision=bf16")),
+    ],
+)
+def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
+    architecture: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    activations = "activation=relu,prelu,swish,maxout,swiglu,rrelu,dynamic_relu"
+    words = ["sweep", f"architecture={architecture}", activations, "seed=0,1", "store.save_weights=last", *more, *SMALL]
+    assert cli.main(words) == 0
+    runs = read_rows(tmp_path / "results/sweep/runs.csv")
+    assert len(runs) == 14
+    for row in runs.to_dict("records"):
+        model = actbench.load(row["run_id"])  # type: ignore[operator]
+        assert isinstance(model, torch.nn.Module)
+        assert accuracy(model, "test", 128) == row["test_accuracy"]
+        assert accuracy(model, "validation", 128) == row["val_accuracy"] == model.val_accuracy
+        assert sum(own.numel() for own in model.parameters()) == row["parameters"]
+    assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
+
+
+def test_best_last_and_every_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
+    assert cli.main([*words, "store.save_weights=all"]) == 0
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    each = [actbench.load(run_id, f"step-{step}") for step in (0, 10, 20, 30)]  # type: ignore[operator]
+    assert [model.step for model in each] == [0, 10, 20, 30]
+    best, last = actbench.load(run_id, "best"), actbench.load(run_id)  # type: ignore[operator]
+    assert best.val_accuracy == max(model.val_accuracy for model in each) == accuracy(best, "validation", 128)
+    assert last.step == 30
+    assert all(
+        torch.equal(a, b) for a, b in zip(last.state_dict().values(), each[3].state_dict().values(), strict=True)
+    )
+    for which, said in (("step-5", "has no weights step-5; there are: "), ("nonsense", "has no weights nonsense")):
+        with pytest.raises(UsageError, match=said):
+            actbench.load(run_id, which)  # type: ignore[operator]
+    with pytest.raises(UsageError, match="no run 0123456789ab"):
+        actbench.load("0123456789ab")  # type: ignore[operator]
+
+
+def test_run_without_its_weights_is_trained_again_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "architecture=mlp_small", f"activation={OWN}squareplus", *SMALL]
+    assert cli.main(words) == 0
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    with pytest.raises(UsageError, match=r"has no weights ; there are: none; train it with store.save_weights=last"):
+        actbench.load(run_id)  # type: ignore[operator]
+    for expected in ("1 to train", "0 to train"):
+        capsys.readouterr()
+        assert cli.main([*words, "store.save_weights=best"]) == 0
+        assert expected in capsys.readouterr().out
+    assert actbench.load(run_id).val_accuracy > 0  # type: ignore[operator]
+
+
+def test_model_takes_floats_trains_on_and_refuses_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "architecture=cnn_small", "store.save_weights=last", *SMALL]) == 0
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    model = actbench.load(run_id)  # type: ignore[operator]
+    images, labels = model.examples("train")
+    torch.testing.assert_close(model(images[:5].float() / 255), model(images[:5]))
+    optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01)
+    losses = []
+    for _ in range(5):
+        loss = torch.nn.functional.cross_entropy(model(images[:64]), labels[:64])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with pytest.raises(ValueError, match=r"this model takes \(batch, 1, 8, 8\)"):
+        model(torch.zeros(2, 3, 8, 8))
+
+
+def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
+    (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
+    with safe_open(path, "pt") as file:
+        assert {"hidden0.weight", "output.bias", "input.scale"} <= set(file.keys())
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UsageError, match="holds no weights of actbench"):
+        weights.read(path)
