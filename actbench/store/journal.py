@@ -62,11 +62,15 @@ class Journal:
         shutil.copytree(folder, self.folder / _FILES, dirs_exist_ok=True)
         return self.folder / _FILES
 
-    def written(self) -> None:
-        """Everything is stored: the journal is gone."""
+    def close(self) -> None:
+        """What still waits is another command's."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def written(self) -> None:
+        """Everything is stored: the journal is gone."""
+        self.close()
         self.waiting.clear()
         self._above.clear()
         shutil.rmtree(self.folder, ignore_errors=True)

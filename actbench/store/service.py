@@ -72,14 +72,11 @@ def failed(error: BaseException | None) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what went wrong, of a connection its innermost cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    for sign, said in (
-        ("Connection refused", "nobody answers (connection refused)"),
-        ("timed out", "no answer in time"),
-    ):
+    """What went wrong, in one line."""
+    for sign, said in (("Connection refused", "nobody answers"), ("Connection aborted", "the connection broke")):
         if sign in str(error):
             return said
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[0][:300]
 
 

@@ -201,6 +201,7 @@ class Parent:
             for entry in self._phases.values():
                 self._journal.keep(replace(entry, status="FINISHED"), above)
             self._journal.keep(replace(ended, tags={**tags, NOTE: note}, files=kept), above)
+        self._journal.close()
 
     def _abandon_live(self) -> None:
         """Runs that were interrupted will be trained from their start: what they have shown says nothing."""
