@@ -31,7 +31,7 @@ BARS = {
         ("Activation, share of a step", "step_share"), ("Seconds of training, shared in a stack", "seconds"),
     ),
 }  # fmt: skip
-_ORDER = ("Accuracy", "Convergence", "Dead units", "Gradients", "Cost")
+_ORDER = ("Convergence", "Accuracy", "Dead units", "Gradients", "Cost")
 _COLUMNS = (
     "params.`activation`", "params.`lr`", "params.`seed`", "metrics.`test_accuracy`", "metrics.`val_accuracy`",
     "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",

@@ -32,7 +32,11 @@ def run(uri: str, port: int | None, show: bool) -> int:
     if uri.startswith(("http://", "https://")):
         _tell(views.arranged(), uri.rstrip("/"), show)
         return 0
+    if port is not None and not _is_free(port):
+        raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
     chosen = _free_port() if port is None else port
+    if hasattr(signal, "SIGHUP"):  # a terminal that is closed takes the server with it
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
     with tempfile.TemporaryFile() as said, _serving(uri, chosen, said) as server:
         links = views.arranged()  # while it starts
         base = f"http://{HOST}:{chosen}"
@@ -65,12 +69,19 @@ def _serving(uri: str, port: int, said: IO[bytes]) -> Iterator[subprocess.Popen[
 
 def _free_port() -> int:
     for port in PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, port))
-                return port
+        if _is_free(port):
+            return port
     raise UsageError(f"no free port from {PORTS.start} to {PORTS.stop - 1}; name one: actbench ui --port N")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError):
+            return False
+    return port > 0
 
 
 def _wait(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) -> None:

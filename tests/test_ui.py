@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from actbench import cli, dashboard, ui
+from actbench.errors import UsageError
 from actbench.store.views import views_of
 from tests.browser import CHROMIUM, browse
 from tests.test_service import until
@@ -121,11 +122,17 @@ def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch:
         port = taken.getsockname()[1]
         monkeypatch.setattr(ui, "PORTS", range(port, port + 50))
         assert ui._free_port() != port
-        words = [sys.executable, "-m", "actbench", "ui", "--port", str(port)]
-        done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "did not start" in done.stderr
+        for wrong in (port, 0, 99999, -1):
+            with pytest.raises(UsageError, match=f"--port {wrong} is taken, or none; name another"):
+                ui.run(f"sqlite:///{folder}/mlflow.db", wrong, False)
+
+
+def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "mlflow.py"
+    broken.write_text("raise SystemExit('it cannot be')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UsageError, match="the MLflow server did not start: it cannot be"):
+        ui.run(f"sqlite:///{folder}/mlflow.db", None, False)
 
 
 def test_a_store_that_is_not_there_is_named(
