@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from actbench.cli import main
 from actbench.records import WALL_CLOCK
@@ -113,12 +114,48 @@ def test_compare_tunes_confirms_and_reports(capsys: pytest.CaptureFixture[str]) 
         "accuracy.pdf",
         "accuracy.png",
     } <= names
+    _check_pages_of_mlflow(confirmed)
     for path in written:
         path.unlink()
     assert actbench("report", "mine") == 0
     assert {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()} == written
     assert actbench("compare", "mine", *TINY) == 0
     assert "nothing to train" in capsys.readouterr().out
+
+
+def _check_pages_of_mlflow(confirmed: pd.DataFrame) -> None:
+    """The parent's description has the answer and a figure that is there; each activation's costs stand at a run."""
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiment = client.get_experiment_by_name("mine")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'compare'")
+    note = parent.data.tags["mlflow.note.content"]
+    best = confirmed.groupby("activation")["test_accuracy"].mean().idxmax()
+    assert f"highest mean test accuracy {best}" in note
+    assert "Recommended: take **" in note
+    assert f"get-artifact?run_uuid={parent.info.run_id}&path=figures/accuracy.png" in note
+    assert "figures/accuracy.png" in {file.path for file in client.list_artifacts(parent.info.run_id, "figures")}
+    phases = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert {(phase.info.run_name, phase.info.status) for phase in phases} == {
+        ("tune", "FINISHED"),
+        ("confirm", "FINISHED"),
+    }
+    costs = pd.read_csv("results/mine/costs.csv").groupby("run_id")["activation_ns"].median()
+    assert len(costs) == 2
+    for run_id, expected in costs.items():
+        (run,) = client.search_runs([experiment.experiment_id], f"tags.run_id_hash = '{run_id}'")
+        assert run.data.metrics["activation_ns"] == expected
+
+
+def test_system_metrics_of_a_command_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
+    words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=1500"]
+    assert actbench("sweep", *words, "execution.workers=1", "store.system_metrics=true") == 0
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiment = client.get_experiment_by_name("sweep")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    assert parent.data.metrics["system/cpu_utilization_percentage"] > 0
 
 
 def test_test_set_is_never_read_while_tuning(monkeypatch: pytest.MonkeyPatch) -> None:

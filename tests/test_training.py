@@ -232,3 +232,30 @@ def test_planted_dead_units_are_counted(configs: Configs, digits: Prepared, digi
     assert fractions("tanh", 50.0, 10)["dead_fraction"] == 10 / 64
     assert fractions("tanh", 50.0, 10)["dormant_fraction"] == 0
     assert np.isnan(fractions("relu", float("nan"), 10)["dead_fraction"])
+
+
+def test_live_curves_are_the_final_ones_as_far_as_the_losses_were_finite(
+    configs: Configs, digits: Prepared, digits_data: ImageData
+) -> None:
+    """Of a run that diverges nothing is shown that its result leaves out."""
+    points = configs("activation=relu,squared_relu", "optimizer=sgd", "optimizer.lr=0.01,30", *RAGGED)
+    stack = Stack(tuple(plan.make_run(point, digits, "sweep") for point in points))
+    live, shown = records.Live(stack.runs), [dict[str, list[tuple[int, float]]]() for _ in stack.runs]
+    kept = list(train(stack, digits_data, torch.device("cpu")))
+    for place, record in enumerate(kept):
+        for own, new in zip(shown, live.sure([record]), strict=True):
+            for metric, more in new.items():
+                own.setdefault(metric, []).extend(more)
+        if place == len(kept) // 2:
+            assert any(own.get("val_accuracy") for own in shown)  # while it trains
+    statuses = set()
+    for own, result in zip(shown, records.results(stack.runs, kept, "cpu"), strict=True):
+        statuses.add(result.row["status"])
+        last = max(step for step, _ in result.curves["val_accuracy"])  # what is measured at it is not sure yet
+        at_it = ("val_loss", "val_accuracy", "train_loss")
+        before = {
+            metric: [(step, value) for step, value in curve if step < last or metric in at_it]
+            for metric, curve in result.curves.items()
+        }
+        assert own == {metric: curve for metric, curve in before.items() if curve}
+    assert statuses == {"finished", "diverged"}
