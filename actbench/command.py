@@ -62,6 +62,8 @@ class Command:
                 follow = _Follow(self, bar if single else None)
                 groups = self.pool.run(grouped, follow)
                 _ = self.store  # a new database takes seconds to make: workers train meanwhile
+                if todo[0].config.store.system_metrics:
+                    self.begun().watch()
                 for group in groups:
                     self._keep(group, None if single else bar)
 
@@ -69,8 +71,6 @@ class Command:
         """The command's parent run."""
         if self.parent is None:
             self.parent = self.store.start(self.kind, self.tags)
-            if self.plan and self.plan[0].config.store.system_metrics:
-                self.parent.watch()
         return self.parent
 
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:

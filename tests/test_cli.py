@@ -149,7 +149,7 @@ def _check_pages_of_mlflow(confirmed: pd.DataFrame) -> None:
 
 def test_system_metrics_of_a_command_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
-    words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=1500"]
+    words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=4000"]
     assert actbench("sweep", *words, "execution.workers=1", "store.system_metrics=true") == 0
     client = MlflowClient("sqlite:///mlflow.db")
     experiment = client.get_experiment_by_name("sweep")

@@ -61,7 +61,7 @@ class Parent:
 
     def watch(self) -> None:
         """Memory, processor and GPU of this machine, from now to the end, as metrics of the parent run."""
-        if self._parent.uid in self._writer.ids:
+        if self._monitor is None and self._parent.uid in self._writer.ids:
             run_id, uri = self._writer.ids[self._parent.uid], service.absolute(self._uri)
             self._monitor = SystemMetricsMonitor(run_id, _WATCHED_EVERY, tracking_uri=uri)
             self._monitor.start()
