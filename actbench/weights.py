@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,8 @@ class Keeper:
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = runs
         self._best = [-math.inf] * len(runs)
+        for run in runs:  # of a training that was cut short
+            shutil.rmtree(folder(run), ignore_errors=True)
 
     def __call__(self, step: int, loss: Tensor, accuracy: Tensor, network: Network, batches: Batches) -> None:
         """At an evaluation: loss and accuracy (runs,), on the validation set."""

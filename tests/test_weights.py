@@ -40,10 +40,10 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     activations = "activation=relu,prelu,swish,maxout,swiglu,rrelu,dynamic_relu"
-    words = ["sweep", f"architecture={architecture}", activations, "seed=0,1", "store.save_weights=last", *more, *SMALL]
+    words = ["sweep", f"architecture={architecture}", activations, "seed=3", "store.save_weights=last", *more, *SMALL]
     assert cli.main(words) == 0
     runs = read_rows(tmp_path / "results/sweep/runs.csv")
-    assert len(runs) == 14
+    assert len(runs) == 7
     for row in runs.to_dict("records"):
         model = actbench.load(row["run_id"])  # type: ignore[operator]
         assert isinstance(model, torch.nn.Module)

@@ -1,6 +1,7 @@
 """MLflow runs as plain data, as they are to be stored; how they are written, and found again."""
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ Point = tuple[str, float, int, int]  # metric, value, step, time (ms since 1970)
 
 RUNNING = "RUNNING"
 NOTE = "mlflow.note.content"  # Markdown, shown as a run's description
+WEIGHTS = "weights"  # tag of a run, and its folder of artifacts
 _LONGEST = 8000  # characters of a tag
 _METRICS = 1000  # that MLflow takes in one log_batch
 
@@ -42,6 +44,13 @@ class Entry:
     def from_json(cls, text: str) -> "Entry":
         read = json.loads(text)
         return cls(**read | {key: [tuple(each) for each in read[key]] for key in ("points", "files")})
+
+
+def drop_weights(entry: Entry) -> None:
+    """Weights that are stored need no place of their own."""
+    for folder, place in entry.files:
+        if place == WEIGHTS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Writer:
@@ -109,7 +118,7 @@ class Writer:
 
     def write_again(self, entry: Entry) -> None:
         """An entry of which nobody knows how far it came: left alone if it is whole, else written anew."""
-        if any(found.info.status == entry.status for found in self.find(entry.uid)):
-            return
-        self.remove(entry.uid)
-        self.fill(self.create(entry), entry, {})
+        if not any(found.info.status == entry.status for found in self.find(entry.uid)):
+            self.remove(entry.uid)
+            self.fill(self.create(entry), entry, {})
+        drop_weights(entry)

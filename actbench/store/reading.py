@@ -18,9 +18,10 @@ from actbench.mirror import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_costs
 from actbench.plan import Run
 from actbench.records import IDENTITY, MEASURED, Histograms, Result, Row
 from actbench.store import service
+from actbench.store.entries import WEIGHTS
 from actbench.store.journal import write_waiting
 from actbench.store.service import explained
-from actbench.store.writing import CHECKED, FILES, WEIGHTS, Parent, digest
+from actbench.store.writing import CHECKED, FILES, Parent, digest
 
 _COMMANDS = "tags.kind != 'run' and tags.kind != 'phase'"
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import socket
 import sys
 import time
@@ -22,13 +21,12 @@ from actbench.mirror import COSTS, CURVES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.plan import Run
 from actbench.records import MEASURED, Result, params_of
 from actbench.store import service
-from actbench.store.entries import NOTE, Entry, Point, Writer
+from actbench.store.entries import NOTE, WEIGHTS, Entry, Point, Writer, drop_weights
 from actbench.store.journal import Journal, runs_of, write
 from actbench.store.service import failed, reason
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that are read again
 FILES = "files"  # tag of a parent run: what they were when they were written
-WEIGHTS = "weights"  # tag of a run, and its folder of artifacts
 
 _WATCHED_EVERY = 5  # seconds
 _AGAIN = 5.0  # seconds until a service that was away is asked again
@@ -114,8 +112,8 @@ class Parent:
             whole = not live and self._try(lambda: self._write(entry, result.run.phase))
         if not whole:
             self._keep(entry, result.run.phase)
-        elif weights is not None:
-            shutil.rmtree(weights, ignore_errors=True)
+        else:
+            drop_weights(entry)
 
     def _write(self, entry: Entry, phase: str) -> None:
         self._above(phase)
@@ -169,7 +167,7 @@ class Parent:
             tags["error"] = result.error
         if weights is not None and weights.is_dir():
             tags[WEIGHTS] = " ".join(sorted(file.stem for file in weights.glob("*.safetensors")))
-        files = [(str(weights), WEIGHTS)] if tags.get(WEIGHTS) else []
+        files = [(str(weights.resolve()), WEIGHTS)] if weights is not None and tags.get(WEIGHTS) else []
         status = "FAILED" if result.error is not None else "FINISHED"
         points = [*_points(result.curves), *_final(result)]
         return replace(entry, tags=tags, points=points, status=status, files=files)
