@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from actbench import compose, datasets
+from actbench import compose, datasets, sqlite
 from actbench.config import Config
 from actbench.datasets import ImageData, Prepared
+from actbench.store import service
 
 torch.set_num_threads(1)
 
@@ -24,6 +25,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.pop("XDG_CACHE_HOME")
     if before is not None:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store: to make one takes MLflow seconds, to copy it none."""
+    path = tmp_path_factory.mktemp("blank") / "mlflow.db"
+    service.connect(f"sqlite:///{path}")
+    sqlite.gather(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")

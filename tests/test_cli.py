@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +21,18 @@ COMMAND = [sys.executable, "-m", "actbench"]
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty but for a store without runs."""
+    shutil.copy(blank_database, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["actbench", "test"])
     return tmp_path
+
+
+@pytest.fixture
+def empty_folder(own_folder: Path) -> Path:
+    (own_folder / "mlflow.db").unlink()
+    return own_folder
 
 
 def actbench(*words: str) -> int:
@@ -53,7 +62,7 @@ def test_sweep_over_three_architectures_and_pieces(capsys: pytest.CaptureFixture
     assert pd.read_csv("results/sweep/runs.csv").equals(frame)
     from mlflow import MlflowClient
 
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     experiment = client.get_experiment_by_name("sweep")
     assert experiment is not None
     children = client.search_runs([experiment.experiment_id], "tags.kind = 'run'")
@@ -125,7 +134,7 @@ def test_compare_tunes_confirms_and_reports(capsys: pytest.CaptureFixture[str]) 
 
 def _check_pages_of_mlflow(confirmed: pd.DataFrame) -> None:
     """The parent's description has the answer and a figure that is there; each activation's costs stand at a run."""
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     experiment = client.get_experiment_by_name("mine")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'compare'")
@@ -151,7 +160,7 @@ def test_system_metrics_of_a_command_on_request(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
     words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=4000"]
     assert actbench("sweep", *words, "execution.workers=1", "store.system_metrics=true") == 0
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     experiment = client.get_experiment_by_name("sweep")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")

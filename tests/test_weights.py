@@ -1,5 +1,6 @@
 """Weights that were kept compute again what their run has computed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ from actbench.weights import Model
 
 SMALL = ("training.steps=30", "training.evaluate_every=10", "training.measure_every=0", "execution.workers=1")
 OWN = "tests.own_activations:"
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(blank_database, tmp_path)
+    monkeypatch.chdir(tmp_path)
 
 
 def accuracy(model: Model, part: str, batch: int) -> float:
@@ -38,7 +45,6 @@ def accuracy(model: Model, part: str, batch: int) -> float:
 def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     architecture: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     activations = "activation=relu,prelu,swish,maxout,swiglu,rrelu,dynamic_relu"
     words = ["sweep", f"architecture={architecture}", activations, "seed=3", "store.save_weights=last", *more, *SMALL]
     assert cli.main(words) == 0
@@ -110,7 +116,6 @@ def test_model_takes_floats_trains_on_and_refuses_other_images(tmp_path: Path, m
 
 
 def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     assert cli.main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
     (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
     with safe_open(path, "pt") as file:
