@@ -18,12 +18,15 @@ overrides are Hydra's own grammar:
   key=a,b,c           a grid; also range(0,10), choice(a,b), glob(*)
   activation=module:function    a function or torch.nn.Module class of your own
 
-exit codes: 0 done; 1 some run failed; 2 wrong usage or configuration; 130 interrupted
+exit codes: 0 done; 1 some run failed, or is not stored yet; 2 wrong usage or configuration; 130 interrupted
 
 examples:
   actbench compare
   actbench sweep architecture=mlp,cnn activation=relu,gelu 'seed=range(0,5)' training.epochs=5
-  actbench train dataset=mnist activation=swiglu optimizer.lr=0.003
+  actbench train dataset=mnist activation=swiglu optimizer.lr=0.003 store.save_weights=last
+  actbench report quickstart --format html
+  actbench ui --open
+  actbench data fetch mnist
 """
 
 
@@ -55,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = command(name, text)
         shown = "OVERRIDE" if name == "train" else "[EXPERIMENT] OVERRIDE"
-        sub.add_argument("words", nargs="*", metavar=shown, help="key=value, and first an experiment's name")
+        said = "key=value" if name == "train" else "key=value, and first an experiment's name"
+        sub.add_argument("words", nargs="*", metavar=shown, help=said)
         sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
         sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
     sub = command("report", "write the report of an ended comparison again, from the store alone")

@@ -180,8 +180,8 @@ def _finish(command: Command) -> int:
         print("\n".join(["", *wrapped, "", f"report: {', '.join(map(str, written))}"]))
     if not command.trained:
         print("nothing to train: every run was found finished in the store")
-    place = f"{command.folder}{os.sep} and in {command.store.uri}, experiment {command.experiment}"
-    print(f"{count(len(ended), 'run')} in {place}")
+    place = f" and in {command.store.uri}, experiment {command.experiment}" if stored else ""
+    print(f"{count(len(ended), 'run')} in {command.folder}{os.sep}{place}")
     for result in failures:
         label = result.run.config.activation.label
         print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")

@@ -31,6 +31,7 @@ COPY = "copy"  # the floor: each value read once and written once
 UNITS = 256
 ROUNDS = 9
 TRAINING_ROUNDS = 13  # of a comparison: enough for an exact test of paired rounds, corrected for a dozen hypotheses
+_FEWEST = 3  # passes of which the median counts, so that one that was interrupted does not
 _LEAST = 2e-3  # seconds: passes are repeated until they take that long together
 
 
@@ -158,7 +159,7 @@ class _Layer:
 
 
 def _repeats(call: Passes) -> int:
-    return max(1, math.ceil(_LEAST / sum(call().values())))
+    return max(_FEWEST, math.ceil(_LEAST / sum(call().values())))
 
 
 def _typical(call: Passes, repeats: int) -> dict[str, float]:

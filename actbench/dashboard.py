@@ -114,5 +114,10 @@ def plain_link(base: str, experiment_id: str) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
+def page_link(base: str, experiment_id: str, run_id: str) -> str:
+    """Of a run."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+
 def link(base: str, experiment_id: str, key: str) -> str:
     return f"{plain_link(base, experiment_id)}&compareRunsMode=CHART&viewStateShareKey={key}"

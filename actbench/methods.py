@@ -41,7 +41,8 @@ def methods(runs: pd.DataFrame, found: Sequence[Comparison], tags: Mapping[str, 
         "corrected by Holm for the activations of a setting. Better in: share of seeds on which the activation is "
         "above the baseline, ties half. Effect: mean over standard deviation of the paired differences, with Hedges' "
         "correction. IQM: mean of the middle half. "
-        f"Practically equal: the whole interval lies within {100 * float(tags['margin']):g} points. Higher, lower: it "
+        "±: standard deviation over seeds. "
+        f"Practically equal: the whole interval lies within {tables.points(float(tags['margin']))}. Higher, lower: it "
         f"does not, and excludes 0, and p is at most {LEVEL}. Not shown: neither. Dead: units whose slope stays below "
         f"{DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
         "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
@@ -71,6 +72,11 @@ def _too_few(found: Iterable[Comparison]) -> Iterator[Block]:
             yield Paragraph(
                 f"{comparison.setting}: with {tables.count(pairs, 'pair')} no exact paired test can reach {LEVEL}: "
                 "there are no p-values; confirm on more seeds for a verdict."
+            )
+        elif others and (least := others * 2.0 ** (1 - pairs)) <= LEVEL:
+            yield Paragraph(
+                f"{comparison.setting}: {tables.count(pairs, 'pair')} and {others} to compare: no corrected p can be "
+                f"below {least:.2g}, and none below 0.05 where too many pairs are tied."
             )
         elif others * 2.0 ** (1 - pairs) > LEVEL:
             yield Paragraph(

@@ -12,7 +12,7 @@ from actbench.documents import html, latex, typst
 from actbench.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
 from actbench.documents.markdown import markdown
 from actbench.methods import methods
-from actbench.recommendation import RESAMPLES, SLOWER, Decision
+from actbench.recommendation import RESAMPLES, SLOWER, SURE, Decision
 from actbench.statistics import Ranks, mean_ranks
 from actbench.training_section import training
 
@@ -143,7 +143,8 @@ def answer(comparison: Comparison) -> str:
     spread = scores[order[0]].std(ddof=1)
     text = f"{title}highest mean test accuracy {order[0]}, {tables.accuracy(means[order[0]], spread, n)} % (n = {n})"
     if len(order) > 1:
-        text += f", {100 * (means[order[0]] - means[order[1]]):.2f} points above {order[1]}"
+        lead = f"{100 * (means[order[0]] - means[order[1]]):.2f}"
+        text += f", level with {order[1]}" if lead == "0.00" else f", {lead} points above {order[1]}"
     return " ".join([text + ".", *_against_baseline(comparison), *_never(comparison)])
 
 
@@ -197,7 +198,7 @@ def _difference_columns(comparison: Comparison) -> pd.DataFrame:
         lines.append({
             "activation": series,
             f"minus {comparison.baseline}, points [95 %]": report_tables.interval(found.mean, *ends, signed=True),
-            "p": "" if pd.isna(p) else f"{p:.3f}",
+            "p": tables.p_value(p),
             "better in": f"{100 * found.improvement:.0f} %",
             "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
             "verdict": comparison.verdict(series),
@@ -214,24 +215,22 @@ def _recommendation(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
     margin = next(iter(found)).margin
     yield draw(
         comparison_figures.decisions(decided), "decisions",
-        f"The way to each recommendation: accuracy within {100 * margin:g} points of the highest, then steps to target "
-        f"within {round(100 * (SLOWER - 1))} % of the fewest, then cost of the activation in a step within "
-        f"{round(100 * (SLOWER - 1))} % of the lowest, then the highest accuracy.",
+        f"The way to each recommendation: accuracy within {tables.points(margin)} of the highest, then steps to target "
+        f"within {round(100 * (SLOWER - 1))} % or one evaluation of the fewest, then cost of the activation in a step "
+        f"within {round(100 * (SLOWER - 1))} % of the lowest, then the highest accuracy.",
     )  # fmt: skip
 
 
 def _path(decision: Decision) -> str:
     sure = f"{100 * decision.sure:.0f} % of {RESAMPLES:,} resamples of the seeds lead to the same choice"
-    return (
-        f"take **{decision.choice}**. Of {len(decision.series)} activations {len(decision.accurate)} are as accurate "
-        f"as the best ({', '.join(decision.accurate)}); of these {_are(len(decision.soon))} as soon at the target "
-        f"({', '.join(decision.soon)}), of these {_are(len(decision.cheap))} as cheap ({', '.join(decision.cheap)}). "
-        f"{sure}."
+    taken = (
+        f"take **{decision.choice}**" if decision.sure >= SURE else f"no clear choice, narrowly **{decision.choice}**"
     )
-
-
-def _are(count: int) -> str:
-    return f"{count} is" if count == 1 else f"{count} are"
+    return (
+        f"{taken}. Within the margin of the best accuracy: {', '.join(decision.accurate)} ({len(decision.accurate)} of "
+        f"{len(decision.series)}). Of these soonest at the target: {', '.join(decision.soon)}. Of these cheapest: "
+        f"{', '.join(decision.cheap)}. {sure}."
+    )
 
 
 def _ranks(found: Sequence[Comparison], draw: Any) -> Iterator[Block]:

@@ -101,5 +101,14 @@ def accuracy(mean: float, deviation: float, n: int) -> str:
     return f"{100 * mean:.2f}" if n == 1 else f"{100 * mean:.2f} ± {100 * deviation:.2f}"
 
 
+def p_value(p: float) -> str:
+    return "" if pd.isna(p) else "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def points(share: float) -> str:
+    """Of accuracy."""
+    return f"{100 * share:g} point" + ("" if 100 * share == 1 else "s")
+
+
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -37,9 +37,10 @@ def run(uri: str, port: int | None, show: bool) -> int:
     chosen = _free_port() if port is None else port
     if hasattr(signal, "SIGHUP"):  # a terminal that is closed takes the server with it
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    base = f"http://{HOST}:{chosen}"
+    print(f"starting MLflow at {base}", flush=True)
     with tempfile.TemporaryFile() as said, _serving(uri, chosen, said) as server:
         links = views.arranged()  # while it starts
-        base = f"http://{HOST}:{chosen}"
         _wait(server, base, said)
         _tell(links, base, show)
         print("Ctrl-C ends the server", flush=True)
@@ -103,6 +104,8 @@ def _tell(found: Sequence[Arranged], base: str, show: bool) -> None:
     links = []
     for experiment in found:
         print(experiment.name)
+        if experiment.page is not None:
+            print(f"  the answer\n    {dashboard.page_link(base, experiment.id, experiment.page)}")
         for view, key in experiment.views:
             plain = dashboard.plain_link(base, experiment.id)
             links.append(plain if key is None else dashboard.link(base, experiment.id, key))

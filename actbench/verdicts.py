@@ -206,7 +206,8 @@ def table(judged: pd.DataFrame) -> pd.DataFrame:
             "A": f"{row['a']}: {tables.short(row['mean_a'])}", "B": _beside(row["b"], row["mean_b"]),
             "A − B [95 %]": f"{tables.short(row['difference'])} [{tables.short(row['low'])}, "
                             f"{tables.short(row['high'])}]",
-            "n": str(row["n"]), "p": "" if pd.isna(row["p"]) else f"{row['p']:.3f}", "verdict": row["verdict"],
+            "n": str(row["n"]), "p": tables.p_value(row["p"]),
+            "margin": tables.short(row["margin"]) if row["margin"] else "", "verdict": row["verdict"],
         }
         for row in judged.to_dict("records")
     ])  # fmt: skip

@@ -169,6 +169,8 @@ class Model(nn.Module):
         data = datasets.load(prepared)
         if part == "test":
             return data.test_images.permute(0, 3, 1, 2), data.test_labels
+        if part not in ("train", "validation"):
+            raise UsageError(f"examples({part!r}): there are test, validation and train")
         train, validation = split(self.config.seed, self.data.train, self.data.validation_size(own.validation))
         index = {"train": train, "validation": validation}[part]
         return data.train_images[index].permute(0, 3, 1, 2), data.train_labels[index]

@@ -23,6 +23,11 @@ the margin; **practically equal**: it does, where a difference is expected; **no
 never reaches its target counts with its whole length, one that diverged with accuracy 0. These are small networks and
 short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder).
 
+Two experiments may ask the same of one pair with other budgets, and need not agree: an activation comes with the
+learning rate that it chose (each report has them), and the luck of that choice is in no interval; on digits, where
+rates are chosen on few seeds, it is of the order of half a point. Costs are means over rounds, in the reports' tables
+medians.
+
 Made by `scripts/claims.sh` and `scripts/claims.sh full`. Steps and accuracies come out the same on the same type of
 machine, times do not.
 """

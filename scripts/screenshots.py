@@ -55,7 +55,7 @@ def main() -> None:
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
             lines.append(server.stdout.readline())
-        links = [line.strip() for line in lines if "http://" in line]
+        links = [line.strip() for line in lines if "viewStateShareKey" in line]
         confirm, sweep = (
             next(link for link in links if re.search(rf"experiments/{number}/", link)) for number in (1, 2)
         )

@@ -49,7 +49,7 @@ def links(folder: Path) -> Iterator[list[str]]:
     while "Ctrl-C ends the server" not in "".join(lines[-1:]):
         lines.append(server.stdout.readline())
         assert lines[-1], "the server has ended"
-    found = [line.strip() for line in lines if "http://" in line]
+    found = [line.strip() for line in lines if "viewStateShareKey" in line]
     yield found
     server.send_signal(signal.SIGINT)
     assert server.wait(20) == 0

@@ -248,7 +248,7 @@ def fetch_weights(uri: str, run_id: str, which: str | None, folder: Path) -> Pat
         there = {name: run for run in found for name in run.data.tags.get(WEIGHTS, "").split()}
         name = which or next((kind for kind in ("last", "best") if kind in there), None)
         if name not in there:
-            kept = ", ".join(there) or "none; train it with store.save_weights=last"
-            raise UsageError(f"run {run_id} in {uri} has no weights {which or ''}; there are: {kept}")
+            kept = f"it has {', '.join(there)}" if there else "train it with store.save_weights=last"
+            raise UsageError(f"run {run_id} in {uri} has no weights{f' {which}' if which else ''}; {kept}")
         path = client.download_artifacts(there[name].info.run_id, f"{WEIGHTS}/{name}.safetensors", str(folder))
     return Path(path)

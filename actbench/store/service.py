@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from actbench import sqlite
 from actbench.errors import UsageError
 
+NOBODY = "nobody answers"
 _PAGE = 1000  # runs a page of search_runs
 
 # Migrations of a new database are told line by line; errors we tell ourselves.
@@ -73,7 +74,7 @@ def failed(error: BaseException | None) -> bool:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
-    for sign, said in (("Connection refused", "nobody answers"), ("Connection aborted", "the connection broke")):
+    for sign, said in (("Connection refused", NOBODY), ("Connection aborted", "the connection broke")):
         if sign in str(error):
             return said
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
@@ -93,4 +94,6 @@ class explained:
         if isinstance(error, ImportError):
             raise UsageError(f"store.uri={self._uri}: {error}; install the driver of this database") from error
         if error is not None and failed(error):
-            raise UsageError(f"store.uri={self._uri}: {reason(error)}") from error
+            said = reason(error)
+            hint = "; start the server, or name another store.uri" if said == NOBODY else ""
+            raise UsageError(f"store.uri={self._uri}: {said}{hint}") from error

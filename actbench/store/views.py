@@ -23,6 +23,7 @@ class Arranged:
 
     id: str
     name: str
+    page: str | None  # MLflow's id of the newest comparison, whose page has the answer
     views: tuple[tuple[View, str | None], ...]
 
 
@@ -43,7 +44,7 @@ class Views:
         return [own for own in each if own.views]
 
     def _arrange(self, experiment: Any) -> Arranged:
-        runs = list(service.search(self._client, experiment.experiment_id, "tags.kind = 'run'"))
+        runs = list(self._search(experiment, "tags.kind = 'run'"))
         metrics = sorted({metric for run in runs for metric in run.data.metrics})
         views: list[tuple[View, str | None]] = []
         for view in views_of([(run.data.tags, run.data.params) for run in runs]):
@@ -57,7 +58,11 @@ class Views:
                 views.append((view, None))
             else:
                 views.append((view, key))
-        return Arranged(experiment.experiment_id, experiment.name, tuple(views))
+        compared = [run.info.run_id for run in self._search(experiment, "tags.kind = 'compare'")]
+        return Arranged(experiment.experiment_id, experiment.name, compared[-1] if compared else None, tuple(views))
+
+    def _search(self, experiment: Any, condition: str) -> Iterator[Any]:
+        return service.search(self._client, experiment.experiment_id, condition)
 
 
 def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[View]:
