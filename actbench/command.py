@@ -76,7 +76,8 @@ class Command:
     def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         for result in results:
             with deferred():  # an interruption keeps here what the store keeps, whole
-                self.begun().add(result, weights.folder(result.run))
+                kept = result.run.config.store.save_weights != "none"
+                self.begun().add(result, weights.folder(result.run) if kept else None)
                 self.results[result.run.id] = result
                 self.trained += 1
             if bar is not None:

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from actbench import weights
+from actbench import compose, weights
 from actbench.errors import UsageError
 from actbench.store import fetch_weights
 from actbench.weights import Model
@@ -15,6 +15,7 @@ def load(run_id: str, which: str | None = None, store: str = "sqlite:///mlflow.d
     run_id: of runs.csv (MLflow's tag run_id_hash), or MLflow's own. which: last, best, or step-N; None: last where it
     was kept, else best. store: MLflow tracking URI. Raises UsageError where there is no such run or no weights of it.
     """
+    compose.allow_modules_of_current_folder()
     with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
         path = fetch_weights(store, run_id, which, Path(folder))
         model = weights.read(path)

@@ -44,6 +44,8 @@ def check(uri: str, create: bool) -> Path | None:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise UsageError(f"store.uri={uri}: another process holds {path} locked; wait for it, or end it") from error
         raise UsageError(f"store.uri={uri}: {path} is no readable database ({error}); move it away") from error
     if tables and "alembic_version" not in tables:
         raise UsageError(f"store.uri={uri}: {path} is a database of something else than MLflow; name another store.uri")

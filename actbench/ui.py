@@ -35,7 +35,7 @@ def run(uri: str, port: int | None, show: bool) -> int:
     if port is not None and not _is_free(port):
         raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
     chosen = _free_port() if port is None else port
-    if hasattr(signal, "SIGHUP"):  # a terminal that is closed takes the server with it
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; no nohup
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
     base = f"http://{HOST}:{chosen}"
     print(f"starting MLflow at {base}", flush=True)
@@ -87,9 +87,10 @@ def _is_free(port: int) -> bool:
 
 def _wait(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) -> None:
     """Until it answers. Raises UsageError where it ends instead, or takes too long."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
     began = time.monotonic()
     while server.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{base}/health", timeout=5):
+        with contextlib.suppress(OSError), direct.open(f"{base}/health", timeout=5):
             return
         if time.monotonic() - began > _PATIENCE:
             raise UsageError(f"the MLflow server at {base} does not answer within {_PATIENCE:.0f} s")

@@ -85,14 +85,8 @@ def save(path: Path, tensors: State, run: Run, step: int, accuracy: float) -> No
     """One file, whole or not at all: tensors, and what is needed to compute with them."""
     data = {key: value for key, value in asdict(run.data).items() if key != "folder"}
     config = asdict(run.config) | {"store": None, "execution": None, "protocol": None}
-    head = {
-        "run_id": run.id,
-        "steps": run.steps,
-        "step": step,
-        "val_accuracy": accuracy,
-        "config": config,
-        "data": data,
-    }
+    digest = plan.applied(run.config).digest  # of the code of a user's own activation
+    head = {"run_id": run.id, "step": step, "val_accuracy": accuracy, "digest": digest, "config": config, "data": data}
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}")
     save_file(tensors, scratch, {"actbench": json.dumps(head)})
@@ -111,6 +105,11 @@ class Model(nn.Module):
         self.config = from_mapping(head["config"] | _UNUSED)
         self.data = Prepared(folder="", **head["data"])
         self._applied = plan.applied(self.config)
+        if self._applied.digest != head["digest"]:
+            raise UsageError(
+                f"{self.config.activation.function} is not the code that run {self.run_id} was trained with; bring "
+                "that back, or train anew"
+            )
         self._architecture = plan.architecture(self.config, self.data)
         for name, tensor in tensors.items():
             *path, last = name.split(".")

@@ -17,6 +17,7 @@ from actbench.datasets import ImageData, Prepared
 from actbench.errors import UsageError
 from actbench.records import COLUMNS, Result, failed
 from actbench.store import Store
+from actbench.store.entries import Writer
 from tests.test_training import RAGGED, results
 
 Configs = Callable[..., list[Config]]
@@ -203,6 +204,46 @@ def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
         kept.unlink()
     with pytest.raises(UsageError, match="the files of 'trial' are gone"):
         store.restore("compare", folder)
+
+
+def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_is_local", lambda path: False)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    Store(uri, "trial")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(UsageError, match=r"another process holds .*mlflow.db locked; wait for it"):
+            Store(uri, "trial")
+
+
+def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
+    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    parent = Store(uri, "trial").start("sweep", {})
+
+    def away(*words: object) -> None:
+        raise OSError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "fill", away)
+        for result in four[:3]:
+            parent.add(result)
+        (tmp_path / "results/trial").mkdir(parents=True)
+        parent.end("FINISHED", "?", tmp_path / "results/trial")
+    assert not parent.is_stored
+    (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6  # head, parent, three runs and the parent's end
+    journal.write_bytes(b"".join([*lines[:3], b"\xff" + lines[3][:50] + b"\n", *lines[4:], b'{"entry": "cut']))
+    found = Store(uri, "trial").finished([result.run for result in four])
+    assert set(found) == {four[0].run.id, four[2].run.id}
+    assert "entries.damaged: 2 damaged lines could not be written" in capsys.readouterr().err
+    assert not list((tmp_path / "results/.journal").rglob("entries.jsonl"))
+    journal.write_text("[1]\n")
+    Store(uri, "trial")
+    assert "its first line is damaged, nobody knows whose runs it holds; move it away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", ["qu?est", "quo'te", "pct%20x"])

@@ -89,7 +89,8 @@ def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged
         run("tune", "mlp", activation=name, lr=lr, seed=seed)
         for name in ("relu", "tanh") for lr in ("0.1", "0.2") for seed in ("0", "1")
     ] + [run("confirm", "mlp", activation="relu", lr="0.1", seed="7"), run("confirm", "mlp", activation="tanh", lr="0.2", seed="7")]  # fmt: skip  # noqa: E501
-    confirm, tune = views_of(runs)
+    of_others = [({"kind": "run"}, {"dataset": "digits"}), run("confirm", "it's", activation="relu")]
+    confirm, tune = views_of([*runs, *of_others])
     assert confirm.title == "confirm: digits, mlp"
     assert (confirm.groups, confirm.values) == (("activation",), (("relu",), ("tanh",)))
     assert tune.groups == ("activation", "lr")

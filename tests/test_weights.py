@@ -1,6 +1,9 @@
 """Weights that were kept compute again what their run has computed."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,14 +62,15 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
 
 
-def test_best_last_and_every_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
     assert cli.main([*words, "store.save_weights=all"]) == 0
     (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
     each = [actbench.load(run_id, f"step-{step}") for step in (0, 10, 20, 30)]  # type: ignore[operator]
     assert [model.step for model in each] == [0, 10, 20, 30]
     best, last = actbench.load(run_id, "best"), actbench.load(run_id)  # type: ignore[operator]
+    assert cli.main([*words, "store.save_weights=all"]) == 0
+    assert "nothing to train" in capsys.readouterr().out  # nor for best or last alone
     assert best.val_accuracy == max(model.val_accuracy for model in each) == accuracy(best, "validation", 128)
     assert last.step == 30
     assert all(
@@ -123,3 +127,41 @@ def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UsageError, match="holds no weights of actbench"):
         weights.read(path)
+
+
+def test_a_run_that_diverged_has_no_weights_and_is_held_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "architecture=mlp_small", "optimizer=sgd", "optimizer.lr=1e9", *SMALL, "store.save_weights=last"]
+    for expected in ("1 to train", "0 to train"):
+        assert cli.main(words) == 0
+        assert expected in capsys.readouterr().out
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    with pytest.raises(UsageError, match="has no weights; it diverged"):
+        actbench.load(run_id)  # type: ignore[operator]
+
+
+def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -> None:
+    words = ["train", "architecture=mlp_small", *SMALL]
+    assert cli.main(words) == 0
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    left = tmp_path / "results/.weights" / run_id
+    left.mkdir(parents=True)
+    (left / "best.safetensors").write_bytes(b"of another training")
+    assert cli.main([*words, "store.save_weights=last"]) == 0
+    with pytest.raises(UsageError, match="has no weights best; it has last"):
+        actbench.load(run_id, "best")  # type: ignore[operator]
+
+
+def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
+    words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
+    code = "import sys, actbench; sys.exit(actbench.cli.main(sys.argv[1:]))"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run(
+        [sys.executable, "-c", code.replace("actbench;", "actbench.cli;"), *words], check=True, env=environment
+    )
+    (run_id,) = read_rows(tmp_path / "results/train/runs.csv")["run_id"]
+    (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
+    with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
+        actbench.load(run_id)  # type: ignore[operator]

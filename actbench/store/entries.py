@@ -62,7 +62,7 @@ class Writer:
 
     def create(self, entry: Entry) -> str:
         """The run as RUNNING, with tags and, where it has them, params and data set."""
-        above = {"mlflow.parentRunId": self.ids[entry.parent]} if entry.parent else {}
+        above = {"mlflow.parentRunId": self.ids[entry.parent]} if entry.parent in self.ids else {}
         tags = {**entry.tags, **above, "uid": entry.uid}
         created = self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info.run_id
         self.ids[entry.uid] = created
@@ -96,7 +96,8 @@ class Writer:
         now = int(time.time() * 1000)
         condition = f"tags.run_id_hash = '{run_id_hash}' and attributes.status = 'FINISHED'"
         for found in search(self.client, self._experiment_id, condition):
-            self.log(found.info.run_id, [(key, value, 0, now) for key, value in values.items()])
+            if not set(values) & set(found.data.metrics):
+                self.log(found.info.run_id, [(key, value, 0, now) for key, value in values.items()])
 
     def find(self, uid: str) -> list[Any]:
         """Runs that bear a uid: several only where a request was repeated on the way."""

@@ -4,9 +4,10 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 try:
     import fcntl
@@ -15,8 +16,9 @@ except ImportError:  # Windows: no lock
 
 from mlflow import MlflowClient
 
+from actbench.errors import UsageError
 from actbench.store.entries import Entry, Writer
-from actbench.store.service import experiment_id
+from actbench.store.service import absolute, experiment_id
 
 _LINES, _FILES = "entries.jsonl", "files"
 
@@ -87,24 +89,67 @@ def _lock(file: TextIO) -> None:
 def write_waiting(client: MlflowClient, uri: str) -> int:
     """Stores what ended commands of this folder have left for this service; returns how many runs.
 
-    Raises what MLflow raises; the journal is there then as before.
+    Raises what MLflow raises; the journal is there then as before. Damaged lines are told, and kept in a file aside.
     """
     count = 0
     for path in sorted(place().glob(f"*/{_LINES}")):
-        with contextlib.suppress(BlockingIOError), path.open("r+", encoding="utf-8") as file:
-            _lock(file)
-            lines = list(_lines(file))
-            if not lines or lines[0].get("uri") != uri:
+        try:
+            file = path.open("r+", encoding="utf-8", errors="replace")
+        except FileNotFoundError:  # another command has just written it
+            continue
+        with file:
+            try:
+                _lock(file)
+            except BlockingIOError:
                 continue
-            writer = Writer(client, experiment_id(client, uri, lines[0]["experiment"]))
-            above = [Entry.from_json(line["above"]) for line in lines[1:] if "above" in line]
-            entries = [Entry.from_json(line["entry"]) for line in lines[1:] if "entry" in line]
-            write(writer, above, entries)
-            count += runs_of(entries)
-            shutil.rmtree(path.parent)
-            with contextlib.suppress(OSError):
-                place().rmdir()
+            head, above, entries, damaged = _read(file)
+            if head is None:
+                _tell(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
+            elif absolute(head["uri"]) == absolute(uri):
+                writer = Writer(client, _experiment(client, uri, path, head["experiment"]))
+                write(writer, above, entries)
+                count += runs_of(entries)
+                _done(path, damaged)
     return count
+
+
+def _read(file: TextIO) -> tuple[dict[str, str] | None, list[Entry], list[Entry], int]:
+    """(head, above, entries, number of damaged lines). A last line that was cut by a kill is one."""
+    head, above, entries, damaged = None, list[Entry](), list[Entry](), 0
+    for line in file:
+        try:
+            read = json.loads(line)
+            if head is None:
+                head = {"uri": str(read["uri"]), "experiment": str(read["experiment"])}
+            elif "above" in read:
+                above.append(Entry.from_json(read["above"]))
+            else:
+                entries.append(Entry.from_json(read["entry"]))
+        except (ValueError, KeyError, TypeError):
+            damaged += 1
+    return head, above, entries, damaged
+
+
+def _experiment(client: MlflowClient, uri: str, path: Path, name: str) -> str:
+    try:
+        return experiment_id(client, uri, name)
+    except UsageError as error:
+        raise UsageError(f"{error}; runs of it wait in {path}: move that away to go on without them") from error
+
+
+def _done(path: Path, damaged: int) -> None:
+    if not damaged:
+        shutil.rmtree(path.parent)
+        with contextlib.suppress(OSError):
+            place().rmdir()
+        return
+    kept = path.with_suffix(".damaged")
+    path.rename(kept)
+    _tell(kept, f"{damaged} damaged lines could not be written; the same command trains their runs again")
+
+
+def _tell(path: Path, what: str) -> None:
+    print(f"actbench: {path}: {what}", file=sys.stderr, flush=True)
 
 
 def runs_of(entries: Sequence[Entry]) -> int:
@@ -121,10 +166,3 @@ def write(writer: Writer, above: Sequence[Entry], entries: Sequence[Entry]) -> N
             writer.fill(writer.ids[entry.uid], entry, entry.tags)
         else:
             writer.write_again(entry)
-
-
-def _lines(file: TextIO) -> Iterator[dict[str, Any]]:
-    """A last line that was cut by a kill is none."""
-    for line in file:
-        with contextlib.suppress(json.JSONDecodeError):
-            yield json.loads(line)

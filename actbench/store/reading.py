@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from actbench.store.journal import write_waiting
 from actbench.store.service import explained
 from actbench.store.writing import CHECKED, FILES, Parent, digest
 
+_AGAIN = 5.0  # seconds
 _COMMANDS = "tags.kind != 'run' and tags.kind != 'phase'"
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 
@@ -47,29 +50,44 @@ class Store:
         """Results of those runs that the store already holds, by run id. A failed run is not held: it is tried again.
 
         Tuning runs never read the test set, so they stand in for no run of another phase; runs without the weights
-        that are asked for stand in for none.
+        that are asked for stand in for none. A service that has answered before and is away now is waited for.
         """
-        with explained(self.uri):
-            wanted = {run.id: run for run in runs}
-            held: dict[str, Any] = {}
-            for id, children in self._whole().items():
-                for child in children:
-                    run, tags = wanted.get(id), child.data.tags
-                    if run is not None and not (run.reads_test and tags.get("phase") == "tune") and _has(tags, weights):
-                        held[run.id] = child
-            curves = self._held_curves(set(held))
-            found = {}
-            for id, child in held.items():
-                with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
-                    found[id] = self._result(wanted[id], child, curves.get(id))
-            return found
+        told = False
+        while True:
+            try:
+                return self._finished(runs, weights)
+            except Exception as error:
+                if self._children is None or not service.failed(error):
+                    with explained(self.uri):
+                        raise
+                if not told:
+                    said = f"store.uri={self.uri}: {service.reason(error)}; waiting for it, as it holds runs of this"
+                    print(f"{said} phase (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
+                told = True
+                time.sleep(_AGAIN)
+
+    def _finished(self, runs: Sequence[Run], weights: str) -> dict[str, Result]:
+        wanted = {run.id: run for run in runs}
+        held: dict[str, Any] = {}
+        for id, children in self._whole().items():
+            for child in children:
+                run, tags = wanted.get(id), child.data.tags
+                if run is not None and not (run.reads_test and tags.get("phase") == "tune") and _has(tags, weights):
+                    held[run.id] = child
+        curves = self._held_curves(set(held))
+        found = {}
+        for id, child in held.items():
+            with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
+                found[id] = self._result(wanted[id], child, curves.get(id))
+        return found
 
     def _whole(self) -> dict[str, list[Any]]:
         """Runs that have ended and not failed."""
         if self._children is None:
-            self._children = {}
+            found: dict[str, list[Any]] = {}
             for child in self._search("tags.status != 'failed' and attributes.status = 'FINISHED'"):
-                self._children.setdefault(child.data.tags.get("run_id_hash", ""), []).append(child)
+                found.setdefault(child.data.tags.get("run_id_hash", ""), []).append(child)
+            self._children = found
         return self._children
 
     def _search(self, condition: str) -> Iterator[Any]:
@@ -148,21 +166,13 @@ class Store:
 
     def _end_abandoned(self) -> None:
         """Commands of this machine that were killed outright left runs RUNNING: of these nothing can be told."""
-        for parent in self._search(f"{_COMMANDS} and attributes.status = 'RUNNING'"):
-            tags = parent.data.tags
+        for run in list(self._search("attributes.status = 'RUNNING'")):
+            tags = run.data.tags
             if tags.get("host") == socket.gethostname() and not _alive(int(tags.get("pid", "0"))):
-                phases = self._folded(parent)
-                for child in [child for above in (parent, *phases) for child in self._folded(above)]:
-                    if child.data.tags.get("kind") == "run":
-                        self._client.delete_run(child.info.run_id)
-                for above in (*phases, parent):
-                    self._client.set_terminated(above.info.run_id, "KILLED")
-
-    def _folded(self, parent: Any) -> list[Any]:
-        """Runs under a run that are RUNNING."""
-        return list(self._search(
-            f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"
-        ))  # fmt: skip
+                if tags.get("kind") == "run":
+                    self._client.delete_run(run.info.run_id)
+                else:
+                    self._client.set_terminated(run.info.run_id, "KILLED")
 
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
         """Copies the files of the newest ended command of that kind to `folder`; returns its tags.
@@ -208,11 +218,10 @@ def _alive(pid: int) -> bool:
 
 
 def _has(tags: Mapping[str, str], weights: str) -> bool:
-    """Whether a run was stored with its weights of that kind: last, best, or all."""
-    return (
-        weights == "none"
-        or {"all": "initial", "last": "last", "best": "best"}[weights] in tags.get(WEIGHTS, "").split()
-    )
+    """Whether a run was stored with its weights of that kind: last, best, or all. One that diverged needs none."""
+    there = tags.get(WEIGHTS, "").split()
+    every = weights == "all" and any(name.startswith("step-") for name in there)
+    return weights in ("none", *there) or every or tags.get("status") == "diverged"
 
 
 def curves_of(child: Any) -> list[str]:
@@ -248,7 +257,9 @@ def fetch_weights(uri: str, run_id: str, which: str | None, folder: Path) -> Pat
         there = {name: run for run in found for name in run.data.tags.get(WEIGHTS, "").split()}
         name = which or next((kind for kind in ("last", "best") if kind in there), None)
         if name not in there:
-            kept = f"it has {', '.join(there)}" if there else "train it with store.save_weights=last"
+            diverged = any(run.data.tags.get("status") == "diverged" for run in found)
+            without = "it diverged" if diverged else "train it with store.save_weights=last"
+            kept = f"it has {', '.join(there)}" if there else without
             raise UsageError(f"run {run_id} in {uri} has no weights{f' {which}' if which else ''}; {kept}")
         path = client.download_artifacts(there[name].info.run_id, f"{WEIGHTS}/{name}.safetensors", str(folder))
     return Path(path)

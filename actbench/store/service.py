@@ -40,7 +40,7 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
 def absolute(uri: str) -> str:
     """The same, whatever the folder: MLflow keeps one engine a URI and process."""
     scheme = "sqlite:///"
-    return f"{scheme}{Path(uri.removeprefix(scheme)).resolve()}" if uri.startswith(scheme) else uri
+    return f"{scheme}{Path(uri.removeprefix(scheme)).resolve()}" if uri.startswith(scheme) else uri.rstrip("/")
 
 
 def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
@@ -74,7 +74,8 @@ def failed(error: BaseException | None) -> bool:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
-    for sign, said in (("Connection refused", NOBODY), ("Connection aborted", "the connection broke")):
+    for sign, said in (("Connection refused", NOBODY), ("Connection aborted", "the connection broke"),
+                       ("timed out", "no answer in time")):  # fmt: skip
         if sign in str(error):
             return said
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

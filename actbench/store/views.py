@@ -70,7 +70,8 @@ def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Ite
     settings: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
     for tags, params in runs:
         named = tags.get("phase", ""), params.get("dataset", ""), params.get("architecture", "")
-        settings.setdefault(named, []).append(params)
+        if named[0] in _PHASES and not any("'" in part for part in named):  # ours
+            settings.setdefault(named, []).append(params)
     for phase, dataset, architecture in sorted(settings, key=lambda named: _PHASES.index(named[0])):
         condition = (
             f"tags.kind = 'run' and tags.phase = '{phase}' and params.dataset = '{dataset}' "

@@ -45,15 +45,17 @@ class Parent:
     def __init__(
         self, client: MlflowClient, experiment_id: str, uri: str, experiment: str, kind: str, tags: Mapping[str, str]
     ) -> None:
-        self._writer, self._uri, self._tags = Writer(client, experiment_id), uri, dict(tags)
-        own = {**tags, "kind": kind, "host": socket.gethostname(), "pid": str(os.getpid())}
-        self._parent = Entry(uuid.uuid4().hex, f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}", own)
+        self._writer, self._uri = Writer(client, experiment_id), uri
+        self._tags = {**tags, "host": socket.gethostname(), "pid": str(os.getpid())}
+        name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
         self._phases: dict[str, Entry] = {}
         self._folded = kind == "compare"  # into phases
         self._live: dict[str, tuple[Entry, set[tuple[str, int]]]] = {}  # by run id, with the points that it has
         self._lost: set[str] = set()  # uids of which nobody knows how far they came
         self._journal = Journal(uri, experiment, self._parent.uid)
         self._away_until: float | None = None
+        self._told = False  # that it is away
         self._monitor: SystemMetricsMonitor | None = None
         self._try(lambda: self._writer.create(self._parent))
 
@@ -226,7 +228,8 @@ class Parent:
         except Exception as error:
             if not failed(error):
                 raise
-            if self._away_until is None and not self._journal.waiting:
+            if not self._told:
+                self._told = True
                 told = f"store.uri={self._uri}: {reason(error)}; runs are kept in {self._journal.folder.parent}"
                 print(f"{told} and written when it is back", file=sys.stderr, flush=True)
             self._away_until = time.monotonic() + _AGAIN
@@ -239,7 +242,7 @@ class Parent:
         above = [self._parent, *self._phases.values()]
         write(self._writer, above, self._journal.waiting)
         self._journal.written()
-        self._away_until = None
+        self._away_until, self._told = None, False
         if count:
             print(f"store.uri={self._uri} is back: what was kept is written, {count} runs", file=sys.stderr, flush=True)
 
