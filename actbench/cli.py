@@ -141,14 +141,14 @@ def _carry_out(parsed: argparse.Namespace) -> int:
 
         return activation_listing.show(parsed.names, parsed.plot)
     _require_python()
+    if parsed.command == "ui":
+        from actbench import compose, ui
+
+        return ui.run(compose.single(parsed.words).store.uri, parsed.port, parsed.open)
     from actbench import commands
 
     if parsed.command == "report":
         return commands.write_report(parsed.experiment, parsed.format.split(","), parsed.words)
-    if parsed.command == "ui":
-        from actbench import ui
-
-        return ui.run(commands.single(parsed.words).store.uri, parsed.port, parsed.open)
     if parsed.command == "cost":
         from actbench import cost_command
 

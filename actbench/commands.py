@@ -220,7 +220,7 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
         if name not in report.FORMATS:
             raise UsageError(f"--format {name}: not known; there are: {', '.join(report.FORMATS)}")
     loaded = experiments.load(experiment)
-    store = Store(single(overrides).store.uri, loaded.name, create=False)
+    store = Store(compose.single(overrides).store.uri, loaded.name, create=False)
     folder = mirror.folder(loaded.name)
     tags = store.restore("compare", folder)
     rows, points = mirror.read_rows(folder / mirror.RUNS), mirror.points(folder)
@@ -229,14 +229,6 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     written = report.write(folder, found, rows, points, tags, judged, formats)
     print("\n".join(map(str, written)))
     return 0
-
-
-def single(overrides: Sequence[str]) -> Config:
-    """Raises UsageError for a grid."""
-    points = compose.configs(list(overrides))
-    if len(points) > 1:
-        raise UsageError(f"{' '.join(overrides)}: one value a key here, not a grid")
-    return points[0]
 
 
 def print_config(experiment: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
@@ -251,7 +243,7 @@ def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
     """fetch: download what is missing and check it. check: without the network."""
     chosen = list(names) or [name for name in datasets.SOURCES if name != "image_folder"]
     errors: list[UsageError] = []
-    for config in [single([f"dataset={name}", *overrides]).dataset for name in chosen]:
+    for config in [compose.single([f"dataset={name}", *overrides]).dataset for name in chosen]:
         try:
             prepared = datasets.prepare(config.name, config.root, action == "fetch", config.image_size)
         except UsageError as error:

@@ -226,6 +226,14 @@ def _known_keys(overrides: Sequence[str]) -> list[str]:
     return [*flat, *map(str, GROUPS), "seed"]
 
 
+def single(overrides: Sequence[str]) -> Config:
+    """Raises UsageError for a grid."""
+    points = configs(list(overrides))
+    if len(points) > 1:
+        raise UsageError(f"{' '.join(overrides)}: one value a key here, not a grid")
+    return points[0]
+
+
 def allow_modules_of_current_folder() -> None:
     """A user's own module:function is looked for in the current folder too, as `python -m` does."""
     here = str(Path.cwd())

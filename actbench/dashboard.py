@@ -36,6 +36,7 @@ _COLUMNS = (
     "params.`activation`", "params.`lr`", "params.`seed`", "metrics.`test_accuracy`", "metrics.`val_accuracy`",
     "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",
 )  # fmt: skip
+LOADED = 100  # runs that MLflow loads at once, by the order of the view: of more, the first seeds, not the best
 _BUILT_IN = ("Model metrics", "System metrics")  # sections of MLflow's own, for what has no chart here
 
 
@@ -47,6 +48,12 @@ class View:
     filter: str  # MLflow's search grammar
     groups: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]  # those that the groups have
+    runs: int
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether MLflow shows all of it at once."""
+        return self.runs <= LOADED
 
     def _group(self, values: Sequence[str]) -> str:
         """MLflow's name of a group."""
@@ -78,7 +85,8 @@ class View:
             "runListHidden": False, "viewMaximized": False,
             "selectedColumns": list(_COLUMNS), "columnOrder": [], "columnWidths": {},
             "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-            "searchFilter": self.filter, "orderByKey": "metrics.`test_accuracy`", "orderByAsc": False,
+            "searchFilter": self.filter, "orderByKey": "metrics.`test_accuracy`" if self.is_loaded else "params.`seed`",
+            "orderByAsc": not self.is_loaded,
             "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
         }  # fmt: skip
 

@@ -5,7 +5,6 @@ on: a stack that runs out of memory is halved; one that raises, or whose worker 
 only the guilty run fails.
 """
 
-import contextlib
 import multiprocessing
 import os
 import queue
@@ -25,6 +24,7 @@ from actbench import datasets, records
 from actbench.config import ExecutionConfig
 from actbench.datasets import ImageData, Prepared
 from actbench.errors import UsageError, one_line
+from actbench.interruption import deaf
 from actbench.plan import Stack
 from actbench.records import Result
 from actbench.training import Record, train
@@ -188,7 +188,7 @@ class Pool:
             os.environ.setdefault(key, value)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_worker, args=(theirs, self.device), daemon=True)
-        with _uninterrupted():
+        with deaf():
             process.start()
         theirs.close()
         self._processes.append(process)
@@ -294,19 +294,6 @@ class Pool:
         except Exception as error:  # an answer that cannot be read
             results, failure = [], _failure(error)
         done.put((worker, stack, results, failure))
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A process that starts in it is born deaf to Ctrl-C, which goes to all of a terminal: the parent decides."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_large(stack: Stack, other: Stack) -> bool:

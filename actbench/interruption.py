@@ -23,3 +23,16 @@ def deferred() -> Iterator[None]:
             signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """A process that starts in it is born deaf to Ctrl-C, which goes to all of a terminal: the parent decides."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -11,11 +11,13 @@ import time
 import urllib.request
 import webbrowser
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from actbench import dashboard
+from actbench import dashboard, sqlite
 from actbench.errors import UsageError
-from actbench.store import Arranged, Views
+
+if TYPE_CHECKING:
+    from actbench.store import Arranged
 
 HOST = "127.0.0.1"
 PORTS = range(5000, 5100)
@@ -28,10 +30,10 @@ _PATIENCE = 120.0  # seconds until a server that does not answer is given up
 
 def run(uri: str, port: int | None, show: bool) -> int:
     """Serves until Ctrl-C. A store that is itself a server is only linked to. show: opens the newest view."""
-    views = Views(uri)
     if uri.startswith(("http://", "https://")):
-        _tell(views.arranged(), uri.rstrip("/"), show)
+        _tell(_arranged(uri), uri.rstrip("/"), show)
         return 0
+    sqlite.check(uri, create=False)
     if port is not None and not _is_free(port):
         raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
     chosen = _free_port() if port is None else port
@@ -40,7 +42,7 @@ def run(uri: str, port: int | None, show: bool) -> int:
     base = f"http://{HOST}:{chosen}"
     print(f"starting MLflow at {base}", flush=True)
     with tempfile.TemporaryFile() as said, _serving(uri, chosen, said) as server:
-        links = views.arranged()  # while it starts
+        links = _arranged(uri)  # while it starts
         _wait(server, base, said)
         _tell(links, base, show)
         print("Ctrl-C ends the server", flush=True)
@@ -48,6 +50,12 @@ def run(uri: str, port: int | None, show: bool) -> int:
             raise UsageError(f"the MLflow server has ended by itself, with exit code {server.wait()}")
     print()
     return 0
+
+
+def _arranged(uri: str) -> "list[Arranged]":
+    from actbench.store import Views  # imports for seconds, in which the server starts
+
+    return Views(uri).arranged()
 
 
 @contextlib.contextmanager
@@ -100,7 +108,7 @@ def _wait(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) -> None:
     raise UsageError(f"the MLflow server did not start: {' '.join(lines[-1:])[:300] or server.returncode}")
 
 
-def _tell(found: Sequence[Arranged], base: str, show: bool) -> None:
+def _tell(found: "Sequence[Arranged]", base: str, show: bool) -> None:
     """A link for each view, the plain page of an experiment where there is none."""
     links = []
     for experiment in found:
@@ -110,7 +118,12 @@ def _tell(found: Sequence[Arranged], base: str, show: bool) -> None:
         for view, key in experiment.views:
             plain = dashboard.plain_link(base, experiment.id)
             links.append(plain if key is None else dashboard.link(base, experiment.id, key))
-            print(f"  {view.title}\n    {links[-1]}")
+            more = (
+                ""
+                if view.is_loaded
+                else f" ({view.runs} runs, of which MLflow shows the first seeds until `Load more`)"
+            )
+            print(f"  {view.title}{more}\n    {links[-1]}")
     if not links:
         print(f"no runs yet: {base}/#/experiments?workflowType=machine_learning")
     print(flush=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,9 @@ def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged
         own["uuid"] for own in state["compareRunSections"]
     }
     assert "param.activation.relu,param.lr.0.1" in state["groupsExpanded"]
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_accuracy`", False)
+    many = replace(tune, runs=101).state([])  # MLflow would average the best hundred alone
+    assert (many["orderByKey"], many["orderByAsc"]) == ("params.`seed`", True)
     key, value = dashboard.packed(state)
     assert dashboard.packed(tune.state(["val_accuracy", "own_metric"])) == (key, value)
     assert len(value) < 20_000  # what MLflow keeps of an experiment's tag
@@ -117,7 +121,7 @@ def test_plain_links_remain_where_no_view_can_be_kept(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
     monkeypatch.setattr(dashboard, "packed", lambda state: ("other", "other"))
-    ui._tell(ui.Views("sqlite:///mlflow.db").arranged(), "http://127.0.0.1:1", False)
+    ui._tell(ui._arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == ["sweep", "  sweep: digits, cnn"]
     assert told[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"

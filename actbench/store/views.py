@@ -80,7 +80,7 @@ def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Ite
         own = settings[phase, dataset, architecture]
         groups = ("activation", *_telling_apart(own, phase))
         values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in own)
-        yield View(f"{phase}: {dataset}, {architecture}", condition, groups, tuple(values))
+        yield View(f"{phase}: {dataset}, {architecture}", condition, groups, tuple(values), len(own))
 
 
 def _telling_apart(runs: Sequence[Mapping[str, str]], phase: str) -> tuple[str, ...]:
