@@ -21,8 +21,8 @@ that of the exact sign-flip test, corrected by Holm for all lines of the experim
 expect none. **supported** and **refuted**: interval and p agree; where equality is expected: the interval lies within
 the margin; **practically equal**: it does, where a difference is expected; **not shown**: none of these. A run that
 never reaches its target counts with its whole length, one that diverged with accuracy 0. These are small networks and
-short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder; its costs were measured
-beside other work, and vary more).
+short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder; its costs were
+measured beside other work, and vary more).
 
 Two experiments may ask the same of one pair with other budgets, and need not agree: an activation comes with the
 learning rate that it chose (each report has them), and the luck of that choice is in no interval; on digits, where
