@@ -60,8 +60,10 @@ def links(folder: Path) -> Iterator[list[str]]:
         assert probe.connect_ex((ui.HOST, port)) != 0
 
 
-_DOWN = """[...document.querySelectorAll('*')].filter(e => e.scrollHeight > e.clientHeight + 100)
-    .forEach(e => e.scrollTop += 200)"""
+# A chart is drawn when it comes into sight: down by 200 pixels, from the end to the top again.
+_DOWN = """[...document.querySelectorAll('*')].filter(e => e.scrollHeight > e.clientHeight + 100).forEach(e => {
+    const before = e.scrollTop; e.scrollTop += 200; if (e.scrollTop == before) e.scrollTop = 0 })"""
+_CHARTS = ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "seconds")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
@@ -72,13 +74,15 @@ def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) ->
         assert all(f"Group: {name}" in shown for name in ("relu", "gelu", "tanh"))
         for section in ("Accuracy", "Convergence", "Dead units", "Gradients"):
             assert section in shown
-        seen = ""
-        for _ in range(12):  # a chart is drawn when it comes into sight
-            time.sleep(0.5)
-            seen += page.text().split("Search metric charts")[-1]
+        seen: list[str] = []
+
+        def all_seen() -> bool:
+            seen.append(page.text().split("Search metric charts")[-1])
             page.value(_DOWN)
-        for metric in ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "seconds"):
-            assert metric in seen
+            time.sleep(0.5)
+            return all(any(name in text for text in seen) for name in _CHARTS)
+
+        until(all_seen, 90)
         assert "layer/00/dead_fraction" not in page.text()  # folded away
 
 
