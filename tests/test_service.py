@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -123,7 +124,8 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         assert cli.main(words) == 1
     shown = capsys.readouterr()
     assert f"not in {uri} yet, as it is away" in shown.out
-    assert "nobody answers; runs are kept in" in shown.err
+    # of a server that has just died a kept connection breaks, a new one is refused
+    assert re.search("(nobody answers|the connection broke); runs are kept in", shown.err)
     (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
     kinds = [next(iter(json.loads(line))) for line in journal.read_text().splitlines()]
     assert kinds == ["uri", "above", "entry", "entry", "entry", "entry", "entry"]

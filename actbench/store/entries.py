@@ -61,7 +61,7 @@ class Writer:
         self.ids: dict[str, str] = {}  # uid -> MLflow's run id
 
     def create(self, entry: Entry) -> str:
-        """The run as RUNNING, with tags and, where it has them, params and data set."""
+        """The run as RUNNING, with its tags and, where it has one, its data set."""
         above = {"mlflow.parentRunId": self.ids[entry.parent]} if entry.parent in self.ids else {}
         tags = {**entry.tags, **above, "uid": entry.uid}
         created = self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info.run_id
@@ -73,23 +73,23 @@ class Writer:
 
     def fill(self, run_id: str, entry: Entry, tags: Mapping[str, str]) -> None:
         """Its params, points, files and those tags, and its status at last: what has ended is whole."""
-        points = [Metric(key, value, ms, step) for key, value, step, ms in entry.points]
         params = [Param(key, value) for key, value in entry.params.items()]
         own = [RunTag(key, value) for key, value in tags.items() if key != NOTE]
         if NOTE in tags:
             own.append(RunTag(NOTE, tags[NOTE].replace("RUN_ID", run_id)[:_LONGEST]))
-        self.client.log_batch(run_id, points[:_METRICS], params, own)
-        for start in range(_METRICS, len(points), _METRICS):
-            self.client.log_batch(run_id, points[start : start + _METRICS])
+        self.log(run_id, entry.points, params, own)
         for folder, place in entry.files:
             self.client.log_artifacts(run_id, folder, place)
         if entry.status != RUNNING:
             self.client.set_terminated(run_id, entry.status)
 
-    def log(self, run_id: str, points: Sequence[Point]) -> None:
-        self.client.log_batch(run_id, [Metric(key, value, ms, step) for key, value, step, ms in points[:_METRICS]])
-        if points[_METRICS:]:
-            self.log(run_id, points[_METRICS:])
+    def log(
+        self, run_id: str, points: Sequence[Point], params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
+    ) -> None:
+        metrics = [Metric(key, value, ms, step) for key, value, step, ms in points]
+        self.client.log_batch(run_id, metrics[:_METRICS], params, tags)
+        for start in range(_METRICS, len(metrics), _METRICS):
+            self.client.log_batch(run_id, metrics[start : start + _METRICS])
 
     def add(self, run_id_hash: str, values: Mapping[str, float]) -> None:
         """Final values of a run that has ended, or of several that are the same."""

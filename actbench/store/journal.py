@@ -75,9 +75,14 @@ class Journal:
         self.close()
         self.waiting.clear()
         self._above.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.folder.parent.rmdir()
+        _remove(self.folder)
+
+
+def _remove(folder: Path) -> None:
+    """A journal, and the place of all with the last of them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
 
 
 def _lock(file: TextIO) -> None:
@@ -139,9 +144,7 @@ def _experiment(client: MlflowClient, uri: str, path: Path, name: str) -> str:
 
 def _done(path: Path, damaged: int) -> None:
     if not damaged:
-        shutil.rmtree(path.parent)
-        with contextlib.suppress(OSError):
-            place().rmdir()
+        _remove(path.parent)
         return
     kept = path.with_suffix(".damaged")
     path.rename(kept)
