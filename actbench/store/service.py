@@ -75,7 +75,7 @@ def failed(error: BaseException | None) -> bool:
 def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     for sign, said in (("Connection refused", NOBODY), ("Connection aborted", "the connection broke"),
-                       ("timed out", "no answer in time")):  # fmt: skip
+                       ("Connection broken", "the connection broke"), ("timed out", "no answer in time")):  # fmt: skip
         if sign in str(error):
             return said
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
