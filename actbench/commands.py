@@ -21,6 +21,7 @@ from actbench.progress import print_runs
 from actbench.records import Result, missing
 from actbench.store import Store
 from actbench.tables import count
+from actbench.training import EVALUATIONS, interval
 
 FAILED = 1  # exit code: some run failed
 
@@ -101,6 +102,7 @@ def _carried_out(
         "baseline": points[0].protocol.baseline, "margin": str(points[0].protocol.margin),
         "target": _each(point.training.target for point in points),
         "batch_size": _each(point.training.batch_size for point in points),
+        "evaluate_every": _each(interval(run.config.training.evaluate_every, run.steps, EVALUATIONS) for run in runs),
         "revision": str(mirror.revision()),
         **{f"version.{package}": number for package, number in mirror.versions().items()},
     }  # fmt: skip

@@ -16,13 +16,15 @@ WORST = 0.0  # accuracy of a run that diverged
 @dataclass(frozen=True)
 class Comparison:
     """runs: rows of runs.csv of one setting, phase confirm, with the columns of tables.labelled. costs: by series,
-    medians of the columns of costs.csv; those not measured are not there."""
+    medians of the columns of costs.csv; those not measured are not there. every: steps between two evaluations, 0 where
+    unknown."""
 
     setting: str
     runs: pd.DataFrame
     activation: str  # to compare with
     margin: float
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    every: int = 0
 
     @cached_property
     def baseline(self) -> str:
@@ -90,7 +92,7 @@ class Comparison:
             return None
         known = set(self.costs) >= set(self.scores)
         costs = {name: own["step_share"] * own["step_ns"] for name, own in self.costs.items()} if known else {}
-        return decide(self.scores, self.steps, costs, self.margin)
+        return decide(self.scores, self.steps, costs, self.margin, self.every)
 
 
 def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Comparison]:
@@ -98,10 +100,11 @@ def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, tags: Mapping[str, str]
     run."""
     medians = costs.groupby("run_id")[["activation_ns", "step_ns", "step_share"]].median()
     confirmed = tables.labelled(runs[runs["phase"] == "confirm"])
+    every = max(map(int, tags.get("evaluate_every", "0").split(", ")))
     for setting, own in confirmed.groupby("setting", sort=False):
         known = {
             str(series): medians.loc[id].to_dict()
             for id, series in zip(own["run_id"], own["series"], strict=True)
             if id in medians.index
         }
-        yield Comparison(str(setting), own, tags["baseline"], float(tags["margin"]), known)
+        yield Comparison(str(setting), own, tags["baseline"], float(tags["margin"]), known, every)

@@ -32,15 +32,16 @@ class Decision:
     sure: float
 
 
-def decide(accuracy: pd.DataFrame, steps: pd.DataFrame, costs: Mapping[str, float], margin: float) -> Decision:
-    """accuracy, steps: a row a seed, a column a series, none missing. costs: by series; may be empty."""
+def decide(
+    accuracy: pd.DataFrame, steps: pd.DataFrame, costs: Mapping[str, float], margin: float, every: int = 0
+) -> Decision:
+    """accuracy, steps: a row a seed, a column a series, none missing. costs: by series; may be empty. every: steps
+    between two evaluations, 0 where unknown."""
     names = [str(name) for name in accuracy]
     scores, times = accuracy.to_numpy(dtype=float), steps[accuracy.columns].to_numpy(dtype=float)
     seeds = len(scores)
     generator = np.random.default_rng(0)
     draws = generator.integers(0, seeds, (RESAMPLES, seeds))
-    every = np.diff(np.unique(times)).min(initial=np.inf)  # steps between evaluations, as far as can be told
-    every = 0.0 if np.isinf(every) else float(every)
 
     def path(rows: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]:
         return _path(names, scores[rows].mean(0), times[rows].mean(0), every, costs, margin)
@@ -52,7 +53,7 @@ def decide(accuracy: pd.DataFrame, steps: pd.DataFrame, costs: Mapping[str, floa
 
 
 def _path(
-    names: list[str], accuracy: Array, steps: Array, every: float, costs: Mapping[str, float], margin: float
+    names: list[str], accuracy: Array, steps: Array, every: int, costs: Mapping[str, float], margin: float
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]:
     accurate = [i for i in np.argsort(-accuracy, kind="stable") if accuracy[i] >= accuracy.max() - margin]
     fewest = min(steps[i] for i in accurate)

@@ -265,7 +265,7 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
     yield Heading(2, "Convergence")
     yield Paragraph(
         "Steps, samples and seconds of training until validation accuracy first reaches the target: Kaplan-Meier "
-        "median, and mean up to a horizon, which is the length of a run (in seconds: of the shortest run), each with "
+        "median, and mean up to a horizon, which is the length of a run (in seconds: of the longest run), each with "
         "its 95 % bootstrap interval. A run that never arrives or diverges is censored at the horizon, and none is "
         f"dropped; {tables.NEVER}: less than half arrive. Runs that train together share their time equally: seconds "
         "say how long a sweep takes, not what an activation costs."

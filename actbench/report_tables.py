@@ -14,10 +14,10 @@ from actbench.tables import NEVER, accuracy, median_with_censoring, samples, sho
 def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
     """Time to target in steps, samples and seconds as text, a line a series, the soonest first.
 
-    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the shortest. A run
+    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the longest. A run
     that does not arrive in its steps is later than all that do, however long it took.
     """
-    ends = {"steps": runs["steps"].max(), "samples": samples(runs).max(), "seconds": runs["seconds"].min()}
+    ends = {"steps": runs["steps"].max(), "samples": samples(runs).max(), "seconds": runs["seconds"].max()}
     lines: list[tuple[float, dict[str, str]]] = []
     for series, own in runs.groupby("series", sort=False):
         reached, means = own["reached_target"].fillna(False).to_numpy(dtype=bool), []

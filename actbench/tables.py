@@ -28,6 +28,14 @@ def series_name(activation: str, terms: Sequence[str]) -> str:
     return " ".join([activation, *(t.removeprefix("activation.") for t in terms if t.startswith("activation."))])
 
 
+def at_edge(named: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a run's learning rate lies at an end of those that its series tried in its setting, where it tried
+    several: a better one may lie outside. named: of labelled, phases tune and confirm."""
+    tried = named[named["phase"] == "tune"].groupby(["setting", "series"])["lr"].agg(["min", "max"])
+    ends = named[["setting", "series", "lr"]].join(tried, on=["setting", "series"])
+    return (ends["min"] < ends["max"]) & ((ends["lr"] == ends["min"]) | (ends["lr"] == ends["max"]))
+
+
 def ended(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs that say something: those that failed or were never made do not."""
     return runs[runs["status"].isin(["finished", "diverged"])]

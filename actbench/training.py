@@ -21,6 +21,8 @@ from actbench.plan import CHUNK, Stack
 from actbench.precision import settle
 from actbench.schedules import multiplier
 
+EVALUATIONS = 20  # of a run, unless configured
+
 Evaluated = Callable[[int, Tensor, Tensor, Network, Batches], None]
 
 
@@ -61,7 +63,7 @@ def train(
         run.config.optimizer, network.parameters, network.owners, network.weights,
         [run.config.optimizer.lr for run in stack.runs],
     )  # fmt: skip
-    evaluate_every = interval(config.evaluate_every, steps, 20)
+    evaluate_every = interval(config.evaluate_every, steps, EVALUATIONS)
     measure_every = interval(config.measure_every, steps, 10) if config.measure_every != 0 else 0
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):

@@ -13,6 +13,8 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
+import psutil
+
 from actbench import dashboard, sqlite
 from actbench.errors import UsageError
 
@@ -36,20 +38,32 @@ def run(uri: str, port: int | None, show: bool) -> int:
     sqlite.check(uri, create=False)
     if port is not None and not _is_free(port):
         raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
-    chosen = _free_port() if port is None else port
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; no nohup
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
-    base = f"http://{HOST}:{chosen}"
+    while True:
+        try:
+            return _serve(uri, _free_port() if port is None else port, show)
+        except _PortTaken:
+            if port is not None:
+                raise
+
+
+def _serve(uri: str, port: int, show: bool) -> int:
+    base = f"http://{HOST}:{port}"
     print(f"starting MLflow at {base}", flush=True)
-    with tempfile.TemporaryFile() as said, _serving(uri, chosen, said) as server:
+    with tempfile.TemporaryFile() as said, _serving(uri, port, said) as server:
         links = _arranged(uri)  # while it starts
-        _wait(server, base, said)
+        _wait(server, port, said)
         _tell(links, base, show)
         print("Ctrl-C ends the server", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             raise UsageError(f"the MLflow server has ended by itself, with exit code {server.wait()}")
     print()
     return 0
+
+
+class _PortTaken(UsageError):
+    """By another program, between our look and our server's."""
 
 
 def _arranged(uri: str) -> "list[Arranged]":
@@ -93,19 +107,34 @@ def _is_free(port: int) -> bool:
     return port > 0
 
 
-def _wait(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) -> None:
-    """Until it answers. Raises UsageError where it ends instead, or takes too long."""
+def _wait(server: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
+    """Until it answers, and no other on its port. Raises UsageError where it ends instead, or takes too long."""
+    base = f"http://{HOST}:{port}"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
     began = time.monotonic()
     while server.poll() is None:
         with contextlib.suppress(OSError), direct.open(f"{base}/health", timeout=5):
-            return
+            if _listens(server, port):
+                return
         if time.monotonic() - began > _PATIENCE:
             raise UsageError(f"the MLflow server at {base} does not answer within {_PATIENCE:.0f} s")
         time.sleep(0.1)
+    if not _is_free(port):
+        raise _PortTaken(f"another program has taken port {port}; name another, or leave it out for the first free one")
     said.seek(0)
     lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
     raise UsageError(f"the MLflow server did not start: {' '.join(lines[-1:])[:300] or server.returncode}")
+
+
+def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether it, or a process that it has started, does so on a port."""
+    with contextlib.suppress(psutil.Error):
+        own = psutil.Process(server.pid)
+        for process in (own, *own.children(recursive=True)):
+            sockets = process.net_connections("tcp")
+            if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets):
+                return True
+    return False
 
 
 def _tell(found: "Sequence[Arranged]", base: str, show: bool) -> None:

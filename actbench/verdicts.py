@@ -12,9 +12,10 @@ from actbench.errors import UsageError, near
 from actbench.experiments import Hypothesis, Selector
 from actbench.statistics import Difference, holm, paired_difference
 
+EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
 COSTS = ("activation_ns", "step_ns", "step_share")  # of costs.csv, a value a round instead of a seed
 COLUMNS = ["claim", "setting", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
-           "p", "margin", "verdict"]  # fmt: skip
+           "p", "margin", "verdict", "censored", "edges"]  # fmt: skip
 
 _ALWAYS = ("dataset", "architecture")  # said even where they do not vary
 _IDENTITY = (*_ALWAYS, "activation", "initialization", "optimizer", "lr")
@@ -60,36 +61,42 @@ def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFr
     expect none.
 
     runs: rows of runs.csv; costs: as costs.csv has them. Verdicts: supported, refuted, practically equal, not shown,
-    or why none can be given. A run that never reaches its target counts with its whole length.
+    or why none can be given. A run that never reaches its target counts with its whole length in the mean, and in the
+    test with any time from there: a side is earlier or later only where it would be so for all of these. censored:
+    pairs with such a run. edges: of a and b, whose learning rate lies at an end of the grid that was tried.
     """
     lines: list[dict[str, Any]] = []
     found: list[Difference | None] = []
+    surest: list[Difference | None] = []  # what remains of them whenever censored runs would arrive
+    edge = set(runs.loc[tables.at_edge(tables.labelled(runs)), "run_id"])
     for hypothesis in hypotheses:
         chosen = runs[runs["phase"] == hypothesis.phase]
         if hypothesis.phase == "confirm":
             chosen = chosen.drop(columns="lr")
         for setting, a, b in _settings(hypothesis, chosen):
-            pairs = _pairs(hypothesis, a, b, costs)
+            pairs, late = _pairs(hypothesis, a, b, costs)
             found.append(paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None)
+            surest.append(_surest(pairs, late) if late.any() else found[-1])
             means = pairs.mean(axis=0) if len(pairs) else (np.nan, np.nan)
             scale = "" if hypothesis.factor == 1 else f"{hypothesis.factor:g} x "
             lines.append({
                 "claim": hypothesis.claim, "setting": setting, "metric": hypothesis.metric, "a": _text(hypothesis.a),
                 "b": scale + _text(hypothesis.b), "direction": hypothesis.direction, "mean_a": means[0],
                 "mean_b": means[1], "n": len(pairs), "margin": hypothesis.margin,
+                "censored": int(late.any(axis=1).sum()),
+                "edges": "" if hypothesis.phase == "tune" else _edges(edge, a, b),
             })  # fmt: skip
     adjusted = [np.nan] * len(found)
     for kind in (True, False):
         family = [place for place, line in enumerate(lines) if (line["direction"] == "equal") is kind]
-        for place, p in zip(family, holm([_p(found[place]) for place in family]), strict=True):
+        for place, p in zip(family, holm([_p(surest[place]) for place in family]), strict=True):
             adjusted[place] = p
-    for line, one, p in zip(lines, found, adjusted, strict=True):
-        if one is None:
+    for line, one, sure, p in zip(lines, found, surest, adjusted, strict=True):
+        if one is None or sure is None:
             line |= {"verdict": "no runs"}
         else:
-            seen = one.verdict(line["margin"], p)
             line |= {"difference": one.mean, "low": one.low, "high": one.high, "p": p}
-            line |= {"verdict": _verdict(seen, line["direction"])}
+            line |= {"verdict": _verdict(one, sure, p, line["margin"], line["direction"])}
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -97,10 +104,32 @@ def _p(found: Difference | None) -> float:
     return float("nan") if found is None else found.p
 
 
-def _verdict(seen: str, expected: str) -> str:
+def _verdict(found: Difference, sure: Difference, p: float, margin: float, expected: str) -> str:
+    seen = found.verdict(margin, p)
     if seen == expected or (seen, expected) == ("practically equal", "equal"):
-        return "supported"
-    return "refuted" if seen in ("higher", "lower") else seen
+        verdict = "supported"
+    elif seen not in ("higher", "lower"):
+        return seen
+    else:
+        verdict = "refuted"
+    if expected == "equal" and verdict == "refuted" and found.low <= margin and found.high >= -margin:
+        return "not shown"  # unequal, and perhaps by less than the margin
+    return verdict if seen == "practically equal" or sure.verdict(0.0, p) == seen else "not shown"
+
+
+def _edges(edge: set[str], a: pd.DataFrame, b: pd.DataFrame | None) -> str:
+    """Which of the sides have runs at an end of their grids."""
+    sides = {"a": a, "b": b}
+    return " ".join(name for name, own in sides.items() if own is not None and not edge.isdisjoint(own["run_id"]))
+
+
+def _surest(pairs: np.ndarray, late: np.ndarray) -> Difference:
+    """Of the differences those that remain if what has not arrived does so whenever it speaks least for their mean."""
+    differences = pairs[:, 0] - pairs[:, 1]
+    later = differences.mean() > 0
+    some = late[:, 1] if later else late[:, 0]
+    differences[some] = np.minimum(differences[some], 0) if later else np.maximum(differences[some], 0)
+    return paired_difference(differences, np.zeros(len(differences)))
 
 
 def _name(metric: str) -> str:
@@ -152,13 +181,21 @@ def _settings(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[tuple[str,
             yield ", ".join(_term(key, value) for key, value in first.items() if pd.notna(value)), of_a, of_b
 
 
-def _pairs(hypothesis: Hypothesis, a: pd.DataFrame, b: pd.DataFrame | None, costs: pd.DataFrame) -> np.ndarray:
-    """(pairs, 2): values of a, and of b times the factor, of the seeds (for costs: rounds) that both have."""
+def _pairs(
+    hypothesis: Hypothesis, a: pd.DataFrame, b: pd.DataFrame | None, costs: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both (pairs, 2): values of a, and of b times the factor, of the seeds (for costs: rounds) that both have; and
+    whether these are of runs that never arrived."""
     longest = pd.concat([a, b])["seconds"].max()
     of_a = _values(hypothesis.metric, a, costs, longest)
     of_b = pd.Series(hypothesis.b, of_a.index) if b is None else _values(hypothesis.metric, b, costs, longest)
-    pairs: np.ndarray = pd.concat([of_a, hypothesis.factor * of_b], axis=1).dropna().to_numpy(dtype=float)
-    return pairs
+    pairs = pd.concat([of_a, hypothesis.factor * of_b], axis=1).dropna()
+    late = np.zeros(pairs.shape, dtype=bool)
+    if hypothesis.metric.endswith("_to_target"):
+        for side, own in enumerate((a, b)):
+            if own is not None:
+                late[:, side] = ~own.set_index("seed")["reached_target"].eq(True).loc[pairs.index]
+    return pairs.to_numpy(dtype=float), late
 
 
 def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame, longest: float) -> pd.Series:
@@ -198,15 +235,21 @@ def _beside(name: str, value: float) -> str:
     return shown if name == shown else f"{name}: {shown}"
 
 
+def _mark(row: Mapping[Any, Any], side: str) -> str:
+    return EDGE if side in str(row["edges"]).split() else ""
+
+
 def table(judged: pd.DataFrame) -> pd.DataFrame:
     """As text, for a report."""
     return pd.DataFrame([
         {
             "claim": row["claim"], "setting": row["setting"], "metric": row["metric"],
-            "A": f"{row['a']}: {tables.short(row['mean_a'])}", "B": _beside(row["b"], row["mean_b"]),
+            "A": f"{row['a']}{_mark(row, 'a')}: {tables.short(row['mean_a'])}",
+            "B": _beside(row["b"] + _mark(row, "b"), row["mean_b"]),
             "A − B [95 %]": f"{tables.short(row['difference'])} [{tables.short(row['low'])}, "
                             f"{tables.short(row['high'])}]",
-            "n": str(row["n"]), "p": tables.p_value(row["p"]),
+            "n": f"{row['n']}" + (f", {row['censored']} censored" if row["censored"] else ""),
+            "p": tables.p_value(row["p"]),
             "margin": tables.short(row["margin"]) if row["margin"] else "", "verdict": row["verdict"],
         }
         for row in judged.to_dict("records")

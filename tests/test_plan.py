@@ -64,6 +64,12 @@ def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, dig
         assert names == sorted(names)
 
 
+def test_single_runs_that_are_compared_train_one_after_the_other(configs: Configs, digits: Prepared) -> None:
+    points = configs("architecture=mlp", "activation=relu,gelu", "seed=range(0,3)", "training.stack_size=1")
+    stacks = plan.stacks([plan.make_run(point, digits, "sweep") for point in points], "cpu", 2, 0)
+    assert [stack.runs[0].config.seed for stack in stacks] == [0, 0, 1, 1, 2, 2]
+
+
 def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: Prepared) -> None:
     """Values of the widest layer: at most 2^19, one run where four would fill that; parameters beyond 8 runs: 2^18."""
     large = replace(digits, height=28, width=28)

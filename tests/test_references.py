@@ -7,10 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from actbench import experiments, mirror, verdicts
+from actbench import compose, experiments, mirror, report, verdicts
+from actbench.comparison import comparisons
+from actbench.training import EVALUATIONS, interval
 
 FOLDER = Path(__file__).parent.parent / "results" / "reference"
 REPORTS = sorted(FOLDER.rglob("report.md"))
+PRESENT = [path for path in REPORTS if "Within the margin of the best accuracy" in path.read_text(encoding="utf-8")]
 ANSWER = re.compile(
     r"- \*\*(?P<setting>[^*]+)\*\*: highest mean test accuracy (?P<best>\S+), (?P<mean>[\d.]+) ± (?P<sd>[\d.]+) % "
     r"\(n = (?P<n>\d+)\), (?:(?P<above>[\d.]+) points above|level with) (?P<second>\S+)\."
@@ -59,4 +62,17 @@ def test_every_verdict_follows_from_the_runs_beside_it(path: Path) -> None:
     hypotheses = experiments.load(folder.name).hypotheses
     runs, costs = mirror.read_rows(folder / mirror.RUNS), mirror.read_costs(folder / mirror.COSTS)
     again = io.StringIO(verdicts.judge(hypotheses, runs, costs).to_csv(index=False))
-    pd.testing.assert_frame_equal(pd.read_csv(again), pd.read_csv(path), check_dtype=False, rtol=1e-9)
+    committed = pd.read_csv(path)
+    pd.testing.assert_frame_equal(pd.read_csv(again)[list(committed)], committed, check_dtype=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize("path", PRESENT, ids=lambda path: path.parent.name)
+def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) -> None:
+    runs, costs = mirror.read_rows(path.parent / mirror.RUNS), mirror.read_costs(path.parent / mirror.COSTS)
+    config = compose.configs(experiments.load(path.parent.name).overrides)[0]
+    every = interval(config.training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
+    tags = {"baseline": config.protocol.baseline, "margin": str(config.protocol.margin), "evaluate_every": f"{every}"}
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    for comparison in comparisons(runs, costs, tags):
+        assert comparison.decision is not None
+        assert f"**{comparison.setting}**: {report._path(comparison.decision)}" in text

@@ -45,7 +45,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
     )  # fmt: skip
     try:
         with open(os.devnull, "rb") as nothing:
-            ui._wait(process, f"http://{ui.HOST}:{port}", nothing)
+            ui._wait(process, port, nothing)
         yield f"http://{ui.HOST}:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)

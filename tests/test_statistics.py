@@ -123,6 +123,14 @@ def test_ties_share_their_ranks() -> None:
     assert mean_ranks(scores).mean == {"a": 1.5, "b": (1.5 + 3) / 2, "c": (3 + 1.5) / 2}
 
 
+def test_means_of_equal_sums_are_tied_though_their_last_bits_differ() -> None:
+    """As of 0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1."""
+    seeds = np.array([0.1, 0.2, 0.3])
+    means = {"a": [seeds.sum() / 3] * 2, "b": [seeds[::-1].sum() / 3] * 2, "c": [0.1, 0.1]}
+    assert means["a"] != means["b"]
+    assert mean_ranks(pd.DataFrame(means)).mean == {"a": 1.5, "b": 1.5, "c": 3.0}
+
+
 def test_performance_profile_by_hand() -> None:
     inf = math.inf
     times = {"a": np.array([10.0, 20.0, inf, inf]), "b": np.array([20.0, 10.0, 30.0, inf])}

@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,28 @@ def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch:
         for wrong in (port, 0, 99999, -1):
             with pytest.raises(UsageError, match=f"--port {wrong} is taken, or none; name another"):
                 ui.run(f"sqlite:///{folder}/mlflow.db", wrong, False)
+
+
+def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    monkeypatch.chdir(folder)
+    with ThreadingHTTPServer((ui.HOST, 0), Answers) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        found = iter([other.server_port])
+        monkeypatch.setattr(ui, "_free_port", lambda: next(found))
+        with pytest.raises(StopIteration):  # a second port is looked for
+            ui.run("sqlite:///mlflow.db", None, False)
+        assert "http://" not in capsys.readouterr().out.replace(f"starting MLflow at http://{ui.HOST}", "")
+        other.shutdown()
 
 
 def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

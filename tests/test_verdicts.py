@@ -10,7 +10,7 @@ import pytest
 from actbench import experiments, mirror
 from actbench.errors import UsageError
 from actbench.experiments import Hypothesis
-from actbench.verdicts import check, judge
+from actbench.verdicts import check, judge, table
 from tests.test_comparison import rows
 
 NO_COSTS = mirror.costs([])
@@ -133,6 +133,45 @@ def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies
                             NO_COSTS).to_dict("records")  # fmt: skip
     assert steps["mean_b"] == pytest.approx((10 + 20 + 30 + 40 + 4 * 100) / 8)
     assert accuracy["mean_b"] == pytest.approx(0.45)
+
+
+def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
+    """relu arrives at 10 to 80; of tanh one knows that it is later than 100, of elu one run does not."""
+    frame = rows({"relu": [0.9] * 8, "tanh": [None] * 8, "elu": [0.9] * 7 + [None]})
+    slow = frame["activation"].eq("relu")
+    frame.loc[slow, "steps_to_target"] = 90.0
+    never = frame["activation"].eq("tanh")
+    frame.loc[never, "status"] = "finished"
+
+    def said(**given: Any) -> tuple[str, int]:
+        (found,) = judge([hypothesis(metric="steps_to_target", **given)], frame, NO_COSTS).to_dict("records")
+        return found["verdict"], found["censored"]
+
+    assert said(direction="lower") == ("supported", 8)
+    assert said(direction="lower", factor=0.7) == ("not shown", 8)  # 90 against 70: refuted, were it their arrival
+    assert said(direction="lower", factor=1.5) == ("supported", 8)  # 90 against 150 or more
+    assert said(direction="higher", a={"activation": "tanh"}, b={"activation": "relu"}) == ("supported", 8)
+    assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "relu"}, factor=1.5) == ("not shown", 8)
+    assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "elu"}) == ("refuted", 8)
+    frame.loc[never, ["reached_target", "steps_to_target"]] = [True, 100.0]
+    assert said(direction="lower", factor=0.7) == ("refuted", 0)
+
+
+def test_what_is_unequal_within_the_margin_does_not_refute_equality() -> None:
+    better = np.linspace(0.90, 0.95, 12)
+    frame = rows({"relu": [*(better + np.resize([0.006, 0.0115], 12))], "tanh": [*better]})
+    found = judge([hypothesis(direction="equal", margin=margin) for margin in (0.02, 0.009, 0.005)], frame, NO_COSTS)
+    assert found["verdict"].tolist() == ["supported", "not shown", "refuted"]
+
+
+def test_rates_at_an_end_of_the_grid_are_marked() -> None:
+    tried = [rows({"relu": [0.9], "tanh": [0.9]}, phase="tune", lr=lr) for lr in (0.01, 0.1, 1.0)]
+    confirmed = rows({"relu": [0.9] * 8, "tanh": [0.8] * 8}, lr=0.1)
+    confirmed.loc[confirmed["activation"] == "tanh", "lr"] = 1.0
+    tried = [frame.assign(run_id=frame["run_id"] + str(lr)) for frame, lr in zip(tried, (0.01, 0.1, 1.0), strict=True)]
+    found = judge([hypothesis()], pd.concat([*tried, confirmed], ignore_index=True), NO_COSTS)
+    assert found["edges"].tolist() == ["b"]
+    assert table(found).loc[0, ["A", "B", "n"]].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
 
 
 def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
