@@ -1,11 +1,13 @@
 """The command line. Knows the words; what they do stands in commands.py, loaded when one is carried out."""
 
 import argparse
+import contextlib
+import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
 
 from actbench.errors import UsageError, tell
 
@@ -89,11 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["train"] and _is_for_hydra(words[1:]):
         from actbench.hydra_app import launch
 
-        try:
-            return launch(words[1:])
-        except UsageError as error:
-            tell(error)
-            return USAGE
+        return _told(lambda: launch(words[1:]))
     parser = _parser()
     parsed, rest = parser.parse_known_args(words)
     if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
@@ -108,18 +106,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.command is None:
         parser.print_help()
         return 0
+    return _told(lambda: _carry_out(parsed))
+
+
+class _Unread(io.TextIOBase):
+    """A stream whose reader may go, as in `actbench compare | head`: what is printed then is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def _told(action: Callable[[], int]) -> int:
+    """Its exit code; what went wrong in one line."""
     signal.signal(signal.SIGTERM, _interrupt)  # a cluster's or a shell's polite end is an interruption too
+    with contextlib.ExitStack() as stack:
+        for redirect, stream in ((contextlib.redirect_stdout, sys.stdout), (contextlib.redirect_stderr, sys.stderr)):
+            unread = _Unread(stream)
+            stack.enter_context(redirect(unread))
+            stack.callback(unread.flush)
+        return _exit_code(action)
+
+
+def _exit_code(action: Callable[[], int]) -> int:
     try:
-        return _carry_out(parsed)
+        return action()
     except UsageError as error:
         tell(error)
         return USAGE
     except KeyboardInterrupt:
         print("actbench: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `actbench activations | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         print(f"actbench: error: {error}", file=sys.stderr)
         return USAGE

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -91,9 +91,9 @@ def _data(prepared: Prepared) -> ImageData:
     return datasets.load(prepared)
 
 
-def _train(stack: Stack, device: str, on_record: Callable[[Record], None]) -> list[Result]:
+def _train(stack: Stack, device: str, on_record: Callable[[Record], None], beat: Callable[[], None]) -> list[Result]:
     kept = []
-    for record in train(stack, _data(stack.runs[0].data), torch.device(device), Keeper(stack.runs)):
+    for record in train(stack, _data(stack.runs[0].data), torch.device(device), Keeper(stack.runs), beat):
         kept.append(record)
         on_record(record)
     return records.results(stack.runs, kept, device_name(device))
@@ -111,14 +111,13 @@ def _train_for(stack: Stack, device: str, send: Callable[[Interim], None]) -> li
 
     def on_record(record: Record) -> None:
         nonlocal sent
-        _end_with_parent()
         new.append(record)
         if record.metric == "val_accuracy" and time.monotonic() - sent >= LIVE:
             send(Interim(tuple(new)))
             new.clear()
             sent = time.monotonic()
 
-    return _train(stack, device, on_record)
+    return _train(stack, device, on_record, _end_with_parent)
 
 
 def _end_with_parent() -> None:
@@ -217,7 +216,8 @@ class Pool:
     ) -> Iterator[list[Result]]:
         """Results of each stack as it ends, in no fixed order; workers begin before the first is asked for.
 
-        on_records: of stacks that still train, here each record, of workers a few every LIVE seconds, or none at first.
+        on_records: of stacks that still train, here each record, and none about once a second, of workers a few every
+        LIVE seconds, or none at first.
         """
         waiting = deque(stacks)
         return self._results(waiting, (self._here if self.here else self._there)(waiting, on_records))
@@ -244,7 +244,9 @@ class Pool:
         while waiting:
             stack = waiting.popleft()
             try:
-                outcome: Outcome = stack, _train(stack, self.device, lambda r, s=stack: on_records(s, [r])), None  # type: ignore[misc]
+                beat = partial(on_records, stack, ())
+                trained = _train(stack, self.device, lambda record, s=stack: on_records(s, [record]), beat)  # type: ignore[misc]
+                outcome: Outcome = stack, trained, None
             except (Exception, SystemExit) as error:
                 outcome = stack, [], _failure(error)
             _free(self.device)

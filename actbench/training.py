@@ -22,6 +22,7 @@ from actbench.precision import settle
 from actbench.schedules import multiplier
 
 EVALUATIONS = 20  # of a run, unless configured
+BEAT = 1.0  # seconds
 
 Evaluated = Callable[[int, Tensor, Tensor, Network, Batches], None]
 
@@ -41,11 +42,13 @@ def interval(every: int | None, steps: int, parts: int) -> int:
 
 
 def train(
-    stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None
-) -> Iterator[Record]:
+    stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None,
+    beat: Callable[[], None] = lambda: None,
+) -> Iterator[Record]:  # fmt: skip
     """Train every run of the stack, yielding records in order of steps.
 
-    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches.
+    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches. beat:
+    called every BEAT. Both are off the clock.
 
     Besides the curves: `seconds` (of training alone, the stack's time over its runs) at each evaluation, and at the
     end `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the runs may
@@ -67,6 +70,7 @@ def train(
     measure_every = interval(config.measure_every, steps, 10) if config.measure_every != 0 else 0
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
+        progress.beat(beat)
         if step % evaluate_every == 0 or step == steps:
             with progress.paused():
                 yield from progress.records(step)
@@ -103,8 +107,15 @@ class _Progress:
     def __init__(self, runs: int, device: torch.device) -> None:
         self._device = device
         self._seconds, self._started = 0.0, time.perf_counter()
+        self._beaten = self._started
         self._loss, self._count = torch.zeros(runs, dtype=torch.float64, device=device), 0
         self._failed = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
+
+    def beat(self, call: Callable[[], None]) -> None:
+        if time.perf_counter() - self._beaten >= BEAT:
+            with self.paused():
+                call()
+            self._beaten = time.perf_counter()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

@@ -47,9 +47,9 @@ def state(network: Network, batches: Batches, index: int) -> State:
 
 
 def _plain(name: str) -> str:
-    """activation0.2.slope, of the stack's third segment, is activation0.slope of a run."""
-    parts = name.split(".")
-    return f"{parts[0]}.{parts[2]}" if parts[0].startswith("activation") else name
+    """activation0.2.slope, of the stack's third segment, is activation0.slope of a run; a user's may be longer."""
+    layer, *rest = name.split(".")
+    return ".".join((layer, *rest[1:])) if layer.startswith("activation") else name
 
 
 class Keeper:

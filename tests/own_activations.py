@@ -23,6 +23,18 @@ class ScaledTanh(nn.Module):
         return self.scale * torch.tanh(z)
 
 
+class Nested(nn.Module):
+    """Parameters of modules within, two of one name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lower, self.upper = nn.PReLU(), ScaledTanh()
+        self.inner = nn.ModuleDict({"first": ScaledTanh(), "second": ScaledTanh()})
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.lower(z) + self.upper(z) + self.inner["first"](z) - 0.5 * self.inner["second"](z)
+
+
 class ZeroPReLU(nn.PReLU):
     """Frozen, so that it is ReLU."""
 

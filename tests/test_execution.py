@@ -72,6 +72,18 @@ def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: 
     assert {result.row["status"] for result in results} == {"finished"}
 
 
+def test_training_in_this_process_is_heard_of_between_evaluations(
+    configs: Configs, digits: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "BEAT", 0.0)
+    (config,) = configs(*TINY, "training.evaluate_every=3", "training.measure_every=0")
+    heard: list[int] = []
+    with Pool("cpu", 1) as pool:
+        run = plan.make_run(config, digits, "sweep")
+        list(pool.run([plan.Stack((run,))], lambda stack, records: heard.append(len(records))))
+    assert heard.count(0) == 4  # before each step, and at the end
+
+
 def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: Prepared) -> None:
     points = configs("seed=range(0,6)", "architecture=mlp_small", "training.steps=400")
     runs = [plan.make_run(point, digits, "sweep") for point in points]

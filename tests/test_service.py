@@ -23,7 +23,7 @@ from actbench import cli, ui
 from actbench.store import Store
 
 SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
-         "training.measure_every=0", "training.stack_size=2")  # fmt: skip
+         "training.measure_every=0", "training.stack_size=2", "execution.workers=2")  # fmt: skip
 
 
 def free_port() -> int:

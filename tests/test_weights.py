@@ -62,6 +62,19 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
 
 
+def test_parameters_of_modules_within_ones_own_activation_come_back(tmp_path: Path) -> None:
+    words = ["train", "activation=tests.own_activations:Nested", "architecture=mlp_small", "optimizer.lr=0.05"]
+    assert cli.main([*words, "store.save_weights=last", *SMALL]) == 0
+    (row,) = read_rows(tmp_path / "results/train/runs.csv").to_dict("records")
+    model = actbench.load(row["run_id"])
+    learned = {
+        name.removeprefix("activation0."): own for name, own in model.named_parameters() if "activation0" in name
+    }
+    assert set(learned) == {"lower.weight", "upper.scale", "inner.first.scale", "inner.second.scale"}
+    assert learned["inner.first.scale"] != learned["inner.second.scale"]
+    assert accuracy(model, "test", 128) == row["test_accuracy"]
+
+
 def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
     assert cli.main([*words, "store.save_weights=all"]) == 0

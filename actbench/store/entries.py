@@ -122,4 +122,3 @@ class Writer:
         if not any(found.info.status == entry.status for found in self.find(entry.uid)):
             self.remove(entry.uid)
             self.fill(self.create(entry), entry, {})
-        drop_weights(entry)

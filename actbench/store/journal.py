@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -17,8 +18,8 @@ except ImportError:  # Windows: no lock
 from mlflow import MlflowClient
 
 from actbench.errors import UsageError
-from actbench.store.entries import Entry, Writer
-from actbench.store.service import absolute, experiment_id
+from actbench.store.entries import Entry, Writer, drop_weights
+from actbench.store.service import absolute, experiment_id, failed, reason
 
 _LINES, _FILES = "entries.jsonl", "files"
 
@@ -39,7 +40,7 @@ class Journal:
         self._above: set[str] = set()
 
     def keep(self, entry: Entry, above: Sequence[Entry]) -> None:
-        """Written through to the disk before it returns."""
+        """Written through to the disk before it returns, with a copy of its files."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / _LINES).open("a", encoding="utf-8")
@@ -49,20 +50,18 @@ class Journal:
             if each.uid not in self._above:
                 self._above.add(each.uid)
                 self._line(json.dumps({"above": each.to_json()}))
-        self._line(json.dumps({"entry": entry.to_json()}))
+        here = [(f"{_FILES}/{entry.uid}", place) for _, place in entry.files]
+        for (folder, _), (name, _) in zip(entry.files, here, strict=True):
+            shutil.copytree(folder, self.folder / name, dirs_exist_ok=True)
+        self._line(json.dumps({"entry": replace(entry, files=here).to_json()}))
         os.fsync(self._file.fileno())
-        self.waiting.append(entry)
+        self.waiting.append(_found(replace(entry, files=here), self.folder))
+        drop_weights(entry)
 
     def _line(self, text: str) -> None:
         assert self._file is not None
         self._file.write(text + "\n")
         self._file.flush()
-
-    def copied(self, folder: Path) -> Path:
-        """A copy of a folder of files, beside the lines."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, self.folder / _FILES, dirs_exist_ok=True)
-        return self.folder / _FILES
 
     def close(self) -> None:
         """What still waits is another command's."""
@@ -76,6 +75,11 @@ class Journal:
         self.waiting.clear()
         self._above.clear()
         _remove(self.folder)
+
+
+def _found(entry: Entry, folder: Path) -> Entry:
+    """Its files where they lie: named from the journal's folder, which may have been moved with the project."""
+    return replace(entry, files=[(str(folder / name), place) for name, place in entry.files])
 
 
 def _remove(folder: Path) -> None:
@@ -107,19 +111,33 @@ def write_waiting(client: MlflowClient, uri: str) -> int:
                 _lock(file)
             except BlockingIOError:
                 continue
-            head, above, entries, damaged = _read(file)
+            head, above, entries, damaged = _read(file, path.parent)
             if head is None:
                 _tell(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
             elif absolute(head["uri"]) == absolute(uri):
                 writer = Writer(client, _experiment(client, uri, path, head["experiment"]))
-                write(writer, above, entries)
+                with _waiting(path.parent, uri):
+                    write(writer, above, entries)
                 count += runs_of(entries)
                 _done(path, damaged)
     return count
 
 
-def _read(file: TextIO) -> tuple[dict[str, str] | None, list[Entry], list[Entry], int]:
-    """(head, above, entries, number of damaged lines). A last line that was cut by a kill is one."""
+@contextlib.contextmanager
+def _waiting(folder: Path, uri: str) -> Iterator[None]:
+    """Says where what cannot be written lies."""
+    try:
+        yield
+    except Exception as error:
+        if not failed(error):
+            raise
+        told = f"store.uri={uri}: {reason(error)}, while runs that wait in {folder} were written"
+        raise UsageError(f"{told}; move that away to go on without them") from error
+
+
+def _read(file: TextIO, folder: Path) -> tuple[dict[str, str] | None, list[Entry], list[Entry], int]:
+    """(head, above, entries, number of damaged lines). A last line that was cut by a kill is one, and one whose files
+    are gone."""
     head, above, entries, damaged = None, list[Entry](), list[Entry](), 0
     for line in file:
         try:
@@ -129,7 +147,10 @@ def _read(file: TextIO) -> tuple[dict[str, str] | None, list[Entry], list[Entry]
             elif "above" in read:
                 above.append(Entry.from_json(read["above"]))
             else:
-                entries.append(Entry.from_json(read["entry"]))
+                entry = _found(Entry.from_json(read["entry"]), folder)
+                if not all(Path(each).is_dir() for each, _ in entry.files):
+                    raise ValueError("its files are gone")
+                entries.append(entry)
         except (ValueError, KeyError, TypeError):
             damaged += 1
     return head, above, entries, damaged

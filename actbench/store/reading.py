@@ -101,10 +101,11 @@ class Store:
         for parent in reversed(list(self._search(_COMMANDS))):
             if ids <= set(found):
                 break
-            if CURVES in (there := self._files(parent.info.run_id)):
-                with tempfile.TemporaryDirectory(prefix="actbench-") as folder, contextlib.suppress(UsageError):
-                    self._fetch(parent, there & {CURVES, LAYERS}, folder)
-                    found = read_curves(Path(folder)) | found
+            with contextlib.suppress(UsageError), _as_far_as_it_answers():  # else each metric is asked for
+                if CURVES in (there := self._files(parent.info.run_id)):
+                    with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
+                        self._fetch(parent, there & {CURVES, LAYERS}, folder)
+                        found = read_curves(Path(folder)) | found
         return found
 
     def _fetch(self, parent: Any, names: Iterable[str], folder: str) -> None:

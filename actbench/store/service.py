@@ -13,6 +13,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line a run
 
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
@@ -21,6 +22,8 @@ from actbench import sqlite
 from actbench.errors import UsageError
 
 NOBODY = "nobody answers"
+_BEHIND = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # whose own errors MLflow hands on
+_DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
 
 # Migrations of a new database are told line by line; errors we tell ourselves.
@@ -34,7 +37,19 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
     with explained(uri), sqlite.alone(database):  # two processes that make one new database break it
         if database is not None and not database.exists():
             sqlite.make(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
-        return MlflowClient(tracking_uri=absolute(uri))
+        try:
+            if uri.startswith(_DATABASES):
+                _knock(uri)
+            return MlflowClient(tracking_uri=absolute(uri))
+        except ValueError as error:
+            raise UsageError(f"store.uri={uri} is no tracking URI: {error}") from error
+
+
+def _knock(uri: str) -> None:
+    """Raises where a database does not answer: MLflow would ask it for two minutes, in silence."""
+    engine = sqlalchemy.create_engine(uri)
+    engine.connect().close()
+    engine.dispose()
 
 
 def absolute(uri: str) -> str:
@@ -51,7 +66,14 @@ def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
             f"experiment {experiment!r} in {uri} is deleted; run `mlflow experiments restore "
             f"--experiment-id {found.experiment_id}` or `mlflow gc`"
         )
-    return str(found.experiment_id if found else client.create_experiment(experiment))
+    if found is None:
+        try:
+            return str(client.create_experiment(experiment))
+        except MlflowException:  # another command has just made it
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                raise
+    return str(found.experiment_id)
 
 
 def search(client: MlflowClient, experiment: str, condition: str) -> Iterator[Any]:
@@ -68,8 +90,9 @@ def search(client: MlflowClient, experiment: str, condition: str) -> Iterator[An
 
 
 def failed(error: BaseException | None) -> bool:
-    """Whether it is the service that failed: MLflow, its connection, or the database behind it."""
-    return isinstance(error, MlflowException | OSError) or type(error).__module__.startswith("sqlalchemy")
+    """Whether it is the service that failed: MLflow, its connection, the database or the artifacts' place behind it."""
+    known = isinstance(error, MlflowException | OSError | ImportError)
+    return known or type(error).__module__.split(".")[0] in _BEHIND
 
 
 def reason(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -29,11 +29,21 @@ CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that ar
 FILES = "files"  # tag of a parent run: what they were when they were written
 
 _WATCHED_EVERY = 5  # seconds
-_AGAIN = 5.0  # seconds until a service that was away is asked again
+_AGAIN = 5.0  # seconds until a service that was away is asked again, at least
+_SELDOM = 20  # times what it took not to answer: a twentieth of the time is lost to it
 
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+@dataclass
+class _Live:
+    """A run that has begun, with the points that are on their way or there, and those not sent yet."""
+
+    entry: Entry
+    known: set[tuple[str, int]] = field(default_factory=set)
+    waiting: list[Point] = field(default_factory=list)
 
 
 class Parent:
@@ -51,7 +61,7 @@ class Parent:
         self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
         self._phases: dict[str, Entry] = {}
         self._folded = kind == "compare"  # into phases
-        self._live: dict[str, tuple[Entry, set[tuple[str, int]]]] = {}  # by run id, with the points that it has
+        self._live: dict[str, _Live] = {}  # by run id
         self._lost: set[str] = set()  # uids of which nobody knows how far they came
         self._journal = Journal(uri, experiment, self._parent.uid)
         self._away_until: float | None = None
@@ -85,7 +95,7 @@ class Parent:
     def _begin(self, run: Run) -> None:
         entry = self._entry(run, "running")
         self._above(run.phase)
-        self._live[run.id] = entry, set()
+        self._live[run.id] = _Live(entry)
         self._lost.add(entry.uid)
         self._writer.fill(self._writer.create(entry), entry, {})
         self._lost.discard(entry.uid)
@@ -93,22 +103,22 @@ class Parent:
     def log(self, run: Run, points: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         """Points of a run that has begun; those that it has already are passed over."""
         if run.id in self._live:
-            entry, known = self._live[run.id]
-            new = [point for point in _points(points) if (point[0], point[2]) not in known]
-            if new and entry.uid not in self._lost:
-                self._lost.add(entry.uid)
-                if self._try(lambda: self._writer.log(self._writer.ids[entry.uid], new)):
-                    self._lost.discard(entry.uid)
-                    known |= {(metric, step) for metric, _, step, _ in new}
+            live = self._live[run.id]
+            live.waiting += [point for point in _points(points) if (point[0], point[2]) not in live.known]
+            live.known |= {(metric, step) for metric, _, step, _ in live.waiting}
+            # Sent again where nobody knows whether it came: MLflow drops a point that it has, to the millisecond.
+            ready = bool(live.waiting) and live.entry.uid not in self._lost
+            if ready and self._try(lambda: self._writer.log(self._writer.ids[live.entry.uid], live.waiting)):
+                live.waiting = []
 
     def add(self, result: Result, weights: Path | None = None) -> None:
         """One run, complete: params, curves, final values, tags, status; and the files of a folder of weights, if it is
         there."""
         live = self._live.pop(result.run.id, None)
-        entry = self._ended(result, weights, live[0] if live else None)
+        entry = self._ended(result, weights, live.entry if live else None)
         if live and entry.uid not in self._lost:
-            rest = [point for point in entry.points if (point[0], point[2]) not in live[1]]
-            left = replace(entry, points=rest, params={})  # the params it has
+            rest = [point for point in entry.points if (point[0], point[2]) not in live.known]
+            left = replace(entry, points=[*live.waiting, *rest], params={})  # the params it has
             whole = self._try(lambda: self._writer.fill(self._writer.ids[entry.uid], left, entry.tags))
         else:
             whole = not live and self._try(lambda: self._write(entry, result.run.phase))
@@ -197,16 +207,16 @@ class Parent:
 
         self._away_until = None  # it is asked once more
         if not self._try(finish):
-            above, kept = [self._parent, *self._phases.values()], [(str(self._journal.copied(folder)), None)]
+            above = [self._parent, *self._phases.values()]
             for entry in self._phases.values():
                 self._journal.keep(replace(entry, status="FINISHED"), above)
-            self._journal.keep(replace(ended, tags={**tags, NOTE: note}, files=kept), above)
+            self._journal.keep(replace(ended, tags={**tags, NOTE: note}), above)
         self._journal.close()
 
     def _abandon_live(self) -> None:
         """Runs that were interrupted will be trained from their start: what they have shown says nothing."""
-        for entry, _ in self._live.values():
-            self._try(lambda uid=entry.uid: self._writer.remove(uid))  # type: ignore[misc]
+        for live in self._live.values():
+            self._try(lambda uid=live.entry.uid: self._writer.remove(uid))  # type: ignore[misc]
         self._live.clear()
 
     def _keep(self, entry: Entry, phase: str) -> None:
@@ -221,6 +231,7 @@ class Parent:
         """Whether the service has taken it. One that is away is not asked for a while; what waits goes first."""
         if self._away_until is not None and time.monotonic() < self._away_until:
             return False
+        began = time.monotonic()
         try:
             if self._away_until is not None or self._journal.waiting:
                 self._catch_up()
@@ -232,7 +243,8 @@ class Parent:
                 self._told = True
                 told = f"store.uri={self._uri}: {reason(error)}; runs are kept in {self._journal.folder.parent}"
                 print(f"{told} and written when it is back", file=sys.stderr, flush=True)
-            self._away_until = time.monotonic() + _AGAIN
+            now = time.monotonic()
+            self._away_until = now + max(_AGAIN, _SELDOM * (now - began))
             return False
         self._away_until = None
         return True
