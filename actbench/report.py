@@ -94,6 +94,13 @@ def document(
     yield from _appendix(confirmed, tags)
 
 
+_CENSORED = (
+    " Censored: pairs of which a run never reached its target; in the means it counts with its whole length, and "
+    "earlier or later is said only where it holds whenever that run would have arrived."
+)
+_EDGE = f"{verdicts.EDGE}: its learning rate lies at an end of the grid, and a better one may lie outside."
+
+
 def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
     if judged.empty:
         return
@@ -103,9 +110,11 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
         f"Of {tables.count(len(judged), 'verdict')}: "
         + ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
         + ". Supported or refuted: interval and p agree, p by Holm over all lines that expect a difference, and over "
-        "all that expect none; where equality is expected, the whole interval lies within the margin. Practically "
-        "equal: it does, where a difference is expected. Not shown: none of these. A run that never reaches its target "
-        "counts with its whole length; one that diverged has accuracy 0, and is left out where it has no value."
+        "all that expect none; where equality is expected, the whole interval lies within the margin, or outside. "
+        "Practically equal: it lies within, where a difference is expected. Not shown: none of these. A run that "
+        "diverged has accuracy 0, and is left out where it has no value."
+        + _CENSORED * bool(judged["censored"].any())
+        + _EDGE * bool(judged["edges"].any())
     )
     yield Table(verdicts.table(judged))
 

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
 # Makes results/reference/EXPERIMENT, or FOLDER, anew from an empty store: `scripts/reference.sh quickstart`.
-# `DATA=DIR scripts/reference.sh mnist` takes its images from DIR; overrides may follow FOLDER.
+# `DATA=DIR scripts/reference.sh mnist` takes its images from DIR; overrides may follow FOLDER. `STORES=DIR` keeps the
+# store there: another call with it trains nothing, and writes the report anew.
 set -euo pipefail
 experiment=${1:?usage: scripts/reference.sh EXPERIMENT [FOLDER [OVERRIDES]]}
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=$root/${2:-results/reference/$experiment}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-if [ -n "${DATA:-}" ]; then ln -s "$(realpath "$DATA")" "$work/data"; fi  # the report names no folder of this machine
+if [ -n "${STORES:-}" ]; then
+  work=$STORES/$experiment
+  mkdir -p "$work"
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
+if [ -n "${DATA:-}" ]; then ln -sfn "$(realpath "$DATA")" "$work/data"; fi  # the report names no folder of this machine
 (cd "$work" && "$root/.venv/bin/actbench" compare "$experiment" "${@:3}" ${DATA:+dataset.root=data})
 rm -rf "${target:?}"/*
 mkdir -p "$target/figures"
