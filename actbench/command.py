@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from actbench import execution, mirror, sqlite, weights
+from actbench import devices, execution, mirror, sqlite, weights
 from actbench.execution import Pool
 from actbench.experiments import Hypothesis
 from actbench.interruption import deferred
@@ -57,7 +57,7 @@ class Command:
         if todo:
             single = len(todo) == 1
             with RunProgress(title, todo[0].steps if single else len(todo), "steps" if single else "runs") as bar:
-                memory = execution.free_memory(self.pool.device) // self.pool.workers
+                memory = devices.free_memory(self.pool.device) // self.pool.workers
                 grouped = stacks(todo, self.pool.device, self.pool.workers, memory)
                 follow = _Follow(self, bar if single else None)
                 groups = self.pool.run(grouped, follow)

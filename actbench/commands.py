@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from actbench import compare, compose, cost, datasets, execution, experiments, mirror
+from actbench import compare, compose, cost, datasets, devices, experiments, mirror
 from actbench.command import Command
 from actbench.config import Config
 from actbench.datasets import Prepared
@@ -84,7 +84,7 @@ def _carried_out(
         compare.check(points)
     for group in ("execution", "store", "protocol"):
         _one_of_all(points, group)
-    device = execution.device(points[0].execution)
+    device = devices.choose(points[0].execution)
     if device == "cpu" and any(point.training.precision == "tf32" for point in points):
         raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
     data = prepared(points)
@@ -96,7 +96,7 @@ def _carried_out(
 
         verdicts.check(hypotheses, mirror.rows([missing(run, device) for run in runs]))
     folder = mirror.folder(name)
-    workers = 1 if len(runs) == 1 else min(execution.worker_count(points[0].execution, device), len(runs))
+    workers = 1 if len(runs) == 1 else min(devices.worker_count(points[0].execution, device), len(runs))
     tags = {
         "experiment": name, "question": question, "command": mirror.command_line(), "overrides": " ".join(overrides),
         "baseline": points[0].protocol.baseline, "margin": str(points[0].protocol.margin),

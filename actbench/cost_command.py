@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from actbench import compose, cost_report, datasets, execution, mirror
+from actbench import compose, cost_report, datasets, devices, mirror
 from actbench.activations import TABLE
 from actbench.commands import make_runs, prepared
 from actbench.cost import measure
@@ -21,7 +21,7 @@ def run(overrides: Sequence[str]) -> int:
     compose.allow_modules_of_current_folder()
     named = any(word.startswith("activation=") for word in overrides)
     points = compose.configs([*overrides, *([] if named else [f"activation={','.join(TABLE)}"])])
-    first, device = points[0], torch.device(execution.device(points[0].execution))
+    first, device = points[0], torch.device(devices.choose(points[0].execution))
     runs = make_runs(points, prepared(points), "sweep")
     differing = [own.split() for own in variants(runs)]
     labels = [series_name(run.config.activation.label, own) for run, own in zip(runs, differing, strict=True)]

@@ -20,10 +20,9 @@ from typing import Any
 
 import torch
 
-from actbench import datasets, records
-from actbench.config import ExecutionConfig
+from actbench import datasets, devices, records
 from actbench.datasets import ImageData, Prepared
-from actbench.errors import UsageError, one_line
+from actbench.errors import one_line
 from actbench.interruption import deaf
 from actbench.plan import Stack
 from actbench.records import Result
@@ -61,31 +60,6 @@ Outcome = tuple[Stack, list[Result], Failure | None]
 Answers = queue.Queue[tuple[int, Stack, list[Result] | Interim, Failure | None]]
 
 
-def device(config: ExecutionConfig) -> str:
-    """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise UsageError("execution.device=cuda: this machine has no CUDA device that torch can use; take auto or cpu")
-    return "cuda" if available and config.device != "cpu" else "cpu"
-
-
-def worker_count(config: ExecutionConfig, device: str) -> int:
-    if config.workers != "auto":
-        return int(config.workers)
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def free_memory(device: str) -> int:
-    """Bytes that stacks may take: of the GPU; 0 on a CPU, where the cache decides instead."""
-    return int(torch.cuda.mem_get_info()[0]) if device == "cuda" else 0
-
-
-def device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
-
-
 @lru_cache(maxsize=2)
 def _data(prepared: Prepared) -> ImageData:
     return datasets.load(prepared)
@@ -96,7 +70,7 @@ def _train(stack: Stack, device: str, on_record: Callable[[Record], None], beat:
     for record in train(stack, _data(stack.runs[0].data), torch.device(device), Keeper(stack.runs), beat):
         kept.append(record)
         on_record(record)
-    return records.results(stack.runs, kept, device_name(device))
+    return records.results(stack.runs, kept, devices.name(device))
 
 
 def _settle() -> None:
@@ -231,7 +205,7 @@ class Pool:
                 again.add(stack.runs[0].id)
                 waiting.append(stack)
             elif len(stack.runs) == 1:
-                yield [records.failed(stack.runs[0], failure.message, device_name(self.device))]
+                yield [records.failed(stack.runs[0], failure.message, devices.name(self.device))]
             elif failure.memory:
                 large = [stack, *(other for other in waiting if _as_large(other, stack))]
                 kept = [other for other in waiting if not _as_large(other, stack)]

@@ -13,18 +13,18 @@ STARTED = time.perf_counter()  # before the first heavy import
 
 
 def main() -> None:
-    from actbench import compose, datasets, execution
+    from actbench import compose, datasets, devices, execution
     from actbench.plan import make_run, stacks
 
     points = compose.configs(sys.argv[1:])
     first = points[0].dataset
     data = datasets.prepare(first.name, first.root, False, first.image_size)
     runs = [make_run(point, data, "sweep") for point in points]
-    device = execution.device(points[0].execution)
-    workers = min(execution.worker_count(points[0].execution, device), len(runs))
+    device = devices.choose(points[0].execution)
+    workers = min(devices.worker_count(points[0].execution, device), len(runs))
     ended = []
     with execution.Pool(device, workers) as pool:
-        for results in pool.run(stacks(runs, device, workers, execution.free_memory(device) // workers)):
+        for results in pool.run(stacks(runs, device, workers, devices.free_memory(device) // workers)):
             ended += results
         seconds = time.perf_counter() - STARTED
     who = resource.RUSAGE_CHILDREN if workers > 1 else resource.RUSAGE_SELF

@@ -27,7 +27,7 @@ LEVELS = [
     {"architectures"},
     {"initialization"},
     {"config"},
-    {"mapping", "experiments"},
+    {"mapping", "experiments", "devices"},
     {"plan", "compose"},
     {"batches", "network"},
     {"observation", "weights"},
