@@ -73,12 +73,7 @@ def train(
         progress.beat(beat)
         if step % evaluate_every == 0 or step == steps:
             with progress.paused():
-                yield from progress.records(step)
-                loss, accuracy = evaluate(network, batches.validation, batches.validation_size)
-                progress.note_failures(loss, step)
-                yield Record(step, "val_loss", _numpy(loss))
-                yield Record(step, "val_accuracy", _numpy(accuracy))
-                evaluated(step, loss, accuracy, network, batches)
+                yield from _evaluation(step, network, batches, progress, evaluated)
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
@@ -99,6 +94,17 @@ def train(
     if run.reads_test:
         _, accuracy = evaluate(network, batches.test, batches.test_size)
         yield Record(steps, "test_accuracy", _numpy(accuracy))
+
+
+def _evaluation(
+    step: int, network: Network, batches: Batches, progress: "_Progress", evaluated: Evaluated
+) -> Iterator[Record]:
+    yield from progress.records(step)
+    loss, accuracy = evaluate(network, batches.validation, batches.validation_size)
+    progress.note_failures(loss, step)
+    yield Record(step, "val_loss", _numpy(loss))
+    yield Record(step, "val_accuracy", _numpy(accuracy))
+    evaluated(step, loss, accuracy, network, batches)
 
 
 class _Progress:

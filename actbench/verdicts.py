@@ -96,7 +96,9 @@ def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFr
             line |= {"verdict": "no runs"}
         else:
             line |= {"difference": one.mean, "low": one.low, "high": one.high, "p": p}
-            line |= {"verdict": _verdict(one, sure, p, line["margin"], line["direction"])}
+            verdict = _verdict(one, sure, p, line["margin"], line["direction"])
+            unknown = line["censored"] and one.verdict(line["margin"], p) == "practically equal"
+            line |= {"verdict": "not shown" if unknown else verdict}
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

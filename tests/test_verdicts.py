@@ -153,7 +153,9 @@ def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
     assert said(direction="higher", a={"activation": "tanh"}, b={"activation": "relu"}) == ("supported", 8)
     assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "relu"}, factor=1.5) == ("not shown", 8)
     assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "elu"}) == ("refuted", 8)
+    assert said(direction="lower", margin=50) == ("not shown", 8)  # within 50, were 100 their arrival
     frame.loc[never, ["reached_target", "steps_to_target"]] = [True, 100.0]
+    assert said(direction="lower", margin=50) == ("practically equal", 0)
     assert said(direction="lower", factor=0.7) == ("refuted", 0)
 
 
