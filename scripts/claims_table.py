@@ -26,11 +26,11 @@ networks and short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR
 
 An activation comes with the learning rate that it chose by validation accuracy, on 1 to 3 seeds a rate (12 for dying
 ReLU); the luck of that choice is in no interval, and moves accuracies by half a point to a whole one: two experiments
-may ask the same of one pair with other budgets, and need not agree; and a claim of speed is tested at the rate that is
-most accurate. † marks a rate at the end of the grid, where a
-better one may lie outside. Accuracies count as equal within 0.5 points, on MNIST too, where the comparisons of
-[results/reference](..) take 0.3. That Maxout's and LeakyReLU's units do not die holds by the definition of a dead unit
-(a slope below 0.001 throughout). Costs are means over rounds, in the reports' tables medians.
+may ask the same of one pair with other budgets, and need not agree; a claim of speed is tested at the rate that is most
+accurate. † marks a rate at an end of the grid: a better one may lie outside. Accuracies count as equal within 0.5
+points, on MNIST too, where the comparisons of [results/reference](..) take 0.3. That Maxout's and LeakyReLU's units do
+not die holds by the definition of a dead unit (a slope below 0.001 throughout). Costs are means over rounds, in the
+reports' tables medians.
 
 Made by `scripts/claims.sh` and `scripts/claims.sh full`. Steps and accuracies come out the same on the same type of
 machine, times do not.
