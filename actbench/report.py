@@ -95,8 +95,8 @@ def document(
 
 
 _CENSORED = (
-    " Censored: pairs of which a run never reached its target; in the means it counts with its whole length, and "
-    "earlier or later is said only where it holds whenever that run would have arrived."
+    " In brackets behind n: censored pairs, of which a run never reached its target; in the means it counts with its "
+    "whole length, and earlier or later is said only where it holds whenever that run would have arrived."
 )
 _EDGE = f"{verdicts.EDGE}: its learning rate lies at an end of the grid, and a better one may lie outside."
 

@@ -250,7 +250,7 @@ def table(judged: pd.DataFrame) -> pd.DataFrame:
             "B": _beside(row["b"] + _mark(row, "b"), row["mean_b"]),
             "A − B [95 %]": f"{tables.short(row['difference'])} [{tables.short(row['low'])}, "
                             f"{tables.short(row['high'])}]",
-            "n": f"{row['n']}" + (f", {row['censored']} censored" if row["censored"] else ""),
+            "n": f"{row['n']}" + (f" ({row['censored']})" if row["censored"] else ""),
             "p": tables.p_value(row["p"]),
             "margin": tables.short(row["margin"]) if row["margin"] else "", "verdict": row["verdict"],
         }

@@ -20,9 +20,10 @@ A − B is the mean of the paired differences, over seeds (of costs: over rounds
 that of the exact sign-flip test, corrected by Holm for all lines of the experiment that expect a difference, or that
 expect none. **supported** and **refuted**: interval and p agree; where equality is expected: the interval lies within
 the margin, or outside; **practically equal**: it lies within, where a difference is expected; **not shown**: none of
-these. A run that never reaches its target (censored) counts in the means with its whole length; earlier or later is
-said only where it holds whenever that run would have arrived. One that diverged has accuracy 0. These are small
-networks and short budgets; `NAME` asks on digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder).
+these. In brackets behind n are censored pairs, of which a run never reached its target; in the means it counts with
+its whole length, and earlier or later is said only where it holds whenever that run would have arrived. One that
+diverged has accuracy 0. These are small networks and short budgets; `NAME` asks on digits, `NAME_full` on MNIST or
+CIFAR-10 (as JPEG, an image folder).
 
 An activation comes with the learning rate that it chose by validation accuracy, on 1 to 3 seeds a rate (12 for dying
 ReLU); the luck of that choice is in no interval, and moves accuracies by half a point to a whole one: two experiments

@@ -145,7 +145,9 @@ def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
 
     def said(**given: Any) -> tuple[str, int]:
         (found,) = judge([hypothesis(metric="steps_to_target", **given)], frame, NO_COSTS).to_dict("records")
-        return found["verdict"], found["censored"]
+        censored = found["censored"]
+        assert table(pd.DataFrame([found])).loc[0, "n"] == (f"8 ({censored})" if censored else "8")
+        return found["verdict"], censored
 
     assert said(direction="lower") == ("supported", 8)
     assert said(direction="lower", factor=0.7) == ("not shown", 8)  # 90 against 70: refuted, were it their arrival
