@@ -1,4 +1,4 @@
-"""What goes into MLflow comes out again, to the bit; and the statistics of the tables."""
+"""What goes into MLflow comes out again, to the bit."""
 
 import contextlib
 import math
@@ -6,12 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from actbench import mirror, plan, sqlite, tables
+from actbench import mirror, plan, sqlite
 from actbench.config import Config
 from actbench.datasets import ImageData, Prepared
 from actbench.errors import UsageError
@@ -129,6 +130,17 @@ def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: Prepared, dig
     store.start("compare", {"command": ""}).add(tuned)
     assert set(store.finished([tuned.run])) == {tuned.run.id}
     assert store.finished([plan.make_run(point, digits, "sweep")]) == {}
+
+
+def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: list[Result]) -> None:
+    """As gradient_ratio, where no gradient is left: MLflow shows the last point that there was."""
+    first = next(result for result in four if result.row["status"] == "finished")
+    curves = first.curves | {"gradient_ratio": first.curves["gradient_ratio"][:-1]}
+    result = replace(first, row=first.row | {"gradient_ratio": None}, curves=curves)
+    store = Store(uri, "no end")
+    store.start("sweep", {"command": ""}).add(result)
+    found = store.finished([result.run])[result.run.id]
+    assert (found.row, found.curves) == (result.row, result.curves)
 
 
 def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
@@ -258,35 +270,3 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write to .*results/trial"):
         mirror.folder("trial")
-
-
-def rows(**columns: list[object]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    defaults: dict[str, object] = {
-        "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "variant": "", "status": "finished", "dead_fraction": 0.0,
-        "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
-    }  # fmt: skip
-    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
-
-
-def test_summary_by_hand() -> None:
-    frame = rows(
-        test_accuracy=[0.5, 0.7, None], val_accuracy=[0.5, 0.7, None], status=["finished", "finished", "diverged"],
-        steps_to_target=[10, None, None], reached_target=[True, False, False],
-    )  # fmt: skip
-    (line,) = tables.summary(frame).to_dict("records")
-    assert (line["n"], line["ended"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
-    assert line["test_accuracy_mean"] == pytest.approx(0.6)
-    assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
-    assert line["steps_to_target"] == math.inf
-    assert tables.formatted(tables.summary(frame))["to target"].tolist() == ["1 of 3"]
-
-
-@pytest.mark.parametrize(
-    ("steps", "median"),
-    [([10, 20, 30], 20), ([10, 20, None], 20), ([10, None, None], math.inf), ([10, 20], 10), ([None], math.inf)],
-)
-def test_median_with_censoring(steps: list[float | None], median: float) -> None:
-    """The first time at which the Kaplan-Meier curve is at or below one half."""
-    assert tables.median_with_censoring(pd.Series(steps, dtype="Float64")) == median

@@ -141,16 +141,18 @@ class Store:
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
         row |= {key: data.params[key] for key in IDENTITY if key in data.params}
         row |= {"lr": run.config.optimizer.lr, "seed": run.config.seed, "device": data.tags["device"]}
-        diverged = row["status"] == "diverged"
-        for key in MEASURED:
-            if key in data.metrics and not (diverged and key in curves_of(child)):
-                row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
-        row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
         if curves is None:
             curves = {
                 key: [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, key)]
                 for key in curves_of(child)
             }
+        diverged = row["status"] == "diverged"
+        ends = {key: points[-1][0] for key, points in curves.items() if points}
+        for key in MEASURED:  # MLflow has of a curve its last point: where the end had no value, an earlier one
+            final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
+            if key in data.metrics and final:
+                row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
+        row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
         if diverged:  # a live run may have shown a point more
             curves = {
                 key: kept
