@@ -156,8 +156,8 @@ def variants(runs: Sequence[Run]) -> list[str]:
 def stacks(runs: Sequence[Run], device: str, workers: int, memory: int) -> list[Stack]:
     """Runs grouped by what can train together, sorted by activation within a stack, so that each activation works on
     one contiguous slice. The stacks of a group are about equal and, where there are runs enough, as many for each
-    worker; those with most to do come first, of equals by
-    seed, so that single runs that are compared train one after the other. memory: bytes on a GPU for each worker."""
+    worker; those with most to do come first, of equals by seed, so that single runs that are compared train one after
+    the other. memory: bytes on a GPU for each worker."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_stack_key(run), []).append(run)

@@ -96,9 +96,7 @@ def judge(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFr
             line |= {"verdict": "no runs"}
         else:
             line |= {"difference": one.mean, "low": one.low, "high": one.high, "p": p}
-            verdict = _verdict(one, sure, p, line["margin"], line["direction"])
-            unknown = line["censored"] and one.verdict(line["margin"], p) == "practically equal"
-            line |= {"verdict": "not shown" if unknown else verdict}
+            line |= {"verdict": _verdict(one, sure, p, line["margin"], line["direction"], line["censored"])}
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -106,17 +104,19 @@ def _p(found: Difference | None) -> float:
     return float("nan") if found is None else found.p
 
 
-def _verdict(found: Difference, sure: Difference, p: float, margin: float, expected: str) -> str:
+def _verdict(found: Difference, sure: Difference, p: float, margin: float, expected: str, censored: int) -> str:
     seen = found.verdict(margin, p)
-    if seen == expected or (seen, expected) == ("practically equal", "equal"):
-        verdict = "supported"
-    elif seen not in ("higher", "lower"):
+    if seen == "practically equal":
+        if censored:
+            return "not shown"
+        return "supported" if expected == "equal" else seen
+    if seen not in ("higher", "lower"):
         return seen
-    else:
-        verdict = "refuted"
-    if expected == "equal" and verdict == "refuted" and found.low <= margin and found.high >= -margin:
+    if sure.verdict(0.0, p) != seen:
+        return "not shown"
+    if expected == "equal" and found.low <= margin and found.high >= -margin:
         return "not shown"  # unequal, and perhaps by less than the margin
-    return verdict if seen == "practically equal" or sure.verdict(0.0, p) == seen else "not shown"
+    return "supported" if seen == expected else "refuted"
 
 
 def _edges(edge: set[str], a: pd.DataFrame, b: pd.DataFrame | None) -> str:

@@ -1,6 +1,7 @@
 """Shared fixtures: a cache of its own, the digits, and configs by override."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,14 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     service.connect(f"sqlite:///{path}")
     sqlite.gather(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty but for a store without runs."""
+    shutil.copy(blank_database, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

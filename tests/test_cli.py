@@ -1,6 +1,5 @@
 """The command line as a user types it."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,12 +20,8 @@ COMMAND = [sys.executable, "-m", "actbench"]
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty but for a store without runs."""
-    shutil.copy(blank_database, tmp_path)
-    monkeypatch.chdir(tmp_path)
+def command_line(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["actbench", "test"])
-    return tmp_path
 
 
 @pytest.fixture

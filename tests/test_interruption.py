@@ -2,26 +2,17 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from actbench.interruption import deferred
+from tests.test_cli import COMMAND, TINY
 
-TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
-COMMAND = [sys.executable, "-m", "actbench"]
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(blank_database, tmp_path)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -24,10 +24,8 @@ Configs = Callable[..., list[Config]]
 
 
 @pytest.fixture(autouse=True)
-def uri(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mlflow.db").write_bytes(blank_database.read_bytes())
-    return f"sqlite:///{tmp_path}/mlflow.db"
+def uri(own_folder: Path) -> str:
+    return f"sqlite:///{own_folder}/mlflow.db"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Weights that were kept compute again what their run has computed."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +19,7 @@ SMALL = ("training.steps=30", "training.evaluate_every=10", "training.measure_ev
 OWN = "tests.own_activations:"
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(blank_database, tmp_path)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def accuracy(model: Model, part: str, batch: int) -> float:
