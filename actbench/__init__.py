@@ -13,11 +13,11 @@ __version__ = version("actbench")
 def __getattr__(name: str) -> object:
     """inspect and load, without their imports (torch, MLflow) for those who want the command line alone."""
     if name == "inspect":
-        from actbench.inspection import inspect
+        from actbench.metrics.inspect import inspect
 
         return inspect
     if name == "load":
-        from actbench.loading import load
+        from actbench.store.load import load
 
         return load
     raise AttributeError(f"module 'actbench' has no attribute {name!r}")

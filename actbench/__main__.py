@@ -1,4 +1,4 @@
-from actbench.cli import main
+from actbench.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -9,7 +9,7 @@ class UsageError(ValueError):
     """Wrong usage, configuration or data: one line that names the thing and says what to do. Exit code 2."""
 
 
-def tell(error: UsageError) -> None:
+def print_error(error: UsageError) -> None:
     """One line on stderr, whatever the message holds."""
     print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
 
@@ -23,7 +23,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-def near(name: str, options: Sequence[str]) -> str:
+def nearest_names(name: str, options: Sequence[str]) -> str:
     """What may have been meant, as the end of a message."""
     found = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
     if found:

@@ -16,14 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actbench import compose, datasets, plan
-from actbench.batches import Batches
-from actbench.execution import MALLOC
+from actbench.data.batches import Batches
+from actbench.data.datasets import load_data, prepare_data
+from actbench.execution.local import MALLOC
+from actbench.experiment.compose import compose_grid
+from actbench.experiment.runs import make_run
 from actbench.metrics.gradients import sum_of_squares
 from actbench.metrics.histograms import counts
-from actbench.network import Network
-from actbench.optimizers import StackOptimizer
-from actbench.training import step_gradients
+from actbench.training.loop import step_gradients
+from actbench.training.network import Network
+from actbench.training.optimizers import StackOptimizer
+from actbench.training.stacks import Stack
 
 CPU = torch.device("cpu")
 Calls = Mapping[str, Callable[[], object]]
@@ -190,14 +193,14 @@ def layer_norm() -> Calls:
 
 def steps_of(overrides: list[str]) -> tuple[Callable[[], None], int]:
     """A training step of all runs of a grid in one stack, and the number of runs."""
-    points = compose.configs([*overrides, "training.steps=100000"])
+    points = compose_grid([*overrides, "training.steps=100000"])
     dataset = points[0].dataset
-    data = datasets.prepare(dataset.name, dataset.root, False, dataset.image_size)
-    runs = sorted((plan.make_run(p, data, "sweep") for p in points), key=lambda run: run.config.activation.label)
-    stack, config = plan.Stack(tuple(runs)), points[0].training
+    data = prepare_data(dataset.name, dataset.root, False, dataset.image_size)
+    runs = sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.config.activation.label)
+    stack, config = Stack(tuple(runs)), points[0].training
     network = Network(stack, CPU)
     batches = Batches(
-        datasets.load(data), network.seeds, data.validation_size(dataset.validation), config.batch_size, "channel",
+        load_data(data), network.seeds, data.validation_size(dataset.validation), config.batch_size, "channel",
         config.augment, CPU,
     )  # fmt: skip
     rates = [run.config.optimizer.lr for run in runs]

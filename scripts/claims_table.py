@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from actbench import experiments, mirror
-from actbench.documents.markdown import markdown_table
-from actbench.verdicts import judge, table
+from actbench.analysis.hypotheses import judge_hypotheses
+from actbench.experiment.questions import FULL, load_experiment
+from actbench.report.formats.markdown import markdown_table
+from actbench.report.tables import hypotheses_table
+from actbench.store.files import COSTS, RUNS, read_costs, read_runs
 
 FOLDER = Path(__file__).parent.parent / "results" / "reference" / "claims"
 HEAD = """# What the field says of activations, tested
@@ -43,15 +45,15 @@ def main() -> None:
     parts, counts = [], pd.Series(dtype=int)
     for path in sorted(FOLDER.glob("*/verdicts.csv")):
         name, folder = path.parent.name, path.parent
-        experiment = experiments.load(name)
-        runs, costs = mirror.read_rows(folder / mirror.RUNS), mirror.read_costs(folder / mirror.COSTS)
-        found = judge(experiment.hypotheses, runs, costs)
+        experiment = load_experiment(name)
+        runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
+        found = judge_hypotheses(experiment.hypotheses, runs, costs)
         environment = json.loads((folder / "environment.json").read_text())
         counts = counts.add(found["verdict"].value_counts(), fill_value=0)
         parts += [
-            f"## [{experiment.question}]({name}/report.md)" + LARGER * name.endswith(experiments.FULL),
+            f"## [{experiment.question}]({name}/report.md)" + LARGER * name.endswith(FULL),
             f"Source of the claims: {experiment.source}. Experiment `{name}`, revision {environment['revision']}.",
-            markdown_table(table(found)),
+            markdown_table(hypotheses_table(found)),
         ]
     each = ", ".join(f"{int(number)} {verdict}" for verdict, number in counts.sort_values(ascending=False).items())
     more = (

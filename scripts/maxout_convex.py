@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from actbench import functions
-from actbench.documents.markdown import markdown_table
+from actbench.activations import functions
+from actbench.report.formats.markdown import markdown_table
 
 TARGET = Path(__file__).parent.parent / "results" / "reference" / "claims" / "maxout_convex.md"
 SEEDS, STEPS, POINTS = 20, 4000, 512

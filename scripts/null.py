@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actbench.statistics import holm, paired_difference
+from actbench.analysis.statistics import holm, paired_difference
 
 MARGIN = 0.0  # nothing is practically equal: the hardest case
 

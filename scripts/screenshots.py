@@ -19,7 +19,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-from tests.browser import Page, browse  # noqa: E402
+
+from tests.cli.browser import Page, browse  # noqa: E402
 
 FOLDER = ROOT / "results" / "reference" / "dashboard"
 ACTBENCH = [sys.executable, "-m", "actbench"]

@@ -13,18 +13,22 @@ STARTED = time.perf_counter()  # before the first heavy import
 
 
 def main() -> None:
-    from actbench import compose, datasets, devices, execution
-    from actbench.plan import make_run, stacks
+    from actbench.data.datasets import prepare_data
+    from actbench.execution.devices import choose_device, free_memory, worker_count
+    from actbench.execution.local import Pool
+    from actbench.experiment.compose import compose_grid
+    from actbench.experiment.runs import make_run
+    from actbench.training.stacks import pack_stacks
 
-    points = compose.configs(sys.argv[1:])
+    points = compose_grid(sys.argv[1:])
     first = points[0].dataset
-    data = datasets.prepare(first.name, first.root, False, first.image_size)
+    data = prepare_data(first.name, first.root, False, first.image_size)
     runs = [make_run(point, data, "sweep") for point in points]
-    device = devices.choose(points[0].execution)
-    workers = min(devices.worker_count(points[0].execution, device), len(runs))
+    device = choose_device(points[0].execution)
+    workers = min(worker_count(points[0].execution, device), len(runs))
     ended = []
-    with execution.Pool(device, workers) as pool:
-        for results in pool.run(stacks(runs, device, workers, devices.free_memory(device) // workers)):
+    with Pool(device, workers) as pool:
+        for results in pool.run(pack_stacks(runs, device, workers, free_memory(device) // workers)):
             ended += results
         seconds = time.perf_counter() - STARTED
     who = resource.RUSAGE_CHILDREN if workers > 1 else resource.RUSAGE_SELF

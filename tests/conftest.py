@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from actbench import compose, datasets, sqlite
-from actbench.config import Config
-from actbench.datasets import ImageData, Prepared
-from actbench.store import service
+from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
+from actbench.experiment.compose import compose_grid
+from actbench.experiment.schema import Config
+from actbench.store.client import connect
+from actbench.store.sqlite import checkpoint_log
 
 torch.set_num_threads(1)
 
@@ -36,8 +37,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store: to make one takes MLflow seconds, to copy it none."""
     path = tmp_path_factory.mktemp("blank") / "mlflow.db"
-    service.connect(f"sqlite:///{path}")
-    sqlite.gather(f"sqlite:///{path}")
+    connect(f"sqlite:///{path}")
+    checkpoint_log(f"sqlite:///{path}")
     return path
 
 
@@ -50,16 +51,16 @@ def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="session")
-def digits(own_cache: Path) -> Prepared:
-    return datasets.prepare("digits", None, False, None)
+def digits(own_cache: Path) -> PreparedData:
+    return prepare_data("digits", None, False, None)
 
 
 @pytest.fixture(scope="session")
-def digits_data(digits: Prepared) -> ImageData:
-    return datasets.load(digits)
+def digits_data(digits: PreparedData) -> ImageData:
+    return load_data(digits)
 
 
 @pytest.fixture(scope="session")
 def configs() -> Callable[..., list[Config]]:
     """Overrides to the configs of their grid."""
-    return lambda *overrides: compose.configs(overrides)
+    return lambda *overrides: compose_grid(overrides)

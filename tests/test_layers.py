@@ -1,101 +1,87 @@
-"""The way of the data is one-directional: nothing to the right is imported by anything to its left."""
+"""The data goes one way through the rooms of the package: each imports only itself and those above it in this list."""
 
 import ast
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parent.parent / "actbench"
 
-LEVELS = [
-    {"errors", "interruption", "simd", "precision"},
-    {
-        "activations",
-        "image_folder",
-        "torchvision_sources",
-        "schedules",
-        "optimizers",
-        "functions",
-        "losses",
-        "metrics",
-        "dashboard",
-        "sqlite",
-        "statistics",
-        "survival",
-        "documents",
-        "recommendation",
-    },
-    {"datasets", "callables"},
-    {"architectures"},
-    {"initialization"},
-    {"config"},
-    {"mapping", "experiments", "devices"},
-    {"plan", "compose"},
-    {"batches", "network"},
-    {"observation", "weights"},
-    {"training"},
-    {"records"},
-    {"execution", "mirror", "tables", "inspection", "cost"},
-    {"store", "figures", "progress", "comparison", "verdicts", "report_tables"},
-    {"curve_figures", "comparison_figures", "methods"},
-    {"training_section"},
-    {"report", "compare", "activation_listing", "cost_report"},
-    {"command", "ui", "loading"},
-    {"commands"},
-    {"hydra_app", "cost_command"},
-    {"cli"},
-]
+ROOMS = (
+    "errors",
+    "determinism",
+    "signals",
+    "activations",
+    "data",
+    "models",
+    "metrics",
+    "experiment",  # settings, grid, ids, protocol: pure
+    "training",  # runs in stacks, records, results
+    "execution",  # where stacks run
+    "store",  # files and MLflow
+    "analysis",  # frames in, frames out
+    "report",  # sentences, tables, figures
+    "commands",  # where all of them meet
+    "cli",
+)
+# From training the later rooms take the formats of results, and nothing that trains.
+NEVER_TRAIN = ("analysis", "report")
+FORMATS = "actbench.training.results"
+FOREIGN = {  # packages that one room alone imports
+    "mlflow": ("store",),
+    "sqlalchemy": ("store",),
+    "matplotlib": ("report",),
+    "hydra": ("experiment", "cli"),
+    "omegaconf": ("experiment", "cli"),
+    "argparse": ("cli",),
+}
+PATHS = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in ROOMS)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> set[str]:
-    """Modules of this package that a file names in any import, lazy ones included; and foreign top-level names."""
+    """Modules that a file names in any import, lazy ones included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "actbench":
-                found |= {f"actbench.{alias.name}" for alias in node.names}
-            else:
-                found.add(node.module)
+            module = PACKAGE.parent / Path(*node.module.split("."))
+            found |= {
+                f"{node.module}.{alias.name}" if (module / f"{alias.name}.py").is_file() else node.module
+                for alias in node.names
+            }
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     return found
 
 
-def module(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_room_imports_only_those_above_it(path: Path) -> None:
+    above = ROOMS[: ROOMS.index(room(path)) + 1]
+    for name in imports(path):
+        if name.startswith("actbench."):
+            assert name.split(".")[1] in above, f"{room(path)} imports {name}"
 
 
-def test_every_module_has_a_level_and_imports_only_lower_ones() -> None:
-    level = {name: index for index, names in enumerate(LEVELS) for name in names}
-    for path in PACKAGE.rglob("*.py"):
-        if module(path) in ("__init__", "__main__"):
-            continue
-        assert module(path) in level, f"{path.name} stands on no level"
-        for name in imports(path):
-            if name.startswith("actbench.") and name != "actbench.__version__":
-                other = name.split(".")[1]
-                if other != module(path):
-                    assert level[other] < level[module(path)], f"{path.name} imports {other}"
+def test_analysis_and_report_neither_train_nor_open_a_store() -> None:
+    for path in PATHS:
+        if room(path) in NEVER_TRAIN:
+            named = {name for name in imports(path) if name.split(".")[1:2] in (["training"], ["execution"], ["store"])}
+            assert named <= {FORMATS}, f"{path.relative_to(PACKAGE)} imports {named}"
 
 
-def test_only_the_store_imports_mlflow_and_training_knows_no_figure() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        foreign = {name.split(".")[0] for name in imports(path)}
-        assert "mlflow" not in foreign or module(path) == "store"
-        assert "matplotlib" not in foreign or path.name in ("figures.py", "curve_figures.py", "comparison_figures.py")
-        assert not foreign & {"hydra", "omegaconf"} or path.name in ("compose.py", "experiments.py", "hydra_app.py")
+def test_packages_are_imported_by_the_rooms_that_need_them() -> None:
+    for path in PATHS:
+        for name in {name.split(".")[0] for name in imports(path)} & set(FOREIGN):
+            assert room(path) in FOREIGN[name], f"{path.relative_to(PACKAGE)} imports {name}"
 
 
-def test_report_never_trains() -> None:
-    seen: set[str] = set()
-    todo = ["report"]
-    while todo:
-        name = todo.pop()
-        if name not in seen:
-            seen.add(name)
-            todo += [n.split(".")[1] for n in imports(PACKAGE / f"{name}.py") if n.startswith("actbench.")
-                     and (PACKAGE / f"{n.split('.')[1]}.py").is_file()]  # fmt: skip
-    assert not seen & {"training", "execution", "network", "batches"}
-
-
-def test_defaults_live_in_yaml_alone() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        assert "cfg.get(" not in path.read_text()
+def test_each_room_has_a_page_that_says_what_lives_there_and_nothing_else() -> None:
+    for name in ROOMS:
+        if (PACKAGE / name).is_dir():
+            (only,) = ast.parse((PACKAGE / name / "__init__.py").read_text()).body
+            assert isinstance(only, ast.Expr)
+            assert isinstance(only.value, ast.Constant)
+            assert "Start with" in str(only.value.value)

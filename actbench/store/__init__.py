@@ -1,7 +1,5 @@
-"""MLflow: the only place results live. One parent run a command, one child a run; the only import of mlflow."""
+"""Where results live: the files of `results/<experiment>/` and MLflow. The only room that imports mlflow.
 
-from actbench.store.reading import Store, fetch_weights
-from actbench.store.views import Arranged, Views
-from actbench.store.writing import Parent
-
-__all__ = ["Arranged", "Parent", "Store", "Views", "fetch_weights"]
+Imports only the rooms before it. Start with `files.py` (what a report reads), then `runs.py` (writing to MLflow)
+and `reader.py` (resuming).
+"""

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-from actbench.store.service import search
+from actbench.store.client import search_runs
 
 Point = tuple[str, float, int, int]  # metric, value, step, time (ms since 1970)
 
@@ -95,13 +95,13 @@ class Writer:
         """Final values of a run that has ended, or of several that are the same."""
         now = int(time.time() * 1000)
         condition = f"tags.run_id_hash = '{run_id_hash}' and attributes.status = 'FINISHED'"
-        for found in search(self.client, self._experiment_id, condition):
+        for found in search_runs(self.client, self._experiment_id, condition):
             if not set(values) & set(found.data.metrics):
                 self.log(found.info.run_id, [(key, value, 0, now) for key, value in values.items()])
 
     def find(self, uid: str) -> list[Any]:
         """Runs that bear a uid: several only where a request was repeated on the way."""
-        return list(search(self.client, self._experiment_id, f"tags.uid = '{uid}'"))
+        return list(search_runs(self.client, self._experiment_id, f"tags.uid = '{uid}'"))
 
     def remove(self, uid: str) -> None:
         for found in self.find(uid):

@@ -1,6 +1,7 @@
 """Runs that could not be stored, kept in files until they can: nothing is lost, and nothing is stored twice."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -10,21 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from mlflow import MlflowClient
+
+from actbench.errors import UsageError
+from actbench.store.client import absolute_uri, experiment_id, is_service_error, reason
+from actbench.store.entries import Entry, Writer, drop_weights
+
 try:
     import fcntl
 except ImportError:  # Windows: no lock
     fcntl = None  # type: ignore[assignment]
 
-from mlflow import MlflowClient
-
-from actbench.errors import UsageError
-from actbench.store.entries import Entry, Writer, drop_weights
-from actbench.store.service import absolute, experiment_id, failed, reason
 
 _LINES, _FILES = "entries.jsonl", "files"
 
 
-def place() -> Path:
+def journals_folder() -> Path:
     """Where the journals of commands in the current folder lie."""
     return Path("results").resolve() / ".journal"
 
@@ -33,7 +35,7 @@ class Journal:
     """What one command could not store, in order: a line an entry. `above`: the runs under which these are folded."""
 
     def __init__(self, uri: str, experiment: str, name: str) -> None:
-        self.folder = place() / name
+        self.folder = journals_folder() / name
         self._head = {"uri": uri, "experiment": experiment}
         self._file: TextIO | None = None
         self.waiting: list[Entry] = []
@@ -101,7 +103,7 @@ def write_waiting(client: MlflowClient, uri: str) -> int:
     Raises what MLflow raises; the journal is there then as before. Damaged lines are told, and kept in a file aside.
     """
     count = 0
-    for path in sorted(place().glob(f"*/{_LINES}")):
+    for path in sorted(journals_folder().glob(f"*/{_LINES}")):
         try:
             file = path.open("r+", encoding="utf-8", errors="replace")
         except FileNotFoundError:  # another command has just written it
@@ -114,11 +116,11 @@ def write_waiting(client: MlflowClient, uri: str) -> int:
             head, above, entries, damaged = _read(file, path.parent)
             if head is None:
                 _tell(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
-            elif absolute(head["uri"]) == absolute(uri):
+            elif absolute_uri(head["uri"]) == absolute_uri(uri):
                 writer = Writer(client, _experiment(client, uri, path, head["experiment"]))
                 with _waiting(path.parent, uri):
-                    write(writer, above, entries)
-                count += runs_of(entries)
+                    write_entries(writer, above, entries)
+                count += count_runs(entries)
                 _done(path, damaged)
     return count
 
@@ -129,7 +131,7 @@ def _waiting(folder: Path, uri: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not failed(error):
+        if not is_service_error(error):
             raise
         told = f"store.uri={uri}: {reason(error)}, while runs that wait in {folder} were written"
         raise UsageError(f"{told}; move that away to go on without them") from error
@@ -176,12 +178,12 @@ def _tell(path: Path, what: str) -> None:
     print(f"actbench: {path}: {what}", file=sys.stderr, flush=True)
 
 
-def runs_of(entries: Sequence[Entry]) -> int:
+def count_runs(entries: Sequence[Entry]) -> int:
     """How many of them are trainings."""
     return sum(entry.tags["kind"] == "run" for entry in entries)
 
 
-def write(writer: Writer, above: Sequence[Entry], entries: Sequence[Entry]) -> None:
+def write_entries(writer: Writer, above: Sequence[Entry], entries: Sequence[Entry]) -> None:
     """above: parents before what is folded under them. An entry of an `above` is that run's end."""
     for entry in above:
         writer.ensure(entry)

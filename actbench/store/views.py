@@ -6,11 +6,9 @@ from typing import Any
 
 from mlflow.entities import ViewType
 
-from actbench import dashboard
-from actbench.dashboard import TAG, View
-from actbench.store import service
+from actbench.store.client import connect, is_service_error, search_runs, store_errors
+from actbench.store.dashboard import TAG, View, packed_state
 from actbench.store.journal import write_waiting
-from actbench.store.service import explained
 
 _PHASES = ("confirm", "sweep", "train", "tune")  # the most telling first
 _NAMED = ("activation", "seed", "steps", "dataset", "architecture")  # short params that a view's title or bands say
@@ -32,13 +30,13 @@ class Views:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._client = service.connect(uri, create=False)
-        with explained(uri):
+        self._client = connect(uri, create=False)
+        with store_errors(uri):
             write_waiting(self._client, uri)
 
     def arranged(self) -> list[Arranged]:
         """Every experiment that holds runs of ours, the newest first."""
-        with explained(self._uri):
+        with store_errors(self._uri):
             found = self._client.search_experiments(ViewType.ACTIVE_ONLY, order_by=["last_update_time DESC"])
             each = [self._arrange(experiment) for experiment in found]
         return [own for own in each if own.views]
@@ -48,12 +46,12 @@ class Views:
         metrics = sorted({metric for run in runs for metric in run.data.metrics})
         views: list[tuple[View, str | None]] = []
         for view in views_of([(run.data.tags, run.data.params) for run in runs]):
-            key, value = dashboard.packed(view.state(metrics))
+            key, value = packed_state(view.state(metrics))
             try:
                 if experiment.tags.get(TAG + key) != value:
                     self._client.set_experiment_tag(experiment.experiment_id, TAG + key, value)
             except Exception as error:  # a store that may only be read, or takes no tag as long
-                if not service.failed(error):
+                if not is_service_error(error):
                     raise
                 views.append((view, None))
             else:
@@ -62,7 +60,7 @@ class Views:
         return Arranged(experiment.experiment_id, experiment.name, compared[-1] if compared else None, tuple(views))
 
     def _search(self, experiment: Any, condition: str) -> Iterator[Any]:
-        return service.search(self._client, experiment.experiment_id, condition)
+        return search_runs(self._client, experiment.experiment_id, condition)
 
 
 def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[View]:

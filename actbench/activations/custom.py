@@ -1,0 +1,155 @@
+"""A user's own activation, `module:function` or `module:NNModuleClass`: imported, checked, digested."""
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actbench.activations.bound import BoundActivation, P, autograd_derivative, diagonal_derivative
+from actbench.activations.table import INF, Activation, Learned
+from actbench.errors import UsageError, one_line
+
+
+def load_custom(path: str) -> BoundActivation:
+    target = _import(path)
+    is_module = inspect.isclass(target) and issubclass(target, nn.Module)
+    try:
+        call = target() if is_module else target
+        own = dict(call.named_parameters()) if is_module else {}
+        initial = {key: value.detach().clone() for key, value in own.items() if value.requires_grad}
+        fixed = {key: value for key, value in own.items() if not value.requires_grad}
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"activation.function={path}: {target.__name__}() fails: {one_line(error)}") from error
+    if is_module and next(call.buffers(), None) is not None:
+        raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
+    elementwise = _check(path, call)
+    digest = _digest(path)
+    whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
+
+    def apply(z: Tensor, p: P) -> Tensor:
+        if not is_module:
+            return call(z) if whole else torch.stack([call(run) for run in z])
+        constant = {key: value.to(z.dtype) for key, value in fixed.items()}
+        if whole:
+            return torch.func.functional_call(call, constant, (z,))
+        own = [{**constant, **{key: p[key][run] for key in initial}} for run in range(len(z))]
+        return torch.stack([torch.func.functional_call(call, own[run], (z[run],)) for run in range(len(z))])
+
+    shapes = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
+    record = Activation(
+        path, "the user's own", path, "", False, False, False, INF,
+        function=path, kind="elementwise" if elementwise else "layer", learned=shapes,
+    )  # fmt: skip
+    derivative = autograd_derivative(apply) if elementwise else diagonal_derivative(apply)
+    return BoundActivation(record, {}, apply, derivative, initial, digest)
+
+
+def _fixed(shape: tuple[int, ...]) -> Callable[[int], tuple[int, ...]]:
+    return lambda units: shape
+
+
+def _import(path: str) -> Any:
+    module_name, _, name = path.partition(":")
+    if not module_name or not name:
+        raise UsageError(f"activation.function={path}: write it as module:function or module:NNModuleClass")
+    try:
+        target = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        raise UsageError(
+            f"activation.function={path}: no module named {missing!r} (the current folder and installed packages "
+            "were searched)"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"activation.function={path}: importing {module_name} fails: {one_line(error)}") from error
+    for part in name.split("."):
+        if not hasattr(target, part):
+            raise UsageError(f"activation.function={path}: {module_name} has no {name!r}")
+        target = getattr(target, part)
+    if not callable(target):
+        raise UsageError(f"activation.function={path}: {name} is not callable")
+    return target
+
+
+def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
+    """Whether the function is elementwise; UsageError if it is no activation at all."""
+    z = torch.linspace(-3, 3, 42)[torch.arange(42) * 5 % 42].view(2, 3, 7)  # large and small mixed
+    some = z.flatten()[::4].view(-1, 1, 1)
+    try:
+        with torch.no_grad():
+            h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
+            apart = call(some)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {one_line(error)}"
+        ) from error
+    if not isinstance(h, Tensor):
+        raise UsageError(f"activation.function={path}: returns {type(h).__name__}, not a tensor")
+    if h.shape != z.shape:
+        raise UsageError(
+            f"activation.function={path}: returns shape {tuple(h.shape)} for input {tuple(z.shape)}; "
+            "an activation keeps the shape"
+        )
+    if h.dtype != z.dtype:
+        raise UsageError(f"activation.function={path}: returns {h.dtype} for {z.dtype} input; keep the dtype")
+    if not (torch.isfinite(zero).all() and torch.isfinite(h).all()):
+        where = "at 0" if not torch.isfinite(zero).all() else "for an input in [-3, 3]"
+        raise UsageError(f"activation.function={path}: returns NaN or infinity {where}")
+    if not torch.equal(h, again):
+        raise UsageError(f"activation.function={path}: two calls on one input differ; a run could not be repeated")
+    if not h.any():
+        raise UsageError(f"activation.function={path}: is 0 everywhere in [-3, 3]")
+    _check_gradient(path, call)
+    return apart.shape == some.shape and torch.allclose(apart.flatten(), h.flatten()[::4], atol=1e-6)
+
+
+def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
+    z = torch.linspace(-3, 3, 42).view(2, 3, 7).requires_grad_()
+    try:
+        h = call(z)
+        gradient = torch.autograd.grad(h.sum(), z, allow_unused=True)[0] if h.requires_grad else None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"activation.function={path}: its gradient fails: {one_line(error)}") from error
+    if not h.requires_grad:
+        raise UsageError(f"activation.function={path}: autograd cannot see through it; use torch operations only")
+    if gradient is None or not torch.isfinite(gradient).all():
+        raise UsageError(f"activation.function={path}: its gradient is missing or not finite in [-3, 3]")
+
+
+def _digest(path: str) -> str:
+    """Of the user's own source: the module and every imported module of the same folder; empty for installed ones."""
+    module = sys.modules[path.partition(":")[0]]
+    home = Path(getattr(module, "__file__", None) or "/").resolve().parent
+    if module.__spec__ is None or "site-packages" in home.parts or not getattr(module, "__file__", None):
+        return ""
+    sources = {
+        Path(file).resolve()
+        for other in list(sys.modules.values())
+        if (file := getattr(other, "__file__", None)) and Path(file).resolve().is_relative_to(home)
+    }
+    reached = _imported_from(module, sources)
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(reached))).hexdigest()[:12]
+
+
+def _imported_from(module: ModuleType, sources: set[Path]) -> set[Path]:
+    """Files among `sources` that the module's names lead to, its own included."""
+    found: set[Path] = set()
+    todo = [module]
+    while todo:
+        current = todo.pop()
+        file = Path(str(current.__file__)).resolve()
+        if file in found:
+            continue
+        found.add(file)
+        for value in list(vars(current).values()):
+            other = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
+            if other is not None and (path := getattr(other, "__file__", None)) and Path(path).resolve() in sources:
+                todo.append(other)
+    return found

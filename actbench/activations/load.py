@@ -1,0 +1,22 @@
+"""From a name of the table, or a user's `module:name`, to a bound activation."""
+
+from functools import cache
+
+from actbench.activations import functions
+from actbench.activations.bound import BoundActivation, autograd_derivative
+from actbench.activations.custom import load_custom
+from actbench.activations.functions import DERIVATIVES
+from actbench.activations.table import TABLE
+
+
+@cache
+def load_activation(name: str, function: str | None = None, **settings: float | int) -> BoundActivation:
+    """The activation `name` with its settings; where `function` is given, the user's own.
+
+    Raises UsageError for a function that cannot be imported or does not behave like an activation.
+    """
+    if function is not None:
+        return load_custom(function)
+    record = TABLE[name]
+    call = getattr(functions, record.function or name)
+    return BoundActivation(record, settings, call, DERIVATIVES.get(name) or autograd_derivative(call), {})

@@ -1,0 +1,119 @@
+"""`actbench activations`: the table as text, curves as a figure."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actbench.activations.bound import BoundActivation
+from actbench.activations.table import TABLE, Activation
+from actbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from actbench.activations.bound import BoundActivation
+
+
+def show_activations(names: Sequence[str], plot: str | None) -> int:
+    rows = [_row(name) for name in names] or list(TABLE.values())
+    if plot is not None:
+        _plot(rows, Path(plot))
+        print(plot)
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if Console().is_terminal else Console(width=100)
+    if names:
+        for row in rows:
+            _details(row)
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, width in (
+        ("name", 12),
+        ("f(z)", 28),
+        ("range", 13),
+        ("SMZ", 3),
+        ("|f'|", 5),
+        ("learned", 7),
+        ("source", 19),
+    ):
+        table.add_column(title, overflow="fold", width=width)
+    for row in rows:
+        flags = "".join(letter if flag else "-" for letter, flag in zip("SMZ", _flags(row), strict=True))
+        learned = "network" if row.kind == "layer" and row.learned else ", ".join(row.learned)
+        table.add_row(row.name, row.formula, row.range, flags, f"{row.max_slope:.4g}", learned, row.source)
+    console.print(table)
+    console.print(
+        "\nS smooth, M monotone, Z zero-centred; |f'| is the largest slope, z1 and z2 are pieces of one unit."
+    )
+    console.print(
+        "\n`actbench activations NAME` prints source and settings, `--plot FILE` draws f and f'.", markup=False
+    )
+    return 0
+
+
+def _flags(row: Activation) -> tuple[bool, bool, bool]:
+    return row.smooth, row.monotone, row.zero_centred
+
+
+def _row(name: str) -> Activation:
+    if ":" in name:  # a user's own
+        return _applied(name).record
+    if name not in TABLE:
+        near = difflib.get_close_matches(name, TABLE, n=4, cutoff=0.5)
+        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(TABLE)}"
+        raise UsageError(f"no activation {name!r}; {hint}")
+    return TABLE[name]
+
+
+def _applied(name: str) -> "BoundActivation":
+    from actbench.activations.load import load_activation
+    from actbench.experiment.compose import activation_defaults, allow_modules_of_current_folder
+
+    if ":" in name:
+        allow_modules_of_current_folder()
+        return load_activation("custom", name)
+    defaults = activation_defaults(name)
+    return load_activation(name, None, **{key: defaults[key] for key in TABLE[name].settings})
+
+
+def _details(row: Activation) -> None:
+    facts = {
+        "f(z)": row.formula,
+        "source": row.source,
+        "range": row.range,
+        "kind": row.kind + (f", {row.pieces} pieces a unit" if row.pieces > 1 else ""),
+        "smooth": "yes" if row.smooth else "no",
+        "monotone": "yes" if row.monotone else "no",
+        "zero-centred": "yes" if row.zero_centred else "no",
+        "max |f'|": f"{row.max_slope:.7g}",
+        "learned": ", ".join(row.learned) or "nothing",
+        "settings": ", ".join(f"activation.{key}" for key in row.settings) or "none",
+    }
+    print(row.name)
+    for title, text in facts.items():
+        print(f"  {title:<13} {text}")
+
+
+def _plot(rows: Sequence[Activation], path: Path) -> None:
+    import torch
+
+    from actbench.activations.bound import constant_parameters
+    from actbench.report.figures.activations import activation_figure
+    from actbench.report.figures.style import save_figure
+
+    curves = {}
+    for row in rows:
+        if row.kind in ("layer", "maxout"):
+            raise UsageError(f"--plot {row.name}: it is a function of a whole layer or of several pieces, not of one z")
+        applied = _applied(row.name)
+        z = torch.linspace(-5, 5, 1001, dtype=torch.float64)
+        grid = z.view(1, -1, 1)
+        if row.kind == "gated":  # over the gate, with z1 = 1
+            grid = torch.cat([torch.ones_like(grid), grid], -1)
+        p = {**constant_parameters(applied, 1, torch.float64), **applied.settings, "uniform": None}
+        values = applied.function(grid, p).detach().flatten()
+        slopes = applied.derivative(grid, p)[..., -1].flatten()
+        name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
+        curves[name] = (z.numpy(), values.numpy(), slopes.numpy())
+    save_figure(activation_figure(curves), path)

@@ -1,0 +1,38 @@
+"""`actbench train` as a stock Hydra application: --multirun with any launcher, --info, shell completion."""
+
+import sys
+from collections.abc import Sequence
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from actbench.errors import UsageError, print_error
+from actbench.experiment.compose import compose_grid
+from actbench.experiment.questions import shipped
+
+
+def launch(words: Sequence[str]) -> int:
+    """Hand the words to Hydra, which composes each job and calls `_job`. Raises UsageError before any job starts."""
+    flags = [word for word in words if word.startswith("-")]
+    overrides = [word for word in words if word not in flags]
+    if {"-m", "--multirun"} & set(flags):
+        if any(word.startswith("activation=") and ":" in word for word in overrides):
+            raise UsageError("with Hydra's multirun, write activation=custom activation.function=module:function")
+        compose_grid([word for word in overrides if not word.startswith("hydra")])
+    sys.argv = ["actbench", *flags, *overrides]
+    application = hydra.main(config_path=str(shipped("conf").resolve()), config_name="config", version_base="1.3")(_job)
+    application()
+    return 0
+
+
+def _job(config: DictConfig) -> float | None:
+    """One run of a multirun; its validation accuracy, for Hydra's sweepers."""
+    from actbench.commands.compare import train_one
+
+    mapping = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(mapping, dict)
+    try:
+        return train_one({str(key): value for key, value in mapping.items()})
+    except UsageError as error:
+        print_error(error)
+        raise SystemExit(2) from error

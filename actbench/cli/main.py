@@ -1,0 +1,216 @@
+"""The command line. Knows the words; what they do stands in commands.py, loaded when one is carried out."""
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
+
+from actbench.errors import UsageError, print_error
+
+USAGE = 2  # exit code: wrong usage or configuration
+
+_EPILOG = """\
+overrides are Hydra's own grammar:
+  group=choice        dataset, architecture, activation, optimizer, ... (see conf/)
+  key.sub=value       optimizer.lr=0.01   training.epochs=5   dataset.root=DIR
+  key=a,b,c           a grid; also range(0,10), choice(a,b), glob(*)
+  activation=module:function    a function or torch.nn.Module class of your own
+
+exit codes: 0 done; 1 some run failed, or is not stored yet; 2 wrong usage or configuration; 130 interrupted
+
+examples:
+  actbench compare
+  actbench sweep architecture=mlp,cnn activation=relu,gelu 'seed=range(0,5)' training.epochs=5
+  actbench train dataset=mnist activation=swiglu optimizer.lr=0.003 store.save_weights=last
+  actbench report quickstart --format html
+  actbench ui --open
+  actbench data fetch mnist
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"actbench: error: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="actbench", description="Which activation function should I use here, and is the difference real?",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=text, description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    for name, text in (
+        ("compare", "tune, confirm and report (default experiment: quickstart, on digits)"),
+        ("sweep", "train a grid of runs"),
+        ("train", "train one run, with live progress"),
+    ):
+        sub = command(name, text)
+        shown = "OVERRIDE" if name == "train" else "[EXPERIMENT] OVERRIDE"
+        said = "key=value" if name == "train" else "key=value, and first an experiment's name"
+        sub.add_argument("words", nargs="*", metavar=shown, help=said)
+        sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
+        sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
+    sub = command("report", "write the report of an ended comparison again, from the store alone")
+    sub.add_argument("experiment", metavar="EXPERIMENT")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
+    sub.add_argument(
+        "--format", default="md,html,pdf,tex", metavar="LIST", help="of md, html, pdf, tex; all by default"
+    )
+    sub = command("activations", "print the table of activations, or draw some of them")
+    sub.add_argument("names", nargs="*", metavar="NAME")
+    sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
+    sub = command("cost", "measure what each activation costs on this device, forward and backward")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
+    sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
+    sub.add_argument("--port", type=int, metavar="N", help="by default the first free one from 5000")
+    sub.add_argument("--open", action="store_true", help="open the newest view in the browser")
+    sub = command("data", "fetch data sets, or check those that are here")
+    sub.add_argument("action", choices=["fetch", "check"])
+    sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["train"] and _is_for_hydra(words[1:]):
+        from actbench.cli.hydra_app import launch
+
+        return _told(lambda: launch(words[1:]))
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(words)
+    if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
+        parsed.words += rest  # argparse stops collecting positionals at an option
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.version:
+        from actbench import __version__
+
+        print(f"actbench {__version__}")
+        return 0
+    if parsed.command is None:
+        parser.print_help()
+        return 0
+    return _told(lambda: _carry_out(parsed))
+
+
+class _Unread(io.TextIOBase):
+    """A stream whose reader may go, as in `actbench compare | head`: what is printed then is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def _told(action: Callable[[], int]) -> int:
+    """Its exit code; what went wrong in one line."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a cluster's or a shell's polite end is an interruption too
+    with contextlib.ExitStack() as stack:
+        for redirect, stream in ((contextlib.redirect_stdout, sys.stdout), (contextlib.redirect_stderr, sys.stderr)):
+            unread = _Unread(stream)
+            stack.enter_context(redirect(unread))
+            stack.callback(unread.flush)
+        return _exit_code(action)
+
+
+def _exit_code(action: Callable[[], int]) -> int:
+    try:
+        return action()
+    except UsageError as error:
+        print_error(error)
+        return USAGE
+    except KeyboardInterrupt:
+        print("actbench: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"actbench: error: {error}", file=sys.stderr)
+        return USAGE
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _is_for_hydra(words: Sequence[str]) -> bool:
+    """Options that only Hydra's own application has: --multirun with a launcher, --info, shell completion."""
+    own = ("-m", "--multirun", "--info", "--hydra-help", "--shell-completion", "-sc", "--package", "-p", "--resolve")
+    return any(word.split("=")[0] in own for word in words)
+
+
+def _carry_out(parsed: argparse.Namespace) -> int:
+    if parsed.command == "activations":
+        from actbench.cli.activations import show_activations
+
+        return show_activations(parsed.names, parsed.plot)
+    _require_python()
+    if parsed.command == "ui":
+        from actbench.cli.ui import run_ui
+        from actbench.experiment.compose import single_config
+
+        return run_ui(single_config(parsed.words).store.uri, parsed.port, parsed.open)
+    from actbench.commands.compare import print_config, run_command, run_data, write_report
+
+    if parsed.command == "report":
+        return write_report(parsed.experiment, parsed.format.split(","), parsed.words)
+    if parsed.command == "cost":
+        from actbench.commands.cost import run_cost
+
+        return run_cost(parsed.words)
+    if parsed.command == "data":
+        names, overrides = _apart(parsed.words)
+        return run_data(parsed.action, names, overrides)
+    names, overrides = _apart(parsed.words)
+    experiment = names[0] if names else ("quickstart" if parsed.command == "compare" else None)
+    if len(names) > 1 or (names and parsed.command == "train"):
+        raise UsageError(f"{names[-1]!r} is not an override; write key=value")
+    if parsed.cfg:
+        return print_config(experiment, overrides, parsed.config_dir)
+    return run_command(parsed.command, experiment, overrides, parsed.config_dir)
+
+
+def _require_python() -> None:
+    if sys.version_info >= (3, 14):
+        raise UsageError("Hydra 1.3 does not run on Python 3.14; use 3.11, 3.12 or 3.13")
+
+
+def _apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names, and overrides (with =, or a ~ deletion)."""
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    return names, [word for word in words if word not in names]

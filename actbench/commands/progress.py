@@ -1,0 +1,67 @@
+"""What a person sees while runs train, and the table at the end; no bar where the output is no terminal."""
+
+from types import TracebackType
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from actbench.analysis.summary import summarize
+from actbench.report.tables import summary_table
+from actbench.training.results import Result
+
+WIDEST = 10_000  # columns
+
+
+class RunProgress:
+    """Runs done, time left and the best validation accuracy so far. total: of runs, or of steps for a single run."""
+
+    def __init__(self, title: str, total: int, unit: str = "runs") -> None:
+        self._console = Console(stderr=True)
+        self._best: Result | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn(unit),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[best]}"),
+            console=self._console, disable=not self._console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task(title, total=total, best="")
+
+    def __enter__(self) -> "RunProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def done(self, result: Result) -> None:
+        accuracy = result.row["val_accuracy"]
+        best = None if self._best is None else self._best.row["val_accuracy"]
+        if isinstance(accuracy, float) and (not isinstance(best, float) or accuracy > best):
+            self._best = result
+            label = result.run.config.activation.label
+            self._bar.update(self._task, best=f"best {label} {100 * accuracy:.2f} %")
+        self._bar.advance(self._task)
+
+    def at_step(self, step: int, note: str) -> None:
+        self._bar.update(self._task, completed=step, best=note)
+
+
+def print_table(table: pd.DataFrame) -> None:
+    """A frame of texts, in a terminal as wide as that, else as wide as it is."""
+    console = Console() if Console().is_terminal else Console(width=WIDEST)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        left = column in ("dataset", "architecture", "initialization", "optimizer", "activation")
+        shown.add_column(str(column), justify="left" if left else "right", overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*map(str, row))
+    with console.capture() as captured:  # printed by print: rich would end the process where a pipe is closed
+        console.print(shown)
+    print(captured.get(), end="")
+
+
+def print_runs(runs: pd.DataFrame) -> None:
+    print_table(summary_table(summarize(runs)))

@@ -1,0 +1,160 @@
+"""Examples for a stack: split, order, augmentation and normalisation, each from a run's own seed.
+
+Images stay uint8 on the device; runs of one seed share every gather.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from actbench.data.datasets import ImageData
+from actbench.determinism import stream
+
+CROP_PADDING = 4  # pixels a side, He et al. 2016, arXiv:1512.03385
+
+
+def split(seed: int, train: int, validation: int) -> tuple[Tensor, Tensor]:
+    """Indices of the training and the validation examples among `train` images; disjoint, equal for equal seeds."""
+    order = torch.randperm(train, generator=stream(seed, "split"))
+    return order[validation:], order[:validation]
+
+
+def pixel_sums(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum and sum of squares over images (n, height, width, channels), exact: int64 (height, width, channels)."""
+    total = torch.zeros(images.shape[1:], dtype=torch.int64)
+    squares = torch.zeros_like(total)
+    for chunk in images.split(2048):  # 50 MB of int64 on 32x32x3
+        wide = chunk.long()
+        total += wide.sum(0)
+        squares += wide.square().sum(0)
+    return total, squares
+
+
+@lru_cache(maxsize=4)
+def _sums_of_all(data: ImageData) -> tuple[Tensor, Tensor]:
+    return pixel_sums(data.train_images)
+
+
+def normalization(data: ImageData, validation: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    """(scale, shift), float32 (height or 1, width or 1, channels): scale * pixel + shift is normalised.
+
+    By mean and standard deviation of the training split: all training images less the validation examples.
+    A pixel that never changes is only centred.
+    """
+    channels = data.train_images.shape[-1]
+    if kind == "none":
+        return torch.full((1, 1, channels), 1 / 255), torch.zeros(1, 1, channels)
+    total, squares = (
+        whole - held for whole, held in zip(_sums_of_all(data), pixel_sums(data.train_images[validation]), strict=True)
+    )
+    count = len(data.train_images) - len(validation)
+    if kind == "channel":
+        count *= total.shape[0] * total.shape[1]
+        total, squares = total.sum((0, 1), keepdim=True), squares.sum((0, 1), keepdim=True)
+    mean = total.double() / count
+    deviation = (squares.double() / count - mean.square()).clamp(min=0).sqrt()
+    deviation = torch.where(deviation > 1e-6, deviation, 255.0)  # of 255 grey levels: constant to rounding
+    return (1 / deviation).float(), (-mean / deviation).float()
+
+
+class Batches:
+    """Mini-batches and evaluation chunks for runs with the given seeds, (runs, batch, height, width, channels).
+
+    Where all runs share one seed the run axis is expanded, not copied.
+    """
+
+    def __init__(
+        self, data: ImageData, seeds: Sequence[int], validation: int, batch_size: int, normalize: str, augment: bool,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self._device, self._batch_size, self._augment = device, batch_size, augment
+        self._seeds = sorted(set(seeds))
+        self._runs = len(seeds)
+        seed_of_run = [self._seeds.index(seed) for seed in seeds]
+        self._one_run_a_seed = seed_of_run == list(range(len(self._seeds)))
+        self._seed_of_run = torch.tensor(seed_of_run, device=device)
+        splits = [split(seed, len(data.train_images), validation) for seed in self._seeds]
+        self._train = [train for train, _ in splits]
+        factors = [normalization(data, held, normalize) for _, held in splits]
+        self._validation = torch.stack([held for _, held in splits]).to(device)
+        self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
+        self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
+        self._shape = data.train_images.shape[1:]
+        self._rows, self._labels = data.train_images.flatten(1).to(device), data.train_labels.to(device)
+        self._test_images, self._test_labels = data.test_images.to(device), data.test_labels.to(device)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        self.steps_per_epoch = -(-len(self._train[0]) // batch_size)
+
+    def training(self, step: int) -> tuple[Tensor, Tensor]:
+        """The mini-batch of a step: images, and labels (runs, batch). The last of an epoch may be smaller."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = torch.stack(
+                [
+                    train[torch.randperm(len(train), generator=stream(seed, "order", epoch))]
+                    for seed, train in zip(self._seeds, self._train, strict=True)
+                ]
+            ).to(self._device)
+        index = self._order[:, position * self._batch_size : (position + 1) * self._batch_size]
+        images = self._gather(index)
+        if self._augment:
+            images = torch.stack(
+                [flip_and_crop(own, stream(s, "augment", step)) for own, s in zip(images, self._seeds, strict=True)]
+            )
+        return self._for_runs(self._normalised(images)), self._for_runs(self._labels[index])
+
+    def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Validation examples start to stop, each run's own."""
+        index = self._validation[:, start:stop]
+        return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
+
+    def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test examples start to stop, the same for all runs but for normalisation."""
+        images = self._normalised(self._test_images[start:stop].expand(len(self._seeds), -1, -1, -1, -1))
+        return self._for_runs(images), self._test_labels[start:stop].expand(self._runs, -1)
+
+    def normalization(self, run: int) -> tuple[Tensor, Tensor]:
+        """(scale, shift) of a run's images, (height or 1, width or 1, channels)."""
+        place = int(self._seed_of_run[run])
+        return self._scale[place, 0], self._shift[place, 0]
+
+    @property
+    def validation_size(self) -> int:
+        return self._validation.shape[1]
+
+    @property
+    def test_size(self) -> int:
+        return len(self._test_labels)
+
+    def _gather(self, index: Tensor) -> Tensor:
+        """Images by index (seeds, batch). index_select copies whole rows, six times as fast as indexing."""
+        return self._rows.index_select(0, index.flatten()).view(*index.shape, *self._shape)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return images.float().mul_(self._scale).add_(self._shift)
+
+    def _for_runs(self, values: Tensor) -> Tensor:
+        """(seeds, ...) -> (runs, ...)."""
+        if len(self._seeds) == 1:
+            return values.expand(self._runs, *values.shape[1:])
+        return values if self._one_run_a_seed else values.index_select(0, self._seed_of_run)
+
+
+def flip_and_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Flip each image left to right or not, then cut it out of a frame of 4 black pixels at a random place.
+
+    images: uint8 (batch, height, width, channels); drawn on the CPU, so that every device sees the same crops.
+    """
+    batch, height, width, _ = images.shape
+    flip = torch.rand(batch, generator=generator) < 0.5
+    top, left = torch.randint(0, 2 * CROP_PADDING + 1, (2, batch), generator=generator)
+    columns = torch.arange(width).expand(batch, -1)
+    columns = torch.where(flip.unsqueeze(1), columns.flip(1), columns) + left.unsqueeze(1)
+    rows = torch.arange(height) + top.unsqueeze(1)
+    padded = F.pad(images, (0, 0, *[CROP_PADDING] * 4))
+    index = torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]
+    return padded[tuple(i.to(images.device) for i in index)]

@@ -1,0 +1,210 @@
+"""Any source to uint8 images, labels and a split; cached on disk as plain arrays, mapped into memory by every process.
+
+`prepare` checks the source and fills the cache; `load` maps it; `split` cuts the training images in two by seed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from actbench.data.image_folder import image_files, read_image_folder
+from actbench.data.torchvision import TORCHVISION_NAMES, read_torchvision, torchvision_files
+from actbench.errors import UsageError
+
+CACHE_FORMAT = 1  # part of every cache key: raise it when the arrays change
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+
+Images = npt.NDArray[np.uint8]  # (images, height, width, channels)
+Labels = npt.NDArray[np.int64]  # (images,)
+Arrays = tuple[Images, Labels, Images, Labels]  # train, then test
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What is known of a data set once it is cached in `folder`. fingerprint: of images and labels, not of paths."""
+
+    name: str
+    folder: str
+    fingerprint: str
+    height: int
+    width: int
+    channels: int
+    classes: int
+    train: int  # images, validation included
+    test: int
+
+    def validation_size(self, share: float) -> int:
+        return min(self.train - 1, max(1, round(share * self.train)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """files(root, download): the files it is made of, checked for presence. read(root): its images and labels."""
+
+    files: Callable[[Path, bool], list[Path]]
+    read: Callable[[Path, int | None], tuple[Arrays, int]]
+
+
+def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # 17 grey levels
+    labels = bunch.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(
+        len(labels)
+    )  # scikit-learn names no test set: every fifth image, fixed
+    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    return (images[train], labels[train], images[test], labels[test]), 10
+
+
+def _torchvision(name: str) -> _Source:
+    return _Source(
+        lambda root, download: torchvision_files(name, root, download),
+        lambda root, size: read_torchvision(name, root),
+    )
+
+
+SOURCES: dict[str, _Source] = {
+    "digits": _Source(lambda root, download: [], _digits),
+    **{name: _torchvision(name) for name in TORCHVISION_NAMES},
+    "image_folder": _Source(lambda root, download: image_files(root), read_image_folder),
+}
+
+
+def default_root() -> Path:
+    return Path(os.environ.get("ACTBENCH_DATA") or _cache_home() / "data")
+
+
+def _cache_home() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "actbench"
+
+
+def prepare_data(name: str, root: str | None, download: bool, image_size: int | None) -> PreparedData:
+    """Check the source and cache it as arrays; a cached source is known by its files' names, sizes and times.
+
+    Raises UsageError, one line that names the file, what is wrong and what to do.
+    """
+    source = SOURCES[name]
+    folder = Path(root).expanduser() if root else default_root()
+    if name == "image_folder" and root is None:
+        raise UsageError("dataset=image_folder: say where the images are: dataset.root=DIR, with train/ and test/")
+    files = source.files(folder, download)
+    key = _source_key(name, folder, files, image_size)
+    cached = _cache_home() / "arrays" / f"{name}-{key}"
+    whole = _cached(cached)
+    if whole is not None:
+        return whole
+    arrays, classes = source.read(folder, image_size)
+    if image_size is not None:
+        arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
+    _check(name, folder, arrays)
+    return _write(cached, name, arrays, classes)
+
+
+def _cached(folder: Path) -> PreparedData | None:
+    """A cached data set, or None where there is none or it is damaged: then it is made anew."""
+    try:
+        prepared = PreparedData(folder=str(folder), **json.loads((folder / "meta.json").read_text()))
+        data = [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
+    except (OSError, ValueError, TypeError, EOFError):
+        return None
+    image = (prepared.height, prepared.width, prepared.channels)
+    wanted = ((prepared.train, *image), (prepared.train,), (prepared.test, *image), (prepared.test,))
+    return prepared if tuple(array.shape for array in data) == wanted else None
+
+
+def _source_key(name: str, root: Path, files: list[Path], image_size: int | None) -> str:
+    digest = hashlib.sha256(repr((CACHE_FORMAT, name, image_size)).encode())
+    for file in files:
+        status = file.stat()
+        digest.update(os.fsencode(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n"))
+    if files:
+        digest.update(str(root.resolve()).encode())
+    return digest.hexdigest()[:16]
+
+
+def _resized(images: Images, size: int) -> Images:
+    """Bilinear with antialiasing to size x size pixels."""
+    if images.shape[1:3] == (size, size):
+        return images
+    import torch
+    import torch.nn.functional as F
+
+    stacked = []
+    for chunk in torch.from_numpy(images).split(4096):
+        pixels = chunk.permute(0, 3, 1, 2).float()
+        pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        stacked.append(pixels.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1))
+    return torch.cat(stacked).contiguous().numpy()
+
+
+def _check(name: str, root: Path, arrays: Arrays) -> None:
+    height, width = arrays[0].shape[1:3]
+    if min(height, width) < 8:
+        raise UsageError(f"dataset={name}: images are {height}x{width}; set dataset.image_size to 8 or more")
+    if len(np.unique(arrays[1])) < 2:
+        raise UsageError(f"dataset={name}: {root} holds one class only; there is nothing to tell apart")
+    if len(arrays[0]) < 2 or len(arrays[2]) < 1:
+        raise UsageError(f"dataset={name}: {root} holds too few images for a training, a validation and a test set")
+
+
+def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> PreparedData:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr((array.shape, str(array.dtype))).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    height, width, channels = arrays[0].shape[1:]
+    prepared = PreparedData(
+        name, str(cached), digest.hexdigest()[:16], height, width, channels, classes, len(arrays[0]), len(arrays[2])
+    )
+    meta = {key: value for key, value in asdict(prepared).items() if key != "folder"}
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:  # renamed when whole: never half a cache
+            for part, values in zip(PARTS, arrays, strict=True):
+                np.save(Path(scratch) / f"{part}.npy", np.asarray(values))
+            (Path(scratch) / "meta.json").write_text(json.dumps(meta))
+            whole = Path(scratch) / "whole"
+            whole.mkdir(mode=0o755)
+            for file in [*Path(scratch).glob("*.npy"), Path(scratch) / "meta.json"]:
+                file.rename(whole / file.name)
+            if _cached(cached) is None:
+                shutil.rmtree(cached, ignore_errors=True)
+                whole.rename(cached)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the data cache {cached.parent}: {error.strerror}; set XDG_CACHE_HOME to a writable folder"
+        ) from error
+    return prepared
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Torch tensors mapped from the cache: images uint8 (images, height, width, channels), labels int64 (images,)."""
+
+    train_images: Any
+    train_labels: Any
+    test_images: Any
+    test_labels: Any
+
+
+def load_data(prepared: PreparedData) -> ImageData:
+    """Memory-mapped, copy on write: processes share the pages."""
+    import torch
+
+    folder = Path(prepared.folder)
+    try:
+        return ImageData(*(torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in PARTS))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"data cache {folder} is damaged ({error}); delete it and run again") from error

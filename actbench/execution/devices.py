@@ -1,0 +1,33 @@
+"""The processor or GPU that runs train on."""
+
+import os
+
+import torch
+
+from actbench.errors import UsageError
+from actbench.experiment.schema import ExecutionConfig
+
+
+def choose_device(config: ExecutionConfig) -> str:
+    """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise UsageError("execution.device=cuda: this machine has no CUDA device that torch can use; take auto or cpu")
+    return "cuda" if available and config.device != "cpu" else "cpu"
+
+
+def worker_count(config: ExecutionConfig, device: str) -> int:
+    if config.workers != "auto":
+        return int(config.workers)
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory(device: str) -> int:
+    """Bytes that stacks may take: of the GPU; 0 on a CPU, where the cache decides instead."""
+    return int(torch.cuda.mem_get_info()[0]) if device == "cuda" else 0
+
+
+def device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"

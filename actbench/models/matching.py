@@ -1,0 +1,57 @@
+"""Architectures by name, at matched parameter counts."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from actbench.activations.table import TABLE, Activation
+from actbench.models.cnn import cnn
+from actbench.models.mlp import mlp
+from actbench.models.parameters import Architecture, Shape
+from actbench.models.transformer import transformer
+
+BUILDERS: Mapping[str, Callable[..., Architecture]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
+
+
+def parameter_count(architecture: Architecture, activation: Activation) -> int:
+    """Weights, biases and the activation's learned parameters of one run."""
+    learned = [learned.shape(units) for units in architecture.units for learned in activation.learned.values()]
+    return sum(math.prod(p.shape) for p in architecture.parameters.values()) + sum(math.prod(s) for s in learned)
+
+
+def build_architecture(
+    name: str, keys: Mapping[str, object], shape: Shape, activation: Activation, match_parameters: bool
+) -> Architecture:
+    """The architecture `name`; with match_parameters, its units shrunk until the parameter count is that of ReLU.
+
+    Activations within 1 % of ReLU's count keep their units; others come as near as whole units allow.
+    """
+    whole = BUILDERS[name](**keys, shape=shape)
+    goal = parameter_count(BUILDERS[name](**keys, shape=replace(shape, pieces=1)), TABLE["relu"])
+    if not match_parameters or parameter_count(whole, activation) <= 1.01 * goal:
+        return whole
+
+    def shrunk(share: float) -> Architecture:
+        units = tuple(max(1, round(share * count)) for count in whole.units)
+        return BUILDERS[name](**keys, shape=shape, units=units)
+
+    low, high = 0.0, 1.0
+    for _ in range(20):  # 2^-20 of a unit
+        middle = (low + high) / 2
+        low, high = (middle, high) if parameter_count(shrunk(middle), activation) <= goal else (low, middle)
+
+    def distance(architecture: Architecture) -> int:
+        return abs(parameter_count(architecture, activation) - goal)
+
+    best = min(shrunk(low), shrunk(high), key=distance)
+    while distance(best) > 0.002 * goal:  # rounding moved all layers at once: a unit here or there is nearer
+        tries = [_one_unit_off(best.units, layer, change) for layer in range(len(best.units)) for change in (-1, 1)]
+        nearest = min((BUILDERS[name](**keys, shape=shape, units=units) for units in tries), key=distance)
+        if distance(nearest) >= distance(best):
+            break
+        best = nearest
+    return best
+
+
+def _one_unit_off(units: tuple[int, ...], layer: int, change: int) -> tuple[int, ...]:
+    return (*units[:layer], max(1, units[layer] + change), *units[layer + 1 :])

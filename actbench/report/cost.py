@@ -1,0 +1,58 @@
+"""What activations cost, as a table, a figure and a page of text. All of them take the frame of a measurement."""
+
+import itertools
+
+import pandas as pd
+
+from actbench.report.formats.markdown import markdown_table
+
+FIGURE = "cost.svg"
+COPY = "copy"  # the row of a plain copy, which has no bytes and no share
+
+
+def cost_table(costs: pd.DataFrame, spread: bool) -> pd.DataFrame:
+    """The costs as text: the plain copy first, then activations by their cost at the largest size, cheapest first.
+
+    costs: a row per activation, size and direction, with the columns of cost.csv. spread: adds the quartiles.
+    """
+    largest = costs[costs["size"] == costs["size"].iloc[-1]]
+    total = largest.groupby("activation", sort=False)["median_ns"].sum()
+    lines = []
+    for activation in sorted(total.index, key=lambda name: (name != COPY, total[name])):
+        rows = costs[costs["activation"] == activation].set_index(["size", "direction"])
+        line = {"activation": str(activation)}
+        for size, direction in itertools.product(costs["size"].unique(), costs["direction"].unique()):
+            title = f"{direction}, {size}, ns"
+            line[title] = ""
+            if (size, direction) in rows.index:
+                row = rows.loc[(size, direction)]
+                quartiles = f" [{row['low_ns']:.2f}, {row['high_ns']:.2f}]" if spread else ""
+                line[title] = f"{row['median_ns']:.2f}{quartiles}"
+        first = rows.iloc[0]
+        line["kept, bytes"] = "" if activation == COPY else f"{first['kept_bytes']:.1f}"
+        line["peak, bytes"] = "" if activation == COPY else f"{first['peak_bytes']:.1f}"
+        line["% of a step"] = "" if activation == COPY else f"{100 * first['step_share']:.1f}"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def cost_page(costs: pd.DataFrame, rounds: int, step: str, command: str, environment: str) -> str:
+    """The page as Markdown. rounds: of the measurement. step: what the share is of. environment: the machine's file."""
+    sizes = costs.groupby("size", sort=False)["outputs"].first()
+    text = [
+        "# What each activation costs",
+        "",
+        f"Nanoseconds an output, forward and backward, on one thread: median of {rounds} interleaved rounds, with "
+        f"quartiles; {', '.join(f'{size}: {outputs:,} outputs' for size, outputs in sizes.items())}. A copy, which "
+        "reads and writes each value once, is the floor. A unit of several pieces (Maxout, gated) is one output. Bytes "
+        "kept an output: its own 4 and what backward needs; peak: all that is allocated at once going forward and "
+        "backward, the input included. In cache the calls themselves, which take the same time at any size, weigh "
+        f"more. Share of a training step: of {step}, one run alone.",
+        "",
+        markdown_table(cost_table(costs, spread=True)),
+        f"![Nanoseconds an output]({FIGURE})",
+        "",
+        f"Made by `{command}`; the machine is in `{environment}`.",
+        "",
+    ]
+    return "\n".join(text)

@@ -1,0 +1,25 @@
+"""Activations and their derivatives."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from actbench.report.figures.style import TEXT, plain, style
+
+
+def activation_figure(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
+    """f and f' over z. curves: name -> (z, f, f'), each (points,)."""
+    figure = Figure(figsize=(6.8, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True)
+    for name, (z, values, slopes) in curves.items():
+        line = style(name.partition("(")[0])
+        left.plot(z, values, label=name, **line)
+        right.plot(z, slopes, **line)
+    for axis, title in ((left, "f(z)"), (right, "f′(z)")):
+        axis.set_title(title, **TEXT)
+        axis.set_xlabel("z", **TEXT)
+        axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        axis.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+        plain(axis)
+    figure.legend(loc="outside lower center", ncols=-(-len(curves) // -(-len(curves) // 6)), frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,1 @@
+"""A document as blocks (`blocks.py`), written as Markdown, HTML, LaTeX or Typst and PDF."""

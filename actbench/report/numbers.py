@@ -1,0 +1,48 @@
+"""Numbers as text."""
+
+import math
+
+import pandas as pd
+
+NEVER = "never"
+
+
+def short(value: float) -> str:
+    """Three digits, no exponent for large numbers, and 0 for what rounding left."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{0.0 if abs(value) < 1e-12 else value:.3g}"
+
+
+def accuracy(mean: float, deviation: float, n: int) -> str:
+    """Per cent, mean ± standard deviation (without it for a single run)."""
+    if n == 0:
+        return "none"
+    return f"{100 * mean:.2f}" if n == 1 else f"{100 * mean:.2f} ± {100 * deviation:.2f}"
+
+
+def p_value(p: float) -> str:
+    return "" if pd.isna(p) else "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def in_points(share: float) -> str:
+    """Of accuracy."""
+    return f"{100 * share:g} point" + ("" if 100 * share == 1 else "s")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def between(value: float, low: float, high: float) -> str:
+    texts = [NEVER if math.isinf(number) else short(number) for number in (value, low, high)]
+    return texts[0] if math.isnan(low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def interval(mean: float, low: float, high: float, signed: bool = False) -> str:
+    """Per cent, or points where signed."""
+    sign = "+" if signed else ""
+    ends = "" if math.isnan(low) else f" [{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
+    return f"{100 * mean:{sign}.2f}{ends}"
+
+
+def number(value: float, form: str) -> str:
+    return "" if pd.isna(value) else f"{value:{form}}"

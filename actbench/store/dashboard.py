@@ -1,0 +1,131 @@
+"""Views of MLflow's page of an experiment, arranged for comparing activations. Pure: state and links, nothing stored.
+
+MLflow does not document this format (read from its user interface, 3.17): where it changes, plain links remain.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+TAG = "mlflow.sharedViewState."  # and a view's key: a tag of the experiment
+
+# Section -> (title, metric): lines over steps, or bars of the last values.
+LINES = {
+    "Convergence": (
+        ("Validation accuracy", "val_accuracy"), ("Validation loss", "val_loss"), ("Training loss", "train_loss"),
+    ),
+    "Dead units": (
+        ("Dead units", "dead_fraction"), ("Dormant units", "dormant_fraction"), ("Zeros among outputs", "zero_share"),
+        ("Mean output", "unit_mean"),
+    ),
+    "Gradients": (("Gradient norm", "gradient_norm"), ("Gradient ratio, log10", "gradient_ratio")),
+}  # fmt: skip
+BARS = {
+    "Accuracy": (("Test accuracy", "test_accuracy"), ("Validation accuracy, mean over the run", "auc")),
+    "Cost": (
+        ("Steps to target", "steps_to_target"), ("Activation, ns an output", "activation_ns"),
+        ("Activation, share of a step", "step_share"), ("Seconds of training, shared in a stack", "seconds"),
+    ),
+}  # fmt: skip
+_ORDER = ("Convergence", "Accuracy", "Dead units", "Gradients", "Cost")
+_COLUMNS = (
+    "params.`activation`", "params.`lr`", "params.`seed`", "metrics.`test_accuracy`", "metrics.`val_accuracy`",
+    "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",
+)  # fmt: skip
+LOADED = 100  # runs that MLflow loads at once, by the order of the view: of more, the first seeds, not the best
+_BUILT_IN = ("Model metrics", "System metrics")  # sections of MLflow's own, for what has no chart here
+
+
+@dataclass(frozen=True)
+class View:
+    """Runs of one phase and setting, their curves averaged over what `groups` (keys of params) do not tell apart."""
+
+    title: str
+    filter: str  # MLflow's search grammar
+    groups: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]  # those that the groups have
+    runs: int
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether MLflow shows all of it at once."""
+        return self.runs <= LOADED
+
+    def _group(self, values: Sequence[str]) -> str:
+        """MLflow's name of a group."""
+        return ",".join(f"param.{key}.{value}" for key, value in zip(self.groups, values, strict=True))
+
+    def state(self, metrics: Sequence[str]) -> dict[str, Any]:
+        """What MLflow keeps of a page. metrics: of the experiment; those without a chart here get none."""
+        charts, sections = [], []
+        for name in _ORDER:
+            sections.append({"uuid": _id(name), "name": name, "display": True, "isReordered": True, "deleted": False,
+                             "isGenerated": False})  # fmt: skip
+            charts += [_line(name, *own) for own in LINES.get(name, ())] + [
+                _bar(name, *own) for own in BARS.get(name, ())
+            ]
+        shown = {chart["metricKey"] for chart in charts}
+        for name in _BUILT_IN:  # where MLflow puts a chart for each metric that has none: folded
+            sections.append({"uuid": _id(name), "name": name, "display": False, "isReordered": False, "deleted": False,
+                             "isGenerated": True})  # fmt: skip
+        charts += [_bar(_BUILT_IN[0], metric, metric) | {"deleted": True} for metric in metrics if metric not in shown]
+        return {
+            "compareRunCharts": charts, "compareRunSections": sections, "isAccordionReordered": True,
+            "groupBy": {
+                "aggregateFunction": "average",
+                "groupByKeys": [{"mode": "param", "groupByData": key} for key in self.groups],
+            },
+            "useGroupedValuesInCharts": True, "hideEmptyCharts": True, "autoRefreshEnabled": True,
+            "runsHiddenMode": "SHOWALL", "runsHidden": [], "runsVisibilityMap": {}, "runsPinned": [],
+            "runsExpanded": {}, "groupsExpanded": dict.fromkeys(map(self._group, self.values), False),
+            "runListHidden": False, "viewMaximized": False,
+            "selectedColumns": list(_COLUMNS), "columnOrder": [], "columnWidths": {},
+            "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+            "searchFilter": self.filter, "orderByKey": "metrics.`test_accuracy`" if self.is_loaded else "params.`seed`",
+            "orderByAsc": not self.is_loaded,
+            "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        }  # fmt: skip
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
+
+
+def _line(section: str, title: str, metric: str) -> dict[str, Any]:
+    return {
+        "type": "LINE", "uuid": _id(section, title), "metricSectionId": _id(section), "displayName": title,
+        "metricKey": metric, "selectedMetricKeys": [metric], "xAxisKey": "step", "scaleType": "linear",
+        "xAxisScaleType": "linear", "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "lineSmoothness": 0,
+        "deleted": False, "isGenerated": False, "runsCountToCompare": 100,
+    }  # fmt: skip
+
+
+def _bar(section: str, title: str, metric: str) -> dict[str, Any]:
+    return {
+        "type": "BAR", "uuid": _id(section, title), "metricSectionId": _id(section), "displayName": title,
+        "metricKey": metric, "deleted": False, "isGenerated": False, "runsCountToCompare": 100,
+    }  # fmt: skip
+
+
+def packed_state(state: Mapping[str, Any]) -> tuple[str, str]:
+    """(key, value) of the tag that holds a state."""
+    text = json.dumps(state, separators=(",", ":"))
+    value = "deflate;" + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return _id(text), value
+
+
+def experiment_link(base: str, experiment_id: str) -> str:
+    return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+
+
+def run_link(base: str, experiment_id: str, run_id: str) -> str:
+    """Of a run."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+
+def view_link(base: str, experiment_id: str, key: str) -> str:
+    return f"{experiment_link(base, experiment_id)}&compareRunsMode=CHART&viewStateShareKey={key}"

@@ -1,0 +1,171 @@
+"""results/<experiment>/: runs.csv, curves, layers and histograms.parquet, environment.json: mirrors of the store."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from actbench.errors import UsageError
+from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
+from actbench.experiment.runs import variants
+from actbench.metrics.histograms import edges
+from actbench.metrics.names import layer_key, split_layer_key
+from actbench.store.provenance import environment
+from actbench.training.results import COLUMNS, MEASURED, Result
+
+Curves = dict[str, dict[str, list[tuple[int, float]]]]  # run id -> metric -> [(step, value)]
+
+RUNS, ENVIRONMENT = "runs.csv", "environment.json"
+CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
+COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison
+
+_INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
+_TYPES = {
+    **dict.fromkeys(("lr", *MEASURED), "float64"),
+    **dict.fromkeys(_INTEGERS, "Int64"),  # knows missing values, and so does boolean
+    "reached_target": "boolean",
+}
+
+
+def results_folder(experiment: str) -> Path:
+    """results/<experiment>/ in the current folder, made and known to be writable. Raises UsageError."""
+    path = Path("results") / experiment
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {path.resolve()}: {error.strerror}; free it or run in another folder"
+        ) from error
+    return path
+
+
+def runs_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a run, COLUMNS in order."""
+    frame = pd.DataFrame([result.row for result in results], columns=list(COLUMNS))
+    frame["variant"] = variants([result.run for result in results])
+    return frame.astype(_TYPES)
+
+
+def write_results(path: Path, results: Sequence[Result], command: str) -> None:
+    """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
+    try:
+        write_table(path / RUNS, runs_frame(results))
+        _replace(path / CURVES, lambda file: curves_frame(results).to_parquet(file, index=False))
+        _replace(path / LAYERS, lambda file: layers_frame(results).to_parquet(file, index=False))
+        _replace(path / HISTOGRAMS, lambda file: histograms_frame(results).to_parquet(file, index=False))
+        write_environment(path, command)
+    except OSError as error:
+        raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
+
+
+def write_environment(path: Path, command: str) -> None:
+    """environment.json: the machine, versions and the code revision; replaced as a whole."""
+    text = json.dumps(environment(command), indent=2) + "\n"
+    _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """As CSV; replaced as a whole."""
+    _replace(path, lambda file: frame.to_csv(file, index=False, lineterminator="\n"))
+
+
+def _replace(path: Path, write: object) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    write(scratch)  # type: ignore[operator]
+    scratch.replace(path)
+
+
+def _points(results: Sequence[Result]) -> Iterator[tuple[str, int, str, float]]:
+    for result in results:
+        for metric, points in sorted(result.curves.items()):
+            for step, value in sorted(points):
+                yield result.run.id, step, metric, value
+
+
+def curves_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, metric, value), runs in the order of the plan, metrics by name, then steps."""
+    records = [point for point in _points(results) if split_layer_key(point[2]) is None]
+    frame = pd.DataFrame(records, columns=["run_id", "step", "metric", "value"])
+    return frame.astype({"run_id": "str", "step": "int64", "metric": "str", "value": "float64"})
+
+
+def layers_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, layer, metric, value), hidden layers counted from 0; in the order of curves."""
+    records = []
+    for run_id, step, name, value in _points(results):
+        if (layered := split_layer_key(name)) is not None:
+            records.append((run_id, step, *layered, value))
+    frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "metric", "value"])
+    return frame.astype({"run_id": "str", "step": "int64", "layer": "int64", "metric": "str", "value": "float64"})
+
+
+def histograms_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, step, layer, low, high, count): outputs of units from low to below high, at step 0 and the last."""
+    ends = edges()
+    records = [
+        (result.run.id, step, layer, low, high, count)
+        for result in results
+        for layer, by_step in sorted(result.histograms.items())
+        for step, counts in sorted(by_step.items())
+        for low, high, count in zip(ends, ends[1:], counts, strict=False)
+    ]
+    frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "low", "high", "count"])
+    numbers = {"step": "int64", "layer": "int64", "low": "float64", "high": "float64", "count": "int64"}
+    return frame.astype({"run_id": "str", **numbers})
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Rows of a runs.csv; columns that its version did not have yet are empty."""
+    frame = pd.read_csv(
+        path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
+    )
+    return frame.reindex(columns=list(COLUMNS))
+
+
+def read_series(folder: Path) -> dict[str, pd.DataFrame]:
+    """curves, layers, histograms and costs by name; empty where an older version wrote none."""
+    empty = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame}
+    there = {name: (folder / name).exists() for name in empty}
+    frames = {name: pd.read_parquet(folder / name) if there[name] else make([]) for name, make in empty.items()}
+    return {name.removesuffix(".parquet"): f for name, f in frames.items()} | {"costs": read_costs(folder / COSTS)}
+
+
+def read_curves(folder: Path) -> Curves:
+    """run id -> metric -> [(step, value)], of curves.parquet and, where it is there, layers.parquet."""
+    found: Curves = {}
+    for run_id, step, metric, value in pd.read_parquet(folder / CURVES).itertuples(index=False):
+        found.setdefault(run_id, {}).setdefault(metric, []).append((int(step), float(value)))
+    if (folder / LAYERS).exists():
+        for run_id, step, layer, metric, value in pd.read_parquet(folder / LAYERS).itertuples(index=False):
+            found.setdefault(run_id, {}).setdefault(layer_key(layer, metric), []).append((int(step), float(value)))
+    return found
+
+
+def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:
+    """What an activation costs in training, a line a round, under the id of one of its runs: nanoseconds an output of
+    all layers, forward and backward; nanoseconds of a training step; share of the one in the other."""
+    frame = pd.DataFrame(measured, columns=["run_id", "round", "activation_ns", "step_ns", "step_share"])
+    numbers = dict.fromkeys(("activation_ns", "step_ns", "step_share"), "float64")
+    return frame.astype({"run_id": "str", "round": "int64", **numbers})
+
+
+def write_comparison(path: Path, costs: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> None:
+    """What a comparison has beside its runs."""
+    write_table(path / COSTS, costs)
+    _replace(path / HYPOTHESES, lambda file: file.write_text(hypotheses_to_json(hypotheses), encoding="utf-8"))
+
+
+def read_hypotheses(folder: Path) -> tuple[Hypothesis, ...]:
+    """None where an older version wrote none."""
+    path = folder / HYPOTHESES
+    return hypotheses_from_json(path.read_text(encoding="utf-8")) if path.exists() else ()
+
+
+def read_costs(path: Path) -> pd.DataFrame:
+    """Empty where there is no such file."""
+    return pd.read_csv(path, dtype={"run_id": "str"}) if path.exists() else costs_frame([])

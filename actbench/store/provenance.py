@@ -1,0 +1,55 @@
+"""Versions, machine, command and code revision that results come from."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy", "pandas")
+
+
+def environment(command: str) -> Mapping[str, object]:
+    return {
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "versions": versions(),
+        "revision": revision(),
+    }
+
+
+def versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] \
+        if info.is_file() else []  # fmt: skip
+    return names[0] if names else platform.processor()
+
+
+def revision() -> str | None:
+    """The git revision of a checkout of actbench, with + where code differs from it; None for an installed wheel."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno", "--", ".", ":!results"], cwd=root, capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else None
+
+
+def command_line() -> str:
+    return " ".join(["actbench", *sys.argv[1:]])

@@ -1,0 +1,237 @@
+"""What an activation costs on this device: nanoseconds forward and backward, memory, share of a training step."""
+
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from actbench.activations.bound import BoundActivation, initial_parameters
+from actbench.data.batches import Batches
+from actbench.data.datasets import ImageData, load_data
+from actbench.determinism import set_precision, stream
+from actbench.experiment.runs import Run, bound_activation
+from actbench.training.loop import step_gradients
+from actbench.training.network import Network
+from actbench.training.optimizers import StackOptimizer
+from actbench.training.stacks import Stack
+
+SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
+DIRECTIONS = ("forward", "backward")
+COPY = "copy"  # the floor: each value read once and written once
+UNITS = 256
+ROUNDS = 9
+TRAINING_ROUNDS = 13  # of a comparison: enough for an exact test of paired rounds, corrected for a dozen hypotheses
+_FEWEST = 3  # passes of which the median counts, so that one that was interrupted does not
+_LEAST = 2e-3  # seconds: passes are repeated until they take that long together
+
+
+@dataclass
+class Cost:
+    """One activation. seconds: (size, direction) -> one pass over all outputs of that size, a value a round.
+
+    kept: bytes an output that live from forward to backward: the output, and what backward needs. peak: most bytes an
+    output that are allocated at once in a pass, the input included. share: of a training step.
+    """
+
+    label: str
+    seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    kept: float = math.nan
+    peak: float = math.nan
+    share: float = math.nan
+
+    def nanoseconds(self, size: str, direction: str) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile, an output."""
+        low, middle, high = statistics.quantiles(self.seconds[size, direction], n=4, method="inclusive")
+        return 1e9 * low / SIZES[size], 1e9 * middle / SIZES[size], 1e9 * high / SIZES[size]
+
+
+def cost_frame(costs: Sequence[Cost]) -> pd.DataFrame:
+    """A line a size and direction: nanoseconds an output (lower quartile, median, upper quartile); and, of the
+    activation, bytes an output that are kept, and at the peak, and share of a training step."""
+    lines = [
+        (cost.label, size, direction, SIZES[size], *cost.nanoseconds(size, direction), cost.kept, cost.peak, cost.share)
+        for cost in costs
+        for size in SIZES
+        for direction in DIRECTIONS
+        if (size, direction) in cost.seconds
+    ]
+    columns = ["activation", "size", "direction", "outputs", "low_ns", "median_ns", "high_ns", "kept_bytes",
+               "peak_bytes", "step_share"]  # fmt: skip
+    return pd.DataFrame(lines, columns=columns)
+
+
+def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
+    """Costs of a plain copy and of each run's activation: all in turn, ROUNDS times, on one thread. labels: of runs."""
+    torch.set_num_threads(1)
+    set_precision("fp32")
+    costs = {COPY: Cost(COPY)}
+    costs |= {label: Cost(label) for label in labels}
+    for size, outputs in SIZES.items():
+        ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
+        for label, run in zip(labels, runs, strict=True):
+            layer = _Layer(bound_activation(run.config), outputs // UNITS, UNITS, device)
+            ways[label] = layer
+            if size == list(SIZES)[-1]:
+                costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
+        repeats = {label: _repeats(call) for label, call in ways.items()}
+        for _ in range(ROUNDS):
+            for label, call in ways.items():
+                for direction, seconds in _typical(call, repeats[label]).items():
+                    costs[label].seconds.setdefault((size, direction), []).append(seconds)
+    for label, run in zip(labels, runs, strict=True):
+        costs[label].share = _share(run, data, device)
+    return list(costs.values())
+
+
+Passes = Callable[[], dict[str, float]]  # seconds by direction
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _copy(outputs: int, device: torch.device) -> Passes:
+    source, target = torch.ones(outputs, device=device), torch.empty(outputs, device=device)
+
+    def call() -> dict[str, float]:
+        begun = _clock(device)
+        target.copy_(source)
+        return {"forward": _clock(device) - begun}
+
+    return call
+
+
+class _Layer:
+    """An activation over z (1, examples, pieces * units), as in training."""
+
+    def __init__(self, applied: BoundActivation, examples: int, units: int, device: torch.device) -> None:
+        self._function, self._shape, self._device = applied.function, (1, examples, applied.pieces * units), device
+        drawn = initial_parameters(applied, units, 0, 0)
+        self._learned = {key: value.unsqueeze(0).to(device).requires_grad_() for key, value in drawn.items()}
+        self._p = {**applied.settings, **self._learned, "uniform": self._uniform if applied.record.random else None}
+        self._generator, self._noise = stream(0, "cost"), torch.Generator(device)
+
+    def _uniform(self, shape: torch.Size) -> Tensor:
+        return torch.rand(shape, generator=self._noise, device=self._device)
+
+    def _z(self) -> Tensor:  # made anew each time, as those of all activations would take 10 GB
+        return torch.randn(self._shape, generator=self._generator).to(self._device).requires_grad_()
+
+    def __call__(self) -> dict[str, float]:
+        z = self._z()
+        begun = _clock(self._device)
+        h = self._function(z, self._p)
+        middle = _clock(self._device)
+        torch.autograd.grad(h, [z, *self._learned.values()], h.detach(), allow_unused=True)
+        return {"forward": middle - begun, "backward": _clock(self._device) - middle}
+
+    def kept(self) -> int:
+        """Bytes of the output and of all that is saved for backward, the input where it is; each storage once.
+
+        Learned parameters are there anyway.
+        """
+        storages: dict[int, int] = {}
+
+        def saved(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        z = self._z()
+        with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
+            h = self._function(z, self._p)
+        saved(h)
+        for given in self._learned.values():
+            storages.pop(given.untyped_storage().data_ptr(), None)
+        return sum(storages.values())
+
+    def peak(self) -> int:
+        """Most bytes allocated at once in a forward and backward pass, the input included."""
+        if self._device.type == "cuda":
+            before = torch.cuda.memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self()
+            return torch.cuda.max_memory_allocated(self._device) - before
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            self()
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder, "trace.json")
+            profiler.export_chrome_trace(str(trace))
+            events = json.loads(trace.read_text())["traceEvents"]
+        changes = sorted((event for event in events if event.get("name") == "[memory]"), key=lambda event: event["ts"])
+        return max(accumulate(event["args"]["Bytes"] for event in changes))
+
+
+def _repeats(call: Passes) -> int:
+    return max(_FEWEST, math.ceil(_LEAST / sum(call().values())))
+
+
+def _typical(call: Passes, repeats: int) -> dict[str, float]:
+    """Medians: what else the machine does must not count."""
+    found = [call() for _ in range(repeats)]
+    return {direction: statistics.median(one[direction] for one in found) for direction in found[0]}
+
+
+class _Step:
+    """A training step of one run alone, and its activations alone: of all layers, as large as in that step."""
+
+    def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
+        config = self._config = run.config
+        self._device, self._network, self._number = device, Network(Stack((run,)), device), 0
+        network = self._network
+        validation = run.data.validation_size(config.dataset.validation)
+        self._batches = Batches(
+            data, network.seeds, validation, config.training.batch_size,
+            config.dataset.normalize, config.training.augment, device,
+        )  # fmt: skip
+        self._optimizer = StackOptimizer(
+            config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
+        )
+        sizes = list(zip(network.architecture.units, network.architecture.positions, strict=True))
+        examples = min(config.training.batch_size, run.data.train - validation)
+        self._layers = [
+            _Layer(bound_activation(config), examples * positions, units, device) for units, positions in sizes
+        ]
+        self.outputs = examples * sum(units * positions for units, positions in sizes)
+
+    def __call__(self) -> dict[str, float]:
+        """Seconds: `step`, and `activations`, forward and backward."""
+        begun = _clock(self._device)
+        gradients = step_gradients(self._network, self._batches, self._number, self._config.training.label_smoothing)[1]
+        self._optimizer.step(gradients, 1.0)
+        step = _clock(self._device) - begun
+        self._number += 1
+        return {"step": step, "activations": sum(sum(layer().values()) for layer in self._layers)}
+
+
+def _share(run: Run, data: ImageData, device: torch.device) -> float:
+    """Median time of the activations of all layers, forward and backward, over that of a training step of one run."""
+    step = _Step(run, data, device)
+    found = [step() for _ in range(4 * ROUNDS)]
+    return statistics.median(one["activations"] for one in found) / statistics.median(one["step"] for one in found)
+
+
+def measure_step_costs(runs: Sequence[Run], device: str) -> list[tuple[str, int, float, float, float]]:
+    """Of each run's activation in its own architecture: (run id, round, nanoseconds an output of all its layers,
+    forward and backward; nanoseconds of a training step; share of the one in the other). In turn, on one thread."""
+    set_precision("fp32")
+    steps = {run.id: _Step(run, load_data(run.data), torch.device(device)) for run in runs}
+    repeats = {id: _repeats(step) for id, step in steps.items()}
+    found = []
+    for number in range(TRAINING_ROUNDS):
+        for id, step in steps.items():
+            seconds = _typical(step, repeats[id])
+            share = seconds["activations"] / seconds["step"]
+            found.append((id, number, 1e9 * seconds["activations"] / step.outputs, 1e9 * seconds["step"], share))
+    return found

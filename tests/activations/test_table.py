@@ -1,0 +1,174 @@
+"""One contract for every row of the table: adding a row adds its tests."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from actbench.activations.bound import BoundActivation, constant_parameters, diagonal_derivative, initial_parameters
+from actbench.activations.gain import gain
+from actbench.activations.load import load_activation
+from actbench.activations.table import TABLE
+from actbench.experiment.compose import activation_defaults
+
+ROWS = list(TABLE)
+UNITS = 6
+
+# Closed forms or published figures, E[f(z)^2]^(-1/2) for z ~ N(0, 1).
+GAINS = {
+    "identity": 1.0,
+    "relu": math.sqrt(2),
+    "leaky_relu": math.sqrt(2 / (1 + 0.01**2)),
+    "prelu": math.sqrt(2 / (1 + 0.25**2)),
+    "gelu": 1.533530,
+    "silu": 1.676532,
+    "elu": 1.245198,
+    "mish": 1.486848,
+    "tanh": 1.592537,
+    "sigmoid": 1.846229,
+    "selu": 1.0,
+    "squared_relu": math.sqrt(2 / 3),  # E z^4 = 3, half of it
+    "maxout": 1.0,  # max of two: E m^2 = 1
+    "reglu": math.sqrt(2),  # E z1^2 E relu(z2)^2
+    "geglu": 1.533530,
+    "swiglu": 1.676532,
+    "dynamic_relu": math.sqrt(2),
+}
+
+
+def applied(name: str) -> BoundActivation:
+    settings = {key: v for key, v in activation_defaults(name).items() if key in TABLE[name].settings}
+    return load_activation(name, None, **settings)
+
+
+def arguments(row: BoundActivation, runs: int, dtype: torch.dtype = torch.float64) -> dict[str, object]:
+    """Initial learned parameters of `runs` runs, each its own draws."""
+    each = [initial_parameters(row, UNITS, seed, 0) for seed in range(runs)]
+    learned = {key: torch.stack([own[key].to(dtype) for own in each]) for key in each[0]}
+    return {**row.settings, **learned, "uniform": None}
+
+
+def draws(row: BoundActivation, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(*shape, UNITS * row.pieces, generator=generator, dtype=torch.float64) * 2
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_shape_dtype_and_finite_values(name: str) -> None:
+    row = applied(name)
+    for dtype in (torch.float32, torch.float64):
+        for shape in ((3, 5), (3, 5, 4), (3, 5, 2, 2)):
+            z = draws(row, *shape).to(dtype)
+            h = row.function(z, arguments(row, 3, dtype))
+            assert h.shape == (*shape, UNITS)
+            assert h.dtype == dtype
+            assert h.isfinite().all()
+            extreme = row.function(z.sign() * 1e4, arguments(row, 3, dtype))
+            assert extreme.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_stacked_equals_single(name: str) -> None:
+    row = applied(name)
+    z, p = draws(row, 4, 64), arguments(row, 4)  # 64 examples fill whole SIMD vectors, as network.py sees to
+    stacked = row.function(z, p)
+    for run in range(4):
+        own = {key: value[run : run + 1] if isinstance(value, Tensor) else value for key, value in p.items()}
+        assert torch.equal(row.function(z[run : run + 1], own)[0], stacked[run])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_autograd_equals_finite_differences(name: str) -> None:
+    row = applied(name)
+    z, p = draws(row, 2, 9), arguments(row, 2)
+    z = torch.where((z.abs() < 0.05) | ((z.abs() - 1).abs() < 0.05) | ((z.abs() - 3).abs() < 0.05), 0.5, z)  # kinks
+    weight = torch.randn(2, 9, UNITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+    def total(z: Tensor) -> Tensor:
+        return (row.function(z, p) * weight).sum()
+
+    leaf = z.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(total(leaf), leaf)
+    step = 1e-6
+    for index in torch.randperm(z.numel(), generator=torch.Generator().manual_seed(3))[:20].tolist():
+        delta = torch.zeros_like(z).flatten()
+        delta[index] = step
+        delta = delta.view_as(z)
+        numeric = (total(z + delta) - total(z - delta)) / (2 * step)
+        assert numeric.item() == pytest.approx(gradient.flatten()[index].item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if TABLE[name].pieces == 1])
+def test_unit_derivative_is_the_diagonal_of_the_jacobian(name: str) -> None:
+    row = applied(name)
+    z, p = draws(row, 2, 8), arguments(row, 2)
+    if name == "dynamic_relu":  # its lines are held fixed: at the start they do not depend on z at all
+        assert torch.equal(row.derivative(z, p), (z > 0).double())
+        return
+    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.function)(z, p), atol=1e-12)
+
+
+def test_dynamic_relu_derivative_is_the_slope_of_the_winning_line() -> None:
+    row = applied("dynamic_relu")
+    p = arguments(row, 1)
+    p["excite_bias"] = torch.linspace(-1, 1, 4 * UNITS, dtype=torch.float64).unsqueeze(
+        0
+    )  # lines apart, independent of z
+    z = draws(row, 1, 50)
+    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.function)(z, p), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if TABLE[name].kind == "elementwise"])
+def test_largest_slope_is_the_one_in_the_table(name: str) -> None:
+    row = applied(name)
+    z = torch.linspace(-20, 20, 400_001, dtype=torch.float64).view(1, -1, 1)
+    p = {**constant_parameters(row, 1, torch.float64), **row.settings, "uniform": None}
+    largest = row.derivative(z, p).abs().max().item()
+    if math.isinf(row.record.max_slope):
+        assert largest > 10
+    else:
+        assert largest == pytest.approx(row.record.max_slope, abs=2e-6)
+
+
+@pytest.mark.parametrize(("name", "expected"), GAINS.items())
+def test_gain_equals_the_closed_form(name: str, expected: float) -> None:
+    assert gain(applied(name), UNITS) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_gain_agrees_with_monte_carlo(name: str) -> None:
+    row = applied(name)
+    z = torch.randn(1, 200_000, UNITS * row.pieces, generator=torch.Generator().manual_seed(4))
+    p = {**constant_parameters(row, UNITS, torch.float32), **row.settings, "uniform": None}
+    squares = row.function(z, p).double().square().mean(-1).flatten()
+    moment, error = squares.mean().item(), squares.std().item() / math.sqrt(len(squares))
+    expected = gain(row, UNITS) ** -2
+    assert abs(moment - expected) < 5 * error + 2e-3 * expected * (row.record.kind == "layer")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_monotone_column(name: str) -> None:
+    row = applied(name)
+    if row.record.kind != "elementwise":
+        return
+    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64).view(1, -1, 1)
+    h = row.function(z, {**constant_parameters(row, 1, torch.float64), **row.settings, "uniform": None}).flatten()
+    assert bool((h.diff() >= -1e-12).all()) == row.record.monotone
+
+
+def test_rrelu_draws_in_training_and_takes_the_mean_after() -> None:
+    row = applied("rrelu")
+    z = torch.full((1, 1, 10_000), -1.0)
+    slopes = -row.function(z, {"uniform": lambda shape: torch.rand(shape, generator=torch.Generator().manual_seed(0))})
+    assert slopes.min() >= 1 / 8
+    assert slopes.max() <= 1 / 3
+    assert slopes.mean().item() == pytest.approx(11 / 48, abs=2e-3)
+    assert torch.allclose(row.function(z, {"uniform": None}), torch.tensor(-11 / 48))
+
+
+def test_every_row_has_formula_source_and_a_yaml() -> None:
+    for name, row in TABLE.items():
+        assert row.formula, name
+        assert row.source, name
+        assert activation_defaults(name)["name"] == name

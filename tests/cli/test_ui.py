@@ -1,0 +1,216 @@
+"""`actbench ui`: the server, its links, and the arranged view in a real browser."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from actbench.cli import ui
+from actbench.cli.main import main
+from actbench.cli.ui import HOST, LEAN, _arranged, _free_port, _tell, run_ui
+from actbench.errors import UsageError
+from actbench.store import dashboard
+from actbench.store.dashboard import packed_state
+from actbench.store.views import views_of
+from tests.cli.browser import CHROMIUM, browse
+from tests.store.test_client import until
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a sweep of 3 activations, 2 architectures and 2 seeds has run."""
+    made = tmp_path_factory.mktemp("ui")
+    before = Path.cwd()
+    os.chdir(made)
+    words = ["activation=relu,gelu,tanh", "architecture=mlp_small,cnn_small", "seed=0,1", "training.steps=20"]
+    try:
+        assert main(["sweep", *words, "training.evaluate_every=5", "execution.workers=1"]) == 0
+    finally:
+        os.chdir(before)
+    return made
+
+
+@pytest.fixture(scope="module")
+def links(folder: Path) -> Iterator[list[str]]:
+    """Those that a server prints; a second Ctrl-C is not needed, and nothing of it is left."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "actbench", "ui"], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    lines: list[str] = []
+    while "Ctrl-C ends the server" not in "".join(lines[-1:]):
+        lines.append(server.stdout.readline())
+        assert lines[-1], "the server has ended"
+    found = [line.strip() for line in lines if "viewStateShareKey" in line]
+    yield found
+    server.send_signal(signal.SIGINT)
+    assert server.wait(20) == 0
+    server.stdout.close()
+    port = int(re.findall(r":(\d+)/", found[0])[0])
+    with socket.socket() as probe:
+        assert probe.connect_ex((HOST, port)) != 0
+
+
+# A chart is drawn when it comes into sight: down by 200 pixels, from the end to the top again.
+_DOWN = """[...document.querySelectorAll('*')].filter(e => e.scrollHeight > e.clientHeight + 100).forEach(e => {
+    const before = e.scrollTop; e.scrollTop += 200; if (e.scrollTop == before) e.scrollTop = 0 })"""
+_CHARTS = ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "seconds")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) -> None:
+    with browse() as page:
+        page.open(links[0])
+        shown = page.wait_for("val_accuracy", "Group: relu", "6 matching runs")
+        assert all(f"Group: {name}" in shown for name in ("relu", "gelu", "tanh"))
+        for section in ("Accuracy", "Convergence", "Dead units", "Gradients"):
+            assert section in shown
+        seen: list[str] = []
+
+        def all_seen() -> bool:
+            seen.append(page.text().split("Search metric charts")[-1])
+            page.value(_DOWN)
+            time.sleep(0.5)
+            return all(any(name in text for text in seen) for name in _CHARTS)
+
+        until(all_seen, 90)
+        assert "layer/00/dead_fraction" not in page.text()  # folded away
+
+
+def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged() -> None:
+    def run(phase: str, architecture: str, **params: str) -> tuple[dict[str, str], dict[str, str]]:
+        return {"phase": phase}, {"dataset": "digits", "architecture": architecture, "optimizer.lr": "", **params}
+
+    runs = [
+        run("tune", "mlp", activation=name, lr=lr, seed=seed)
+        for name in ("relu", "tanh") for lr in ("0.1", "0.2") for seed in ("0", "1")
+    ] + [run("confirm", "mlp", activation="relu", lr="0.1", seed="7"), run("confirm", "mlp", activation="tanh", lr="0.2", seed="7")]  # fmt: skip  # noqa: E501
+    of_others = [({"kind": "run"}, {"dataset": "digits"}), run("confirm", "it's", activation="relu")]
+    confirm, tune = views_of([*runs, *of_others])
+    assert confirm.title == "confirm: digits, mlp"
+    assert (confirm.groups, confirm.values) == (("activation",), (("relu",), ("tanh",)))
+    assert tune.groups == ("activation", "lr")
+    assert len(tune.values) == 4
+    state = tune.state(["val_accuracy", "own_metric"])
+    charts = {chart["metricKey"]: chart for chart in state["compareRunCharts"]}
+    assert not charts["val_accuracy"]["deleted"]
+    assert charts["own_metric"]["deleted"]
+    assert {chart["metricSectionId"] for chart in charts.values()} <= {
+        own["uuid"] for own in state["compareRunSections"]
+    }
+    assert "param.activation.relu,param.lr.0.1" in state["groupsExpanded"]
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_accuracy`", False)
+    many = replace(tune, runs=101).state([])  # MLflow would average the best hundred alone
+    assert (many["orderByKey"], many["orderByAsc"]) == ("params.`seed`", True)
+    key, value = packed_state(state)
+    assert packed_state(tune.state(["val_accuracy", "own_metric"])) == (key, value)
+    assert len(value) < 20_000  # what MLflow keeps of an experiment's tag
+
+
+def test_plain_links_remain_where_no_view_can_be_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: MlflowClient, *words: Any) -> None:
+        raise MlflowException("tags are not taken here")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    monkeypatch.setattr(dashboard, "packed", lambda state: ("other", "other"))
+    _tell(_arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == ["sweep", "  sweep: digits, cnn"]
+    assert told[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
+
+
+def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(ui, "PORTS", range(port, port + 50))
+        assert _free_port() != port
+        for wrong in (port, 0, 99999, -1):
+            with pytest.raises(UsageError, match=f"--port {wrong} is taken, or none; name another"):
+                run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
+
+
+def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    monkeypatch.chdir(folder)
+    with ThreadingHTTPServer((HOST, 0), Answers) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        found = iter([other.server_port])
+        monkeypatch.setattr(ui, "_free_port", lambda: next(found))
+        with pytest.raises(StopIteration):  # a second port is looked for
+            run_ui("sqlite:///mlflow.db", None, False)
+        assert "http://" not in capsys.readouterr().out.replace(f"starting MLflow at http://{HOST}", "")
+        other.shutdown()
+
+
+def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "mlflow.py"
+    broken.write_text("raise SystemExit('it cannot be')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UsageError, match="the MLflow server did not start: it cannot be"):
+        run_ui(f"sqlite:///{folder}/mlflow.db", None, False)
+
+
+def test_a_store_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["ui"]) == 2
+    assert "there is no mlflow.db; run in the folder of the results" in capsys.readouterr().err
+    assert main(["ui", "store.uri=http://127.0.0.1:9"]) == 2
+    assert "store.uri=http://127.0.0.1:9: nobody answers" in capsys.readouterr().err
+
+
+def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
+    words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
+    assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | LEAN).returncode == 0
+
+
+def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:
+    words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
+             "training.evaluate_every=100", "training.measure_every=0", "protocol.tuning_seeds=1",
+             "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
+    command = subprocess.Popen(
+        [sys.executable, "-m", "actbench", *words], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
+    until((tmp_path / "mlflow.db").exists)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    live: list[Any] = until(lambda: client.search_runs(["1"], "tags.status = 'running' and metrics.val_accuracy > 0"))
+    assert live[0].info.run_name == f"{live[0].data.params['activation']} lr=0.001 seed=0"
+    above = client.get_run(live[0].data.tags["mlflow.parentRunId"])
+    assert (above.info.run_name, above.info.status) == ("tune", "RUNNING")
+    top = client.get_run(above.data.tags["mlflow.parentRunId"])
+    assert top.data.tags["kind"] == "compare"
+    command.send_signal(signal.SIGINT)
+    assert command.wait(30) == 130
+    assert client.search_runs(["1"], "attributes.status = 'RUNNING'") == []
+    kept = client.search_runs(["1"], "tags.kind = 'run'")
+    assert kept == []  # what was cut short is gone

@@ -1,0 +1,95 @@
+"""Splits, order, normalisation and augmentation against their definitions."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from actbench.data.batches import CROP_PADDING, Batches, flip_and_crop, normalization, split
+from actbench.data.datasets import ImageData
+from actbench.determinism import stream
+
+CPU = torch.device("cpu")
+
+
+def batches(data: ImageData, seeds: list[int], size: int = 64, augment: bool = False) -> Batches:
+    return Batches(data, seeds, 288, size, "channel", augment, CPU)
+
+
+def test_splits_are_disjoint_whole_and_equal_for_equal_seeds() -> None:
+    train, held = split(5, 1000, 100)
+    assert sorted(torch.cat([train, held]).tolist()) == list(range(1000))
+    assert torch.equal(split(5, 1000, 100)[1], held)
+    assert not torch.equal(split(6, 1000, 100)[1], held)
+
+
+def test_an_epoch_shows_every_training_example_once_and_no_validation_example(digits_data: ImageData) -> None:
+    source = Batches(ImageData(digits_data.train_images, torch.arange(1438), digits_data.test_images,
+                               digits_data.test_labels), [0, 7], 288, 64, "none", False, CPU)  # fmt: skip
+    assert source.steps_per_epoch == 18
+    for epoch in (0, 1):
+        seen = [source.training(epoch * 18 + step)[1] for step in range(18)]
+        assert [labels.shape[1] for labels in seen] == [64] * 17 + [1150 - 17 * 64]  # the last is ragged
+        for run, seed in enumerate((0, 7)):
+            train, _ = split(seed, 1438, 288)
+            assert sorted(torch.cat([labels[run] for labels in seen]).tolist()) == sorted(train.tolist())
+
+
+def test_order_differs_by_epoch_and_seed_only(digits_data: ImageData) -> None:
+    one, other = batches(digits_data, [0, 1, 0]), batches(digits_data, [0])
+    images, labels = one.training(3)
+    assert torch.equal(images[0], images[2])
+    assert not torch.equal(images[0], images[1])
+    assert torch.equal(other.training(3)[0][0], images[0])
+    assert not torch.equal(one.training(3 + 18)[1], labels)
+
+
+@pytest.mark.parametrize("kind", ["channel", "pixel"])
+def test_training_split_has_mean_0_and_deviation_1(kind: str, digits_data: ImageData) -> None:
+    train, held = split(2, 1438, 288)
+    scale, shift = normalization(digits_data, held, kind)
+    pixels = (digits_data.train_images[train] * scale + shift).double()
+    if kind == "channel":
+        assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
+        assert pixels.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    else:
+        assert pixels.mean(0).abs().max() < 1e-4
+        deviation = pixels.std(0, correction=0)
+        constant = digits_data.train_images[train].double().std(0) == 0
+        assert ((deviation - 1).abs() < 1e-3)[~constant].all()
+        assert (pixels.abs().amax(0) < 1e-4)[constant].all()
+        assert constant.any()
+
+
+def test_normalisation_none_maps_grey_levels_to_0_and_1(digits_data: ImageData) -> None:
+    images, _ = Batches(digits_data, [0], 288, 500, "none", False, CPU).training(0)
+    assert images.min() == 0
+    assert images.max() == pytest.approx(1)
+
+
+def test_flip_and_crop_cut_windows_out_of_the_padded_image() -> None:
+    images = torch.randint(0, 256, (50, 9, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    cut = flip_and_crop(images, stream(0, "test"))
+    assert cut.shape == images.shape
+    frame = F.pad(images, (0, 0, *[CROP_PADDING] * 4))
+    flipped = F.pad(images.flip(2), (0, 0, *[CROP_PADDING] * 4))
+    places = set()
+    for index in range(50):
+        found = [
+            (flip, top, left)
+            for flip, source in ((False, frame), (True, flipped))
+            for top in range(9)
+            for left in range(9)
+            if torch.equal(source[index, top : top + 9, left : left + 7], cut[index])
+        ]
+        assert len(found) == 1
+        places.add(found[0])
+    assert {flip for flip, _, _ in places} == {False, True}
+    assert len({top for _, top, _ in places}) > 4
+    assert len({left for _, _, left in places}) > 4
+
+
+def test_validation_and_test_are_never_augmented(digits_data: ImageData) -> None:
+    plain, augmented = batches(digits_data, [0]), batches(digits_data, [0], augment=True)
+    assert not torch.equal(plain.training(0)[0], augmented.training(0)[0])
+    assert torch.equal(plain.validation(0, 50)[0], augmented.validation(0, 50)[0])
+    assert torch.equal(plain.test(0, 50)[0], augmented.test(0, 50)[0])

@@ -1,0 +1,263 @@
+"""Every source becomes the same arrays, and every damaged file is named."""
+
+import gzip
+import hashlib
+import pickle
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from actbench.data import torchvision as sources
+from actbench.data.datasets import SOURCES, PreparedData, _Source, load_data, prepare_data
+from actbench.data.torchvision import _CIFAR_FILES, _CIFAR_FOLDERS, _CLASSES, _IDX_FILES, TORCHVISION_NAMES
+from actbench.errors import UsageError
+
+SHAPES = ((300, 28, 28), (300,), (60, 28, 28), (60,))
+
+
+def idx_files(seed: int = 0) -> dict[str, bytes]:
+    """Four small idx files in MNIST's format."""
+    generator = np.random.default_rng(seed)
+    files = {}
+    for name, shape in zip(_IDX_FILES, SHAPES, strict=True):
+        values = generator.integers(0, 256 if len(shape) == 3 else 10, shape, dtype=np.uint8)
+        header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
+        files[name] = header + values.tobytes()
+    return files
+
+
+@pytest.fixture
+def small_mnist(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """MNIST shrunk to 300 + 60 images: the checks and torchvision's reader are the real ones."""
+    files = idx_files()
+    monkeypatch.setattr(sources, "_IDX_SHAPES", SHAPES)
+    sums = tuple(hashlib.md5(content).hexdigest() for content in files.values())
+    monkeypatch.setattr(sources, "_IDX_MD5", {"mnist": sums})
+    return files
+
+
+def lay_out(root: Path, files: dict[str, bytes], name: str = "MNIST") -> Path:
+    raw = root / name / "raw"
+    raw.mkdir(parents=True)
+    for file, content in files.items():
+        (raw / file).write_bytes(content)
+    return raw
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A local HTTP server over a folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}/", folder
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def test_digits_are_scikit_learns_and_the_splits_are_disjoint(digits: PreparedData) -> None:
+    data = load_data(digits)
+    assert (digits.train, digits.test, digits.classes) == (1438, 359, 10)
+    assert data.train_images.shape == (1438, 8, 8, 1)
+    whole = {(image.tobytes(), label) for image, label in zip(
+        np.round(load_digits().images * 255 / 16).astype(np.uint8), load_digits().target, strict=True)}  # fmt: skip
+    ours = {(image.numpy().tobytes(), int(label)) for images, labels in
+            ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
+            for image, label in zip(images, labels, strict=True)}  # fmt: skip
+    assert ours == whole
+    assert set(data.test_labels.tolist()) == set(range(10))
+
+
+def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "digits", _Source(lambda root, download: [], lambda root, size: 1 / 0))
+    assert prepare_data("digits", None, False, None) == digits
+
+
+def test_images_are_resized(own_cache: Path) -> None:
+    prepared = prepare_data("digits", None, False, 12)
+    assert (prepared.height, prepared.width) == (12, 12)
+    assert load_data(prepared).train_images.shape == (1438, 12, 12, 1)
+
+
+def test_damaged_cache_is_named(tmp_path: Path, digits: PreparedData) -> None:
+    with pytest.raises(UsageError, match="damaged"):
+        load_data(PreparedData(**{**vars(digits), "folder": str(tmp_path)}))
+
+
+def test_mnist_is_read_bit_exact(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
+    lay_out(tmp_path, small_mnist)
+    prepared = prepare_data("mnist", str(tmp_path), False, None)
+    data = load_data(prepared)
+    assert data.train_images.numpy().tobytes() == small_mnist["train-images-idx3-ubyte"][16:]
+    assert bytes(data.test_labels.tolist()) == small_mnist["t10k-labels-idx1-ubyte"][8:]
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("train-images-idx3-ubyte", lambda content: content[:1000], "is truncated: 1000 of 235216 bytes"),
+        ("t10k-labels-idx1-ubyte", lambda content: b"", "is truncated: 0 of 68 bytes"),
+        ("train-labels-idx1-ubyte", lambda content: content + b"x", "is not the idx file it should be"),
+        ("t10k-images-idx3-ubyte", lambda content: b"<html>" + content[6:], "is not the idx file it should be"),
+        ("train-images-idx3-ubyte", lambda content: content[:-1] + bytes([content[-1] ^ 1]), "is corrupt"),
+    ],
+)
+def test_damaged_idx_files_are_named(
+    file: str, damage: object, message: str, tmp_path: Path, small_mnist: dict[str, bytes]
+) -> None:
+    raw = lay_out(tmp_path, small_mnist)
+    (raw / file).write_bytes(damage(small_mnist[file]))  # type: ignore[operator]
+    with pytest.raises(UsageError) as caught:
+        prepare_data("mnist", str(tmp_path), False, None)
+    assert message in str(caught.value)
+    assert str(raw / file) in str(caught.value)
+    assert "data fetch mnist" in str(caught.value)
+
+
+def test_missing_files_without_a_download_are_named(tmp_path: Path) -> None:
+    for name in TORCHVISION_NAMES:
+        with pytest.raises(UsageError, match=f"dataset={name}: .* is missing; run `actbench data fetch {name}`"):
+            prepare_data(name, str(tmp_path), False, None)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+def test_idx_data_sets_are_downloaded_by_torchvision(
+    name: str, tmp_path: Path, small_mnist: dict[str, bytes], server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = server
+    cls = getattr(torchvision.datasets, _CLASSES[name])
+    resources = []
+    for file, content in small_mnist.items():
+        archive = gzip.compress(content)
+        (folder / f"{file}.gz").write_bytes(archive)
+        resources.append((f"{file}.gz", hashlib.md5(archive).hexdigest()))
+    monkeypatch.setattr(cls, "mirrors", [url])
+    monkeypatch.setattr(cls, "resources", resources)
+    prepared = prepare_data(name, str(tmp_path / "root"), True, None)
+    assert (prepared.train, prepared.test) == (300, 60)
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"not an archive")
+    with pytest.raises(UsageError, match="download failed"):
+        prepare_data(name, str(tmp_path / "other"), True, None)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_cifar_is_downloaded_and_every_file_checked(
+    name: str, tmp_path: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = server
+    cls = getattr(torchvision.datasets, _CLASSES[name])
+    base = _CIFAR_FOLDERS[name]
+    generator = np.random.default_rng(0)
+    source = tmp_path / base
+    source.mkdir()
+    sums = {}
+    for file in _CIFAR_FILES[name]:
+        key, classes = ("labels", 10) if name == "cifar10" else ("fine_labels", 100)
+        content: dict[str, object] = {
+            "data": generator.integers(0, 256, (20, 3072), dtype=np.uint8),
+            key: generator.integers(0, classes, 20).tolist(),
+        }  # fmt: skip
+        if "meta" in file:
+            content = {cls.meta["key"]: [str(i) for i in range(classes)]}
+        (source / file).write_bytes(pickle.dumps(content))
+        sums[file] = hashlib.md5((source / file).read_bytes()).hexdigest()
+    archive = folder / "cifar.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, base)
+    monkeypatch.setattr(cls, "url", url + "cifar.tar.gz")
+    monkeypatch.setattr(cls, "filename", "cifar.tar.gz")
+    monkeypatch.setattr(cls, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(cls, "train_list", [[file, sums[file]] for file, _ in cls.train_list])
+    monkeypatch.setattr(cls, "test_list", [[file, sums[file]] for file, _ in cls.test_list])
+    monkeypatch.setattr(cls, "meta", {**cls.meta, "md5": sums[cls.meta["filename"]]})
+    root = tmp_path / "root"
+    prepared = prepare_data(name, str(root), True, None)
+    assert (prepared.height, prepared.channels, prepared.test) == (32, 3, 20)
+    damaged = root / base / cls.test_list[0][0]
+    damaged.write_bytes(damaged.read_bytes()[:-5])
+    with pytest.raises(UsageError, match="truncated or corrupt") as caught:
+        prepare_data(name, str(root), False, None)
+    assert str(damaged) in str(caught.value)
+
+
+def image_tree(root: Path, mode: str = "RGB", size: tuple[int, int] = (10, 12)) -> Path:
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 6), ("test", 2)):
+        for name in ("ants", "bees"):
+            (root / part / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+                Image.fromarray(pixels).convert(mode).save(root / part / name / f"{index}.png")
+    return root
+
+
+def test_image_folder_equals_torchvisions(tmp_path: Path) -> None:
+    prepared = prepare_data("image_folder", str(image_tree(tmp_path)), False, None)
+    data = load_data(prepared)
+    theirs = torchvision.datasets.ImageFolder(str(tmp_path / "train"))
+    assert data.train_labels.tolist() == [label for _, label in theirs]
+    for ours, (image, _) in zip(data.train_images, theirs, strict=True):
+        assert np.array_equal(ours.numpy(), np.asarray(image))
+
+
+def test_grey_images_have_one_channel_and_others_three(tmp_path: Path) -> None:
+    assert prepare_data("image_folder", str(image_tree(tmp_path / "grey", "L")), False, None).channels == 1
+    assert prepare_data("image_folder", str(image_tree(tmp_path / "palette", "P")), False, None).channels == 3
+
+
+def test_changed_image_makes_a_new_fingerprint_and_a_moved_tree_does_not(tmp_path: Path) -> None:
+    first = prepare_data("image_folder", str(image_tree(tmp_path / "a")), False, 16)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert prepare_data("image_folder", str(tmp_path / "b"), False, 16).fingerprint == first.fingerprint
+    Image.new("RGB", (9, 9)).save(tmp_path / "b" / "train" / "ants" / "0.png")
+    assert prepare_data("image_folder", str(tmp_path / "b"), False, 16).fingerprint != first.fingerprint
+
+
+def test_what_does_not_belong_among_the_images_is_named(tmp_path: Path) -> None:
+    def refused(change: object, message: str) -> None:
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        image_tree(root)
+        change(root)  # type: ignore[operator]
+        with pytest.raises(UsageError) as caught:
+            prepare_data("image_folder", str(root), False, None)
+        assert message in str(caught.value)
+
+    refused(lambda root: (root / "train/ants/notes.txt").write_text("x"), "train/ants/notes.txt is not an image")
+    refused(lambda root: (root / "train/ants/0.png").write_text("text"), "train/ants/0.png cannot be read as an image")
+    refused(lambda root: (root / "train/ants/0.png").write_bytes((root / "train/ants/0.png").read_bytes()[:99]),
+            "train/ants/0.png cannot be read as an image")  # fmt: skip
+    refused(lambda root: (root / "train/x.png").write_text("x"), "stands outside a class folder")
+    refused(lambda root: (root / "train/wasps").mkdir(), "train/wasps is empty")
+    refused(lambda root: [f.unlink() for f in (root / "test/bees").iterdir()], "test/bees is empty")
+    refused(lambda root: (root / "test").rename(root / "val"), "test is missing")
+    refused(lambda root: Image.new("RGB", (9, 9)).save(root / "train/ants/0.png"), "set dataset.image_size")
+    refused(lambda root: [(root / "train/ants").rename(root / "train/moths")], "class ants stands in test/ only")
+
+
+def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
+    image_tree(tmp_path)
+    (tmp_path / "train" / "ants" / ".DS_Store").write_text("x")
+    (tmp_path / "train" / "Thumbs.db").write_text("x")
+    assert prepare_data("image_folder", str(tmp_path), False, None).train == 12
+
+
+def test_images_below_8_pixels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="set dataset.image_size to 8 or more"):
+        prepare_data("image_folder", str(image_tree(tmp_path, size=(4, 6))), False, None)

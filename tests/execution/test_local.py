@@ -1,0 +1,100 @@
+"""Workers: bad runs and dead processes cost themselves only."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from actbench.data.datasets import PreparedData
+from actbench.execution import local
+from actbench.execution.local import Pool
+from actbench.experiment.runs import Run, make_run
+from actbench.experiment.schema import Config
+from actbench.training import loop
+from actbench.training.stacks import Stack, pack_stacks
+from tests.training.test_loop import numbers
+
+Configs = Callable[..., list[Config]]
+TINY = ("architecture=mlp_small", "training.steps=3", "training.batch_size=37")
+
+
+def trained(runs: list[Run], workers: int) -> dict[str, object]:
+    with Pool("cpu", workers) as pool:
+        return {r.run.id: r for group in pool.run(pack_stacks(runs, "cpu", workers, 0)) for r in group}
+
+
+def test_results_do_not_depend_on_the_number_of_workers(configs: Configs, digits: PreparedData) -> None:
+    points = configs("activation=relu,gelu,maxout", "seed=range(0,3)", *TINY)
+    runs = [make_run(point, digits, "sweep") for point in points]
+    here, there = trained(runs, 1), trained(runs, 2)
+    assert set(here) == set(there) == {run.id for run in runs}
+    for run in runs:
+        assert numbers(here[run.id]) == numbers(there[run.id])  # type: ignore[arg-type]
+
+
+def test_only_the_run_that_raises_fails(configs: Configs, digits: PreparedData) -> None:
+    points = configs("activation=relu,tests.own_activations:fails_while_training,gelu", *TINY)
+    runs = [make_run(point, digits, "sweep") for point in points]
+    with Pool("cpu", 1) as pool:
+        results = {r.run.id: r for group in pool.run([Stack(tuple(runs))]) for r in group}
+    assert [results[run.id].row["status"] for run in runs] == ["finished", "failed", "finished"]
+    assert results[runs[1].id].error == "RuntimeError: too wide"
+
+
+def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
+    configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run(point, digits, "sweep") for point in configs("seed=range(0,16)", *TINY)]
+    tried: list[int] = []
+
+    def train(stack: Stack, *rest: object) -> object:
+        tried.append(len(stack.runs))
+        if len(stack.runs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loop.train(stack, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(local, "train", train)
+    with Pool("cpu", 1) as pool:
+        stacks = [Stack(tuple(runs[:8])), Stack(tuple(runs[8:]))]
+        results = [result for group in pool.run(stacks) for result in group]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert {result.row["status"] for result in results} == {"finished"}
+    assert tried == [8, 4, *[2] * 8]  # the second 8 and the other 4s were halved before they were tried
+
+
+def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: Configs, digits: PreparedData) -> None:
+    runs = [make_run(point, digits, "sweep") for point in configs("seed=range(0,3)", *TINY)]
+    with Pool("cpu", 2) as pool:
+        for process in pool._processes:  # idle: the next stacks are sent to nobody
+            os.kill(process.pid, signal.SIGKILL)
+        results = [result for group in pool.run([Stack((run,)) for run in runs]) for result in group]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert {result.row["status"] for result in results} == {"finished"}
+
+
+def test_training_in_this_process_is_heard_of_between_evaluations(
+    configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BEAT", 0.0)
+    (config,) = configs(*TINY, "training.evaluate_every=3", "training.measure_every=0")
+    heard: list[int] = []
+    with Pool("cpu", 1) as pool:
+        run = make_run(config, digits, "sweep")
+        list(pool.run([Stack((run,))], lambda stack, records: heard.append(len(records))))
+    assert heard.count(0) == 4  # before each step, and at the end
+
+
+def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: PreparedData) -> None:
+    points = configs("seed=range(0,6)", "architecture=mlp_small", "training.steps=400")
+    runs = [make_run(point, digits, "sweep") for point in points]
+    stacks = [Stack(tuple(runs[start : start + 2])) for start in (0, 2, 4)]
+    with Pool("cpu", 2) as pool:
+        outcome = pool.run(stacks)
+        first = next(outcome)
+        victim = pool._processes[0].pid
+        os.kill(victim, signal.SIGKILL)
+        results = [*first, *(result for group in outcome for result in group)]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert {result.row["status"] for result in results} == {"finished"}

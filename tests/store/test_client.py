@@ -1,0 +1,203 @@
+"""Other stores than a file: a real MLflow server that is killed and comes back, and a real PostgreSQL."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from actbench.cli.main import main
+from actbench.cli.ui import HOST, LEAN, _wait
+from actbench.store.reader import Store
+
+SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
+         "training.measure_every=0", "training.stack_size=2", "execution.workers=2")  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(folder: Path, port: int) -> Iterator[str]:
+    """An MLflow server on a database in a folder; killed outright at the end."""
+    words = [
+        sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=folder, env=os.environ | LEAN, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        with open(os.devnull, "rb") as nothing:
+            _wait(process, port, nothing)
+        yield f"http://{HOST}:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    began = time.monotonic()
+    while not (found := condition()):
+        assert time.monotonic() - began < seconds, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def runs_of(uri: str, experiment: str) -> list[Any]:
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    return list(client.search_runs([found.experiment_id], max_results=1000)) if found else []
+
+
+def whole(uri: str, experiment: str, planned: pd.DataFrame) -> None:
+    """Every run is there once, with every point once, and nothing is left running."""
+    client, found = MlflowClient(uri), runs_of(uri, experiment)
+    children = [run for run in found if run.data.tags["kind"] == "run"]
+    assert Counter(run.data.tags["run_id_hash"] for run in children) == Counter(planned["run_id"])
+    assert {run.info.status for run in found} == {"FINISHED"}
+    values = planned.set_index("run_id")
+    for run in children:
+        own = values.loc[run.data.tags["run_id_hash"]]
+        assert run.data.metrics["test_accuracy"] == own["test_accuracy"]
+        steps = [point.step for point in client.get_metric_history(run.info.run_id, "val_accuracy")]
+        assert sorted(set(steps)) == sorted(steps)
+        assert max(steps) == own["steps"]
+        assert len(run.inputs.dataset_inputs) == 1
+    (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
+    assert "runs.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
+
+
+def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    port, journal = free_port(), tmp_path / "results/.journal"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with served(tmp_path, port) as uri:
+        sweep = subprocess.Popen(
+            [sys.executable, "-m", "actbench", *SWEEP, f"store.uri={uri}"], cwd=tmp_path, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        until(lambda: len(runs_of(uri, "sweep")) > 4)
+    until(lambda: [line for file in journal.rglob("*.jsonl") for line in file.read_text().splitlines()][4:])
+    sweep.send_signal(signal.SIGSTOP)  # however fast it is, it has not ended when the server is back
+    with served(tmp_path, port) as uri:
+        sweep.send_signal(signal.SIGCONT)
+        said, complaint = sweep.communicate(timeout=120)
+        assert sweep.returncode == 0, said + complaint
+        assert "runs are kept in" in complaint
+        assert "is back: what was kept is written" in complaint
+        assert not journal.exists()
+        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+
+
+def test_what_a_command_could_not_store_is_written_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server goes after the first run; another interruption, a line cut in two, costs that line alone."""
+    monkeypatch.chdir(tmp_path)
+    port, add, stopped = free_port(), Store.start, contextlib.ExitStack()
+
+    def start(self: Store, *words: Any) -> Any:
+        parent = add(self, *words)
+        stopped.close()
+        return parent
+
+    uri = stopped.enter_context(served(tmp_path, port))
+    words = ["sweep", "architecture=mlp_small", "seed=range(0,4)", "training.steps=20", "execution.workers=1",
+             f"store.uri={uri}"]  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "start", start)
+        assert main(words) == 1
+    shown = capsys.readouterr()
+    assert f"not in {uri} yet, as it is away" in shown.out
+    # of a server that has just died a kept connection breaks, a new one is refused
+    assert re.search("(nobody answers|the connection broke); runs are kept in", shown.err)
+    (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
+    kinds = [next(iter(json.loads(line))) for line in journal.read_text().splitlines()]
+    assert kinds == ["uri", "above", "entry", "entry", "entry", "entry", "entry"]
+    with journal.open("a") as file:
+        file.write('{"entry": "cut in t')
+    assert main(words) == 2  # still away
+    assert "nobody answers" in capsys.readouterr().err
+    with served(tmp_path, port):
+        assert main(words) == 0
+        shown = capsys.readouterr()
+        assert "4 runs that an earlier command could not store are written" in shown.out
+        assert "4 found finished, 0 to train" in shown.out
+        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+
+
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's place
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[tuple[str, Callable[[str], None]]]:
+    """A PostgreSQL of its own: its URI, and a function that starts or stops it."""
+    if not POSTGRES:
+        pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
+    programs, data, port = POSTGRES[-1].parent, tmp_path / "pg", free_port()
+    data.mkdir()
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses root
+        shutil.chown(data, "postgres")
+        for above in (tmp_path, *tmp_path.parents):
+            if above.owner() == "root" and above != Path("/") and above != Path("/tmp"):
+                above.chmod(above.stat().st_mode | 0o011)
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+    def call(*words: str | Path) -> None:
+        done = subprocess.run([*as_user, *words], cwd=data, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def turn(how: str) -> None:
+        options = f"-p {port} -c listen_addresses={HOST} -c unix_socket_directories={data}"
+        call(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "-l", data / "log", "-o", options, how)
+
+    call(programs / "initdb", "-D", data, "-A", "trust", "-U", "actbench", "-N")
+    turn("start")
+    yield f"postgresql://actbench@{HOST}:{port}/postgres", turn
+    with contextlib.suppress(AssertionError):
+        turn("stop")
+
+
+def test_postgresql_that_stops_and_comes_back_is_a_store(
+    postgres: tuple[str, Callable[[str], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    uri, turn = postgres
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", "architecture=mlp_small", "seed=range(0,3)", "training.steps=20", "execution.workers=1",
+             f"store.uri={uri}"]  # fmt: skip
+    assert main([*words, "activation=relu"]) == 0
+    add = Store.start
+
+    def start(self: Store, *given: Any) -> Any:
+        parent = add(self, *given)
+        turn("stop")
+        return parent
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "start", start)
+        assert main([*words, "activation=gelu"]) == 1
+    assert "runs are kept in" in capsys.readouterr().err
+    turn("start")
+    assert main([*words, "activation=relu,gelu"]) == 0
+    assert "6 found finished, 0 to train" in capsys.readouterr().out
+    found = [run for run in runs_of(uri, "sweep") if run.data.tags["kind"] == "run"]
+    assert len({run.data.tags["run_id_hash"] for run in found}) == len(found) == 6

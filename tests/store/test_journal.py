@@ -1,0 +1,195 @@
+"""What cannot be stored now: kept with its files, shown again when it can be, and told where it cannot."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+import actbench
+from actbench.cli.main import main
+from actbench.data.datasets import PreparedData
+from actbench.errors import UsageError
+from actbench.experiment.runs import Run, make_run
+from actbench.experiment.schema import Config
+from actbench.store import runs
+from actbench.store.client import experiment_id
+from actbench.store.entries import Writer
+from actbench.store.reader import Store
+from actbench.training.checkpoints import weights_folder
+from actbench.training.results import Result, failed_result
+
+Configs = Callable[..., list[Config]]
+
+
+@pytest.fixture(autouse=True)
+def uri(own_folder: Path) -> str:
+    return f"sqlite:///{own_folder}/mlflow.db"
+
+
+@pytest.fixture
+def run(configs: Configs, digits: PreparedData) -> Run:
+    (config,) = configs("architecture=mlp_small", "training.steps=20")
+    return make_run(config, digits, "sweep")
+
+
+@pytest.fixture
+def result(run: Run) -> Result:
+    return replace(failed_result(run, "as it must", "cpu"), curves={"val_accuracy": [(0, 0.1), (10, 0.5), (20, 0.9)]})
+
+
+def away(*words: object) -> None:
+    raise OSError("away")
+
+
+def history(uri: str) -> list[tuple[int, float]]:
+    client = MlflowClient(uri)
+    (found,) = client.search_runs(["1"], "tags.kind = 'run'")
+    return [(point.step, point.value) for point in client.get_metric_history(found.info.run_id, "val_accuracy")]
+
+
+def test_weights_and_files_wait_in_the_journal_even_where_the_project_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    words = ["sweep", "architecture=mlp_small", "training.steps=20", "execution.workers=1", "store.save_weights=last",
+             f"store.uri={uri}"]  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "fill", away)
+        assert main(words) == 1
+    assert not list((before / "results/.weights").iterdir())
+    before.rename(after)
+    monkeypatch.chdir(after)
+    assert main(words) == 0
+    assert "1 found finished, 0 to train" in capsys.readouterr().out
+    assert not (after / "results/.journal").exists()
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"], "tags.kind = 'run'")
+    assert actbench.load(run.data.tags["run_id_hash"], store=uri).step == 20
+    for sweep in client.search_runs(["1"], "tags.kind = 'sweep'"):
+        assert "runs.csv" in {file.path for file in client.list_artifacts(sweep.info.run_id)}
+
+
+def test_a_run_whose_files_are_gone_is_told_and_not_stored_without_them(
+    uri: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = weights_folder(result.run)
+    kept.mkdir(parents=True)
+    (kept / "last.safetensors").write_text("as it was")
+    parent = Store(uri, "trial").start("sweep", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "fill", away)
+        parent.add(result, kept)
+    parent._journal.close()
+    (copied,) = (tmp_path / "results/.journal").rglob("last.safetensors")
+    assert not kept.exists()
+    copied.unlink()
+    copied.parent.rmdir()
+    Store(uri, "trial")
+    assert "1 damaged lines could not be written" in capsys.readouterr().err
+    assert MlflowClient(uri).search_runs(["1"], "tags.kind = 'run' and attributes.status != 'RUNNING'") == []
+
+
+def test_points_that_a_live_run_could_not_show_come_with_the_next(
+    uri: str, run: Run, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_AGAIN", 0.0)
+    monkeypatch.setattr(runs, "_SELDOM", 0.0)
+    parent, log = Store(uri, "trial").start("sweep", {}), Writer.log
+
+    def answers_in_vain(*words: Any) -> None:
+        log(*words)
+        away()
+
+    parent.begin([run])
+    for patch in (away, answers_in_vain):
+        with monkeypatch.context() as patched:
+            patched.setattr(Writer, "log", patch)
+            parent.log(run, {"val_accuracy": [(0, 0.1)]})
+    parent.log(run, {"val_accuracy": [(0, 0.1), (10, 0.5)]})
+    assert history(uri) == [(0, 0.1), (10, 0.5)]  # and the first of them once
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "log", answers_in_vain)
+        parent.log(run, {"val_accuracy": [(20, 0.9)]})
+    parent.add(result)
+    assert history(uri) == [(0, 0.1), (10, 0.5), (20, 0.9)]
+
+
+def test_a_service_that_takes_long_not_to_answer_is_asked_seldom(
+    uri: str, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_AGAIN", 0.0)
+    parent, asked = Store(uri, "trial").start("sweep", {}), []
+
+    def silent(*words: object) -> None:
+        asked.append(time.monotonic())
+        time.sleep(0.3)
+        away()
+
+    monkeypatch.setattr(Writer, "create", silent)
+    parent.add(result)
+    parent.add(result)
+    parent._journal.close()
+    assert len(asked) == 1  # 20 times 0.3 s have not passed
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'boto3'"), type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})("Unable to locate credentials")])  # noqa: E501  # fmt: skip
+def test_an_artifact_store_that_refuses_costs_no_training(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*words: object) -> None:
+        raise error
+
+    monkeypatch.setattr(MlflowClient, "log_artifacts", refuse)
+    words = ["sweep", "architecture=mlp_small", "training.steps=20", "execution.workers=1"]
+    assert main(words) == 1
+    assert f"store.uri=sqlite:///mlflow.db: {error}; runs are kept in" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "runs that wait in" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+    monkeypatch.undo()
+
+
+def test_curves_are_read_one_by_one_where_the_artifacts_do_not_answer(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*words: object) -> None:
+        raise MlflowException("500")
+
+    words = ["sweep", "architecture=mlp_small", "training.steps=20", "execution.workers=1"]
+    assert main(words) == 0
+    curves = (tmp_path / "results/sweep/curves.parquet").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "list_artifacts", refuse)
+        assert main(words) == 0
+    assert "1 found finished, 0 to train" in capsys.readouterr().out
+    assert (tmp_path / "results/sweep/curves.parquet").read_bytes() == curves
+
+
+def test_two_commands_may_begin_an_experiment_at_once(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, answers = MlflowClient(uri), iter([None])
+    made, ask = client.create_experiment("trial"), client.get_experiment_by_name
+    monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(answers, ask(name)))
+    assert experiment_id(client, uri, "trial") == made
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("postgresql://u:p@127.0.0.1:port/x", "is no tracking URI: "),
+        ("http://[::1", "is no tracking URI: "),
+        ("postgresql://a@127.0.0.1:9/x", "nobody answers; start the server"),
+    ],
+)
+def test_a_uri_that_is_none_and_a_database_that_is_away_are_one_line(uri: str, message: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(UsageError, match=message):
+        Store(uri, "trial")
+    assert time.monotonic() - began < 60  # MLflow itself would ask for two minutes

@@ -1,0 +1,275 @@
+"""What goes into MLflow comes out again, to the bit."""
+
+import contextlib
+import math
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from actbench.data.datasets import ImageData, PreparedData
+from actbench.errors import UsageError
+from actbench.experiment.runs import make_run
+from actbench.experiment.schema import Config
+from actbench.store import sqlite
+from actbench.store.entries import Writer
+from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
+from actbench.store.reader import Store
+from actbench.store.sqlite import is_new
+from actbench.training.results import COLUMNS, Result, failed_result
+from tests.training.test_loop import RAGGED, results
+
+Configs = Callable[..., list[Config]]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def four(digits: PreparedData, digits_data: ImageData) -> list[Result]:
+    """Two that finish, one that diverges, one that fails."""
+    from actbench.experiment.compose import compose_grid
+
+    points = compose_grid(
+        ["activation=squared_relu,relu", "optimizer=sgd", "optimizer.lr=0.01,1e6", "architecture=mlp_small", *RAGGED]
+    )
+    runs = [make_run(point, digits, "sweep") for point in points]
+    done = results(runs, digits_data)
+    return [*(done[run.id] for run in runs[:3]), failed_result(runs[3], "RuntimeError: as it must", "cpu")]
+
+
+@pytest.fixture(scope="module")
+def stored(uri: str, four: list[Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    parent = Store(uri, "trial").start("sweep", {"command": "actbench sweep", "question": "?"})
+    for result in four:
+        parent.add(result)
+    write_results(folder, four, "actbench sweep")
+    parent.end("FINISHED", "?", folder)
+    return folder
+
+
+def test_finished_and_diverged_runs_come_back_to_the_bit(uri: str, stored: Path, four: list[Result]) -> None:
+    found = Store(uri, "trial").finished([result.run for result in four])
+    assert set(found) == {result.run.id for result in four[:3]}  # the failed one is tried again
+    assert [found[r.run.id].row["status"] for r in four[:3]].count("diverged") == 1
+    for result in four[:3]:
+        assert found[result.run.id].row == result.row
+        assert found[result.run.id].curves == result.curves
+        assert found[result.run.id].histograms == result.histograms
+    assert set(four[2].histograms) == {0, 1}
+    assert set(four[2].histograms[1]) == {0, 36}
+
+
+def test_curves_come_back_without_the_artifact_too(
+    uri: str, stored: Path, four: list[Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was killed wrote runs but no files."""
+    monkeypatch.setattr(Store, "_files", lambda self, run_id: set())
+    found = Store(uri, "trial").finished([four[0].run])
+    assert found[four[0].run.id].curves == four[0].curves
+
+
+def test_store_holds_params_tags_status_and_curves(uri: str, stored: Path, four: list[Result]) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("trial")
+    assert experiment is not None
+    runs = {run.data.tags["run_id_hash"]: run for run in client.search_runs([experiment.experiment_id])
+            if "run_id_hash" in run.data.tags}  # fmt: skip
+    assert len(runs) == 4
+    run = runs[four[2].run.id]
+    assert run.info.run_name == "relu lr=0.01 seed=0"
+    assert run.data.params["activation"] == "relu"
+    assert run.data.params["architecture.width"] == "64"
+    assert run.data.metrics["test_accuracy"] == four[2].row["test_accuracy"]
+    history = client.get_metric_history(run.info.run_id, "val_accuracy")
+    assert [(m.step, m.value) for m in history] == four[2].curves["val_accuracy"]
+    assert runs[four[3].run.id].info.status == "FAILED"
+    assert runs[four[3].run.id].data.tags["error"] == "RuntimeError: as it must"
+
+
+def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> None:
+    frame = pd.read_csv(stored / "runs.csv")
+    assert tuple(frame.columns) == COLUMNS
+    assert frame["run_id"].tolist() == [result.run.id for result in four]
+    assert frame["status"].tolist() == [result.row["status"] for result in four]
+    curves = pd.read_parquet(stored / "curves.parquet")
+    assert list(curves.columns) == ["run_id", "step", "metric", "value"]
+    assert {"val_accuracy", "val_loss", "train_loss", "dead_fraction", "gradient_norm"} <= set(curves["metric"])
+    assert not {"seconds", "test_accuracy"} & set(curves["metric"])
+    layers = pd.read_parquet(stored / "layers.parquet")
+    assert list(layers.columns) == ["run_id", "step", "layer", "metric", "value"]
+    assert set(layers["layer"]) == {0, 1}
+    assert set(layers["metric"]) == {
+        "dead_fraction", "silent_fraction", "dormant_fraction", "zero_share", "unit_mean", "unit_std", "gradient_norm",
+        "gradient_rms",
+    }  # fmt: skip
+    own = layers[(layers["run_id"] == four[2].run.id) & (layers["layer"] == 1) & (layers["metric"] == "gradient_norm")]
+    assert list(zip(own["step"], own["value"], strict=True)) == four[2].curves["layer/01/gradient_norm"]
+    bins = pd.read_parquet(stored / "histograms.parquet")
+    own = bins[(bins["run_id"] == four[2].run.id) & (bins["layer"] == 1) & (bins["step"] == 36)]
+    assert own["count"].tolist() == four[2].histograms[1][36]
+    assert own["count"].sum() == 64 * 288  # units by examples of the validation set, all of which are the probe set
+    assert (own["low"].iloc[0], own["high"].iloc[-1]) == (-math.inf, math.inf)
+    pd.testing.assert_frame_equal(read_runs(stored / "runs.csv"), runs_frame(four), check_dtype=False)
+
+
+def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: PreparedData, digits_data: ImageData) -> None:
+    from actbench.experiment.compose import compose_grid
+
+    (point,) = compose_grid(["architecture=mlp_small", "training.steps=2"])
+    tuned = results([make_run(point, digits, "tune")], digits_data).popitem()[1]
+    assert tuned.row["test_accuracy"] is None
+    store = Store(uri, "phases")
+    store.start("compare", {"command": ""}).add(tuned)
+    assert set(store.finished([tuned.run])) == {tuned.run.id}
+    assert store.finished([make_run(point, digits, "sweep")]) == {}
+
+
+def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: list[Result]) -> None:
+    """As gradient_ratio, where no gradient is left: MLflow shows the last point that there was."""
+    first = next(result for result in four if result.row["status"] == "finished")
+    curves = first.curves | {"gradient_ratio": first.curves["gradient_ratio"][:-1]}
+    result = replace(first, row=first.row | {"gradient_ratio": None}, curves=curves)
+    store = Store(uri, "no end")
+    store.start("sweep", {"command": ""}).add(result)
+    found = store.finished([result.run])[result.run.id]
+    assert (found.row, found.curves) == (result.row, result.curves)
+
+
+def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
+    for uri in ("sqlite:////dev/null/x.db", "nonsense://x"):
+        with pytest.raises(UsageError, match="store.uri=") as caught:
+            Store(uri, "trial")
+        assert "\n" not in str(caught.value)
+
+
+def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that was interrupted half-made bears another name, and gives way to the next."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+
+    def interrupted(database: Path, fill: Callable[[str], object]) -> None:
+        with contextlib.closing(sqlite3.connect(database.with_name(f".{database.name}.new"))) as connection:
+            connection.execute("create table trace_info (half integer)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "make", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Store(uri, "trial")
+    assert is_new(uri)
+    Store(uri, "trial")
+    logs = {"mlflow.db-shm", "mlflow.db-wal"}  # SQLite's own, while it is open
+    assert {path.name for path in tmp_path.iterdir()} - logs == {".mlflow.db.lock", "mlflow.db"}
+
+
+_KILLED_IN_A_COMMIT = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in ("pragma cache_size=1", "begin immediate", "update params set value = value || 'x'"):
+    connection.execute(line)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(("mode", "log"), [("wal", "-wal"), ("delete", "-journal")])  # on a local disk, or elsewhere
+def test_commit_cut_by_a_kill_is_undone(
+    mode: str, log: str, four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_is_local", lambda path: mode == "wal")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    Store(uri, "trial").start("sweep", {}).add(four[0])
+    subprocess.run([sys.executable, "-c", _KILLED_IN_A_COMMIT, tmp_path / "mlflow.db"])
+    assert (tmp_path / f"mlflow.db{log}").stat().st_size > 0
+    (found,) = Store(uri, "trial").finished([four[0].run]).values()
+    assert found.row == four[0].row
+
+
+def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
+    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri, folder = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "results"
+    folder.mkdir()
+    store = Store(uri, "trial")
+    parent = store.start("compare", {})
+    parent.add(four[0])
+    write_results(folder, four[:1], "actbench compare")
+    parent.end("FINISHED", "?", folder)
+    whole = (folder / RUNS).read_bytes()
+    for name in (RUNS, CURVES):
+        (kept,) = tmp_path.rglob(f"artifacts/{name}")
+        kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(UsageError, match="is damaged; run the same command again"):
+        store.restore("compare", folder)
+    assert (folder / RUNS).read_bytes() == whole
+    (found,) = store.finished([four[0].run]).values()
+    assert found.curves == four[0].curves  # from the database
+    for name in (RUNS, CURVES):
+        (kept,) = tmp_path.rglob(f"artifacts/{name}")
+        kept.unlink()
+    with pytest.raises(UsageError, match="the files of 'trial' are gone"):
+        store.restore("compare", folder)
+
+
+def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_is_local", lambda path: False)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    Store(uri, "trial")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(UsageError, match=r"another process holds .*mlflow.db locked; wait for it"):
+            Store(uri, "trial")
+
+
+def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
+    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    parent = Store(uri, "trial").start("sweep", {})
+
+    def away(*words: object) -> None:
+        raise OSError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "fill", away)
+        for result in four[:3]:
+            parent.add(result)
+        (tmp_path / "results/trial").mkdir(parents=True)
+        parent.end("FINISHED", "?", tmp_path / "results/trial")
+    assert not parent.is_stored
+    (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6  # head, parent, three runs and the parent's end
+    journal.write_bytes(b"".join([*lines[:3], b"\xff" + lines[3][:50] + b"\n", *lines[4:], b'{"entry": "cut']))
+    found = Store(uri, "trial").finished([result.run for result in four])
+    assert set(found) == {four[0].run.id, four[2].run.id}
+    assert "entries.damaged: 2 damaged lines could not be written" in capsys.readouterr().err
+    assert not list((tmp_path / "results/.journal").rglob("entries.jsonl"))
+    journal.write_text("[1]\n")
+    Store(uri, "trial")
+    assert "its first line is damaged, nobody knows whose runs it holds; move it away" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["qu?est", "quo'te", "pct%20x"])
+def test_path_that_mlflow_takes_for_another_is_refused(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(UsageError, match="MLflow keeps no store under a path with"):
+        Store(f"sqlite:///{tmp_path}/{folder}/mlflow.db", "trial")
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot write to .*results/trial"):
+        results_folder("trial")

@@ -1,0 +1,100 @@
+"""Signals wait for a write to end; an interrupted command keeps what is finished, and goes on from there."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+
+from actbench.signals import deferred_signals
+from tests.cli.test_main import COMMAND, TINY
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_waits_for_the_end_of_the_block(number: int) -> None:
+    before = signal.getsignal(number)
+    done = []
+
+    def write() -> None:
+        with deferred_signals():
+            os.kill(os.getpid(), number)
+            done.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert done == ["whole"]
+    assert signal.getsignal(number) is before
+
+
+def test_nothing_is_raised_where_no_signal_came() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with deferred_signals():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_error_of_the_block_comes_out_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), deferred_signals():
+        raise ZeroDivisionError
+
+
+def test_output_that_nobody_reads_stops_no_command() -> None:
+    words = ["sweep", "seed=range(0,3)", *TINY]
+    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head -0`
+    _, complaint = process.communicate(timeout=200)
+    assert (process.returncode, complaint) == (0, "")
+    assert (pd.read_csv("results/sweep/runs.csv")["status"] == "finished").all()
+
+
+def test_interrupted_multirun_is_one_line() -> None:
+    words = ["train", "-m", "architecture=mlp_small", "training.steps=1000000", "training.evaluate_every=1000"]
+    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not _stored("RUNNING"):
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaint.splitlines()[-1] == "actbench: interrupted"
+    assert "Traceback" not in complaint
+
+
+def test_interrupted_sweep_keeps_what_is_finished_and_goes_on() -> None:
+    words = ["sweep", "seed=range(0,40)", "architecture=mlp_small", "training.steps=600", "training.stack_size=2",
+             "execution.workers=2"]  # fmt: skip
+    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and _stored() < 2:
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, shown
+    assert "finished runs are kept" in shown
+    planned = pd.read_csv("results/sweep/runs.csv", dtype=str)
+    kept = planned[planned["status"] == "finished"]
+    assert 2 <= len(kept) < 40
+    assert (planned["status"] == "missing").sum() == 40 - len(kept)
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(kept)} found finished, {40 - len(kept)} to train" in done.stdout
+    frame = pd.read_csv("results/sweep/runs.csv", dtype=str)
+    assert len(frame) == 40
+    again = frame[frame["run_id"].isin(kept["run_id"])].reset_index(drop=True)
+    assert again.sort_values("run_id").reset_index(drop=True).equals(kept.sort_values("run_id").reset_index(drop=True))
+
+
+def _stored(status: str = "FINISHED") -> int:
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect("file:mlflow.db?mode=ro", uri=True)) as connection:
+            return int(connection.execute("select count(*) from runs where status = ?", [status]).fetchone()[0])
+    except sqlite3.Error:
+        return 0

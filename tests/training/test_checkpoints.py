@@ -1,0 +1,176 @@
+"""Weights that were kept compute again what their run has computed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import actbench
+from actbench.cli.main import main
+from actbench.errors import UsageError
+from actbench.store.files import read_runs
+from actbench.training.checkpoints import Model, read_checkpoint
+
+SMALL = ("training.steps=30", "training.evaluate_every=10", "training.measure_every=0", "execution.workers=1")
+OWN = "tests.own_activations:"
+
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def accuracy(model: Model, part: str, batch: int) -> float:
+    images, labels = model.examples(part)
+    with torch.no_grad():
+        right = sum(
+            int((model(own).argmax(1) == wanted).sum())
+            for own, wanted in zip(images.split(batch), labels.split(batch), strict=True)
+        )
+    return right / len(labels)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more"),
+    [
+        ("mlp_small", ("architecture.norm=batch",)),
+        ("cnn_small", ("architecture.norm=layer", "training.augment=true")),
+        ("transformer_small", ("dataset.normalize=pixel",)),
+        ("cnn_small", ("architecture.norm=batch", "training.precision=bf16")),
+    ],
+)
+def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
+    architecture: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activations = "activation=relu,prelu,swish,maxout,swiglu,rrelu,dynamic_relu"
+    words = ["sweep", f"architecture={architecture}", activations, "seed=3", "store.save_weights=last", *more, *SMALL]
+    assert main(words) == 0
+    runs = read_runs(tmp_path / "results/sweep/runs.csv")
+    assert len(runs) == 7
+    for row in runs.to_dict("records"):
+        model = actbench.load(row["run_id"])  # type: ignore[operator]
+        assert isinstance(model, torch.nn.Module)
+        assert accuracy(model, "test", 128) == row["test_accuracy"]
+        assert accuracy(model, "validation", 128) == row["val_accuracy"] == model.val_accuracy
+        assert sum(own.numel() for own in model.parameters()) == row["parameters"]
+    assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
+
+
+def test_parameters_of_modules_within_ones_own_activation_come_back(tmp_path: Path) -> None:
+    words = ["train", "activation=tests.own_activations:Nested", "architecture=mlp_small", "optimizer.lr=0.05"]
+    assert main([*words, "store.save_weights=last", *SMALL]) == 0
+    (row,) = read_runs(tmp_path / "results/train/runs.csv").to_dict("records")
+    model = actbench.load(row["run_id"])
+    learned = {
+        name.removeprefix("activation0."): own for name, own in model.named_parameters() if "activation0" in name
+    }
+    assert set(learned) == {"lower.weight", "upper.scale", "inner.first.scale", "inner.second.scale"}
+    assert learned["inner.first.scale"] != learned["inner.second.scale"]
+    assert accuracy(model, "test", 128) == row["test_accuracy"]
+
+
+def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
+    assert main([*words, "store.save_weights=all"]) == 0
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    each = [actbench.load(run_id, f"step-{step}") for step in (0, 10, 20, 30)]  # type: ignore[operator]
+    assert [model.step for model in each] == [0, 10, 20, 30]
+    best, last = actbench.load(run_id, "best"), actbench.load(run_id)  # type: ignore[operator]
+    assert main([*words, "store.save_weights=all"]) == 0
+    assert "nothing to train" in capsys.readouterr().out  # nor for best or last alone
+    assert best.val_accuracy == max(model.val_accuracy for model in each) == accuracy(best, "validation", 128)
+    assert last.step == 30
+    assert all(
+        torch.equal(a, b) for a, b in zip(last.state_dict().values(), each[3].state_dict().values(), strict=True)
+    )
+    for which, said in (("step-5", "has no weights step-5; it has "), ("nonsense", "has no weights nonsense")):
+        with pytest.raises(UsageError, match=said):
+            actbench.load(run_id, which)  # type: ignore[operator]
+    with pytest.raises(UsageError, match="no run 0123456789ab"):
+        actbench.load("0123456789ab")  # type: ignore[operator]
+
+
+def test_run_without_its_weights_is_trained_again_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "architecture=mlp_small", f"activation={OWN}squareplus", *SMALL]
+    assert main(words) == 0
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    with pytest.raises(UsageError, match="has no weights; train it with store.save_weights=last"):
+        actbench.load(run_id)  # type: ignore[operator]
+    for expected in ("1 to train", "0 to train"):
+        capsys.readouterr()
+        assert main([*words, "store.save_weights=best"]) == 0
+        assert expected in capsys.readouterr().out
+    assert actbench.load(run_id).val_accuracy > 0  # type: ignore[operator]
+
+
+def test_model_takes_floats_trains_on_and_refuses_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "architecture=cnn_small", "store.save_weights=last", *SMALL]) == 0
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    model = actbench.load(run_id)  # type: ignore[operator]
+    images, labels = model.examples("train")
+    torch.testing.assert_close(model(images[:5].float() / 255), model(images[:5]))
+    optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01)
+    losses = []
+    for _ in range(5):
+        loss = torch.nn.functional.cross_entropy(model(images[:64]), labels[:64])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with pytest.raises(ValueError, match=r"this model takes \(batch, 1, 8, 8\)"):
+        model(torch.zeros(2, 3, 8, 8))
+
+
+def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
+    (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
+    with safe_open(path, "pt") as file:
+        assert {"hidden0.weight", "output.bias", "input.scale"} <= set(file.keys())
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UsageError, match="holds no weights of actbench"):
+        read_checkpoint(path)
+
+
+def test_a_run_that_diverged_has_no_weights_and_is_held_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "architecture=mlp_small", "optimizer=sgd", "optimizer.lr=1e9", *SMALL, "store.save_weights=last"]
+    for expected in ("1 to train", "0 to train"):
+        assert main(words) == 0
+        assert expected in capsys.readouterr().out
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    with pytest.raises(UsageError, match="has no weights; it diverged"):
+        actbench.load(run_id)  # type: ignore[operator]
+
+
+def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -> None:
+    words = ["train", "architecture=mlp_small", *SMALL]
+    assert main(words) == 0
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    left = tmp_path / "results/.weights" / run_id
+    left.mkdir(parents=True)
+    (left / "best.safetensors").write_bytes(b"of another training")
+    assert main([*words, "store.save_weights=last"]) == 0
+    with pytest.raises(UsageError, match="has no weights best; it has last"):
+        actbench.load(run_id, "best")  # type: ignore[operator]
+
+
+def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
+    words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
+    code = "import sys, actbench; sys.exit(actbench.cli.main(sys.argv[1:]))"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(
+        [sys.executable, "-c", code.replace("actbench;", "actbench.cli;"), *words], check=True, env=environment
+    )
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
+    with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
+        actbench.load(run_id)  # type: ignore[operator]
