@@ -1,9 +1,11 @@
-"""Signals that wait: a write to the store is never cut in two."""
+"""Writes that are complete or absent: deferred signals, and files that are replaced as a whole."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,3 +38,17 @@ def sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Yields a scratch path beside `path`, with its suffix, and renames it to `path` when the block ends.
+
+    A block that raises leaves `path` as it was and removes the scratch file.
+    """
+    scratch = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield scratch
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""What a command was asked to do, as its results carry it: in memory as fields, in MLflow as tags of the parent run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_VERSION = "version."
+
+
+@dataclass(frozen=True)
+class Request:
+    """One command: the question, its overrides, the settings that a report states, and the code that ran.
+
+    command: the command line. overrides: of the command line, without those of the experiment's file. margin: a
+    difference in accuracy. targets, batch_sizes, evaluation_intervals (steps): each value once, in the order of the
+    grid; empty where an older version did not keep them. versions: of packages.
+    """
+
+    experiment: str
+    question: str
+    command: str
+    overrides: str
+    baseline: str
+    margin: float
+    targets: tuple[float, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+    evaluation_intervals: tuple[int, ...] = ()
+    revision: str = "None"
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_tags(self) -> dict[str, str]:
+        """The tags of a parent run in MLflow."""
+        return {
+            "experiment": self.experiment, "question": self.question, "command": self.command,
+            "overrides": self.overrides, "baseline": self.baseline, "margin": str(self.margin),
+            "target": _join(self.targets), "batch_size": _join(self.batch_sizes),
+            "evaluate_every": _join(self.evaluation_intervals), "revision": self.revision,
+            **{f"{_VERSION}{package}": number for package, number in self.versions.items()},
+        }  # fmt: skip
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Request":
+        """The inverse of `to_tags`; other tags are ignored."""
+        return cls(
+            tags["experiment"], tags["question"], tags["command"], tags.get("overrides", ""), tags["baseline"],
+            float(tags["margin"]), tuple(map(float, _split(tags, "target"))),
+            tuple(map(int, _split(tags, "batch_size"))), tuple(map(int, _split(tags, "evaluate_every"))),
+            tags["revision"],
+            {key.removeprefix(_VERSION): number for key, number in tags.items() if key.startswith(_VERSION)},
+        )  # fmt: skip
+
+
+def _join(values: tuple[float, ...] | tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _split(tags: Mapping[str, str], key: str) -> list[str]:
+    return [part for part in tags.get(key, "").split(", ") if part]
