@@ -6,8 +6,8 @@ from actbench.analysis.pairs import Comparison
 from actbench.analysis.recommendation import RESAMPLES, SURE, Decision
 from actbench.analysis.statistics import Ranks
 from actbench.report.numbers import accuracy
-from actbench.report.report import FIGURES
 
+FIGURES = "figures"  # folder of a report's figures
 _NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 
 

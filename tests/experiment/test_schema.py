@@ -45,7 +45,7 @@ def test_every_experiment_trains_for_one_step(
     planned = [make_run(config, digits, "tune") for p in points for config in tuning_configs(p, learning_rates(p))]
     check_hypotheses(experiment.hypotheses, runs_frame([missing_result(run, "cpu") for run in planned]))
     points = [replace(point, training=replace(point.training, steps=1)) for point in points]
-    points = list({decisive: point for point in points if (decisive := repr(decisive(point)))}.values())
+    points = list({repr(decisive(point)): point for point in points}.values())
     for stack in pack_stacks([make_run(point, digits, "sweep") for point in points], "cpu", 1, 0):
         assert isinstance(stack, Stack)
         assert {result.row["status"] for result in results(stack.runs, digits_data).values()} == {"finished"}
