@@ -193,7 +193,7 @@ def layer_norm() -> Calls:
 
 def steps_of(overrides: list[str]) -> tuple[Callable[[], None], int]:
     """A training step of all runs of a grid in one stack, and the number of runs."""
-    points = compose_grid([*overrides, "training.steps=100000"])
+    points = compose_grid([*overrides, "training.steps=100000"]).runs
     dataset = points[0].dataset
     data = prepare_data(dataset.name, dataset.root, False, dataset.image_size)
     runs = sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.config.activation.label)

@@ -20,12 +20,12 @@ def main() -> None:
     from actbench.experiment.runs import make_run
     from actbench.training.stacks import pack_stacks
 
-    points = compose_grid(sys.argv[1:])
-    first = points[0].dataset
+    grid = compose_grid(sys.argv[1:])
+    first = grid.runs[0].dataset
     data = prepare_data(first.name, first.root, False, first.image_size)
-    runs = [make_run(point, data, "sweep") for point in points]
-    device = choose_device(points[0].execution)
-    workers = min(worker_count(points[0].execution, device), len(runs))
+    runs = [make_run(point, data, "sweep") for point in grid.runs]
+    device = choose_device(grid.command.execution)
+    workers = min(worker_count(grid.command.execution, device), len(runs))
     ended = []
     with Pool(device, workers) as pool:
         for results in pool.run(pack_stacks(runs, device, workers, free_memory(device) // workers)):

@@ -11,7 +11,7 @@ import torch
 
 from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
 from actbench.experiment.compose import compose_grid
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.store.client import connect
 from actbench.store.sqlite import checkpoint_log
 
@@ -61,6 +61,6 @@ def digits_data(digits: PreparedData) -> ImageData:
 
 
 @pytest.fixture(scope="session")
-def configs() -> Callable[..., list[Config]]:
+def configs() -> Callable[..., list[RunSettings]]:
     """Overrides to the configs of their grid."""
-    return lambda *overrides: compose_grid(overrides)
+    return lambda *overrides: list(compose_grid(overrides).runs)

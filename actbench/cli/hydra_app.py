@@ -7,7 +7,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from actbench.errors import UsageError, print_error
-from actbench.experiment.compose import compose_grid
+from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid
 from actbench.experiment.questions import shipped
 
 
@@ -26,13 +26,14 @@ def launch(words: Sequence[str]) -> int:
 
 
 def _job(config: DictConfig) -> float | None:
-    """One run of a multirun; its validation accuracy, for Hydra's sweepers."""
-    from actbench.commands.compare import train_one
+    """Trains one run of a multirun; its validation accuracy is what Hydra's sweepers optimise."""
+    from actbench.commands.train import train_composed
 
+    allow_modules_of_current_folder()
     mapping = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(mapping, dict)
     try:
-        return train_one({str(key): value for key, value in mapping.items()})
+        return train_composed({str(key): value for key, value in mapping.items()})
     except UsageError as error:
         print_error(error)
         raise SystemExit(2) from error

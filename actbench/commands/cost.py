@@ -7,13 +7,13 @@ import torch
 
 from actbench.activations import table
 from actbench.analysis.labels import series_name
-from actbench.commands.compare import make_runs, prepared_data
 from actbench.commands.progress import print_table
+from actbench.commands.session import make_runs, prepared_data
 from actbench.data.datasets import load_data
 from actbench.errors import UsageError
 from actbench.execution.devices import choose_device
 from actbench.execution.local import Pool
-from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid
+from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import variants
 from actbench.report.cost import FIGURE, cost_page, cost_table
 from actbench.report.figures.costs import cost_figure
@@ -25,13 +25,15 @@ from actbench.training.cost import ROUNDS, cost_frame, measure_costs
 TABLE, PAGE = "cost.csv", "cost.md"
 
 
-def run_cost(overrides: Sequence[str]) -> int:
-    """What each activation costs on this device; all of the table where no override names one."""
-    allow_modules_of_current_folder()
+def cost(overrides: Sequence[str]) -> int:
+    """Measures what each activation costs on this device; all of the table where no override names one.
+
+    Raises UsageError where a function fails while it is measured.
+    """
     named = any(word.startswith("activation=") for word in overrides)
-    points = compose_grid([*overrides, *([] if named else [f"activation={','.join(table.TABLE)}"])])
-    first, device = points[0], torch.device(choose_device(points[0].execution))
-    runs = make_runs(points, prepared_data(points), "sweep")
+    grid = compose_grid([*overrides, *([] if named else [f"activation={','.join(table.TABLE)}"])])
+    first, device = grid.runs[0], torch.device(choose_device(grid.command.execution))
+    runs = make_runs(grid.runs, prepared_data(grid.runs), "sweep")
     differing = [own.split() for own in variants(runs)]
     labels = [series_name(run.config.activation.label, own) for run, own in zip(runs, differing, strict=True)]
     if len(set(labels)) < len(labels) or any(not term.startswith("activation.") for own in differing for term in own):

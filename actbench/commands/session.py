@@ -1,7 +1,9 @@
-"""One command's way from plan to store."""
+"""What `compare`, `sweep` and `train` have in common: skip runs that the store holds, train the rest, store results."""
 
+import contextlib
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +11,20 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.commands.progress import RunProgress
-from actbench.execution.devices import free_memory
+from actbench.data.datasets import PreparedData, prepare_data
+from actbench.errors import UsageError
+from actbench.execution.devices import choose_device, free_memory, worker_count
 from actbench.execution.local import LIVE, Pool
-from actbench.experiment.questions import Hypothesis
-from actbench.experiment.runs import Run
+from actbench.experiment.compose import Grid
+from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
+from actbench.experiment.questions import Experiment, Hypothesis
+from actbench.experiment.request import Request
+from actbench.experiment.runs import Run, make_run
+from actbench.experiment.schema import CommandSettings, DatasetSettings, RunSettings
 from actbench.report.numbers import count
 from actbench.signals import deferred_signals
-from actbench.store.files import costs_frame, write_comparison, write_results
+from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
+from actbench.store.provenance import command_line, revision, versions
 from actbench.store.reader import Store
 from actbench.store.runs import Parent
 from actbench.store.sqlite import checkpoint_log, is_new
@@ -23,116 +32,220 @@ from actbench.training.checkpoints import weights_folder
 from actbench.training.results import LiveCurves, Record, Result, missing_result
 from actbench.training.stacks import Stack, pack_stacks
 
-_SELDOM = 8.0  # seconds between two writes of a stack that trains
-_COST = 20  # times what a write takes, at least: a twentieth of the writer's time
+FAILED = 1  # exit code: some run failed, or is not stored yet
+
+_WRITE_INTERVAL = 8.0  # seconds between two writes of a stack that trains
+_WRITE_COST = 20  # times what a write takes, at least: writing takes at most a twentieth of the parent's time
+
+Data = Mapping[DatasetSettings, PreparedData]
+
+
+def prepared_data(runs: Iterable[RunSettings]) -> Data:
+    """Each distinct data set, checked and cached."""
+    return {
+        dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size)
+        for dataset in dict.fromkeys(run.dataset for run in runs)
+    }
+
+
+def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
+    """The runs of some settings on their data."""
+    return [make_run(run, data[run.dataset], phase) for run in runs]
+
+
+def make_request(
+    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, runs: Sequence[Run]
+) -> Request:
+    """What the command was asked; without an experiment it bears the command's name.
+
+    runs: all that are planned, or those that the command begins with.
+    """
+    training = [run.training for run in grid.runs]
+    intervals = [evaluation_interval(run.config.training.evaluate_every, run.steps, EVALUATIONS) for run in runs]
+    return Request(
+        experiment=experiment.name if experiment else command,
+        question=experiment.question if experiment else f"A {command} of the command line.",
+        command=command_line(),
+        overrides=" ".join(overrides),
+        baseline=grid.command.protocol.baseline,
+        margin=grid.command.protocol.margin,
+        targets=tuple(dict.fromkeys(settings.target for settings in training)),
+        batch_sizes=tuple(dict.fromkeys(settings.batch_size for settings in training)),
+        evaluation_intervals=tuple(dict.fromkeys(intervals)),
+        revision=str(revision()),
+        versions=versions(),
+    )
 
 
 @dataclass
-class Command:
-    """What is held is not trained again, what is trained is stored at once."""
+class Session:
+    """One command at work: its runs, their results, the worker processes and the parent run in the store.
 
-    kind: str
-    experiment: str
-    tags: dict[str, str]
+    command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
+    trained, by run id. trained: how many were trained now. hypotheses, costs: of a comparison.
+    """
+
+    command: str
+    request: Request
+    settings: CommandSettings
     pool: Pool
-    uri: str
     folder: Path
-    parent: Parent | None = None
-    plan: list[Run] = field(default_factory=list)
+    planned: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     trained: int = 0
-    hypotheses: Sequence[Hypothesis] = ()
+    hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
+    _parent: Parent | None = None
 
     @cached_property
     def store(self) -> Store:
-        return Store(self.uri, self.experiment)
+        """The experiment in the store; a new database is made at the first access."""
+        return Store(self.settings.store.uri, self.request.experiment)
 
-    def carry_out(self, runs: Sequence[Run], title: str) -> None:
-        """All runs are in `results` after it: found in the store, or trained now and stored one by one."""
-        self.plan += runs
-        found = {} if is_new(self.uri) else self.store.finished(runs, runs[0].config.store.save_weights)
-        self.results |= found
-        todo = list({run.id: run for run in runs if run.id not in found}.values())
+    @property
+    def parent(self) -> Parent:
+        """The command's parent run, created at the first access."""
+        if self._parent is None:
+            self._parent = self.store.start(self.command, self.request.to_tags())
+        return self._parent
+
+    def train(self, runs: Sequence[Run], title: str) -> list[Result]:
+        """Results of all these runs: found in the store, or trained now and stored one by one."""
+        settings = self.settings.store
+        self.planned |= {run.id: run for run in runs}
+        finished = {} if is_new(settings.uri) else self.store.finished(runs, settings.save_weights)
+        self.results |= finished
+        due = list({run.id: run for run in runs if run.id not in finished}.values())
         print(
-            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(todo)} found finished, {len(todo)} to train",
+            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(due)} found finished, {len(due)} to train",
             flush=True,
         )
-        if todo:
-            single = len(todo) == 1
-            with RunProgress(title, todo[0].steps if single else len(todo), "steps" if single else "runs") as bar:
-                memory = free_memory(self.pool.device) // self.pool.workers
-                grouped = pack_stacks(todo, self.pool.device, self.pool.workers, memory)
-                follow = _Follow(self, bar if single else None)
-                groups = self.pool.run(grouped, follow)
-                _ = self.store  # a new database takes seconds to make: workers train meanwhile
-                if todo[0].config.store.system_metrics:
-                    self.begun().watch()
-                for group in groups:
-                    self._keep(group, None if single else bar)
+        if due:
+            self._train(due, title)
+        return [self.results[run.id] for run in runs]
 
-    def begun(self) -> Parent:
-        """The command's parent run."""
-        if self.parent is None:
-            self.parent = self.store.start(self.kind, self.tags)
-        return self.parent
+    def _train(self, due: Sequence[Run], title: str) -> None:
+        single = len(due) == 1
+        with RunProgress(title, due[0].steps if single else len(due), "steps" if single else "runs") as bar:
+            memory = free_memory(self.pool.device) // self.pool.workers
+            stacks = pack_stacks(due, self.pool.device, self.pool.workers, memory)
+            groups = self.pool.run(stacks, _LiveWriter(self, bar if single else None))
+            _ = self.store  # making a new database takes seconds; workers train meanwhile
+            if self.settings.store.system_metrics:
+                self.parent.watch()
+            for results in groups:
+                self._store(results, None if single else bar)
 
-    def _keep(self, results: Iterable[Result], bar: RunProgress | None) -> None:
+    def _store(self, results: Iterable[Result], bar: RunProgress | None) -> None:
+        with_weights = self.settings.store.save_weights != "none"
         for result in results:
-            with deferred_signals():  # an interruption keeps here what the store keeps, whole
-                kept = result.run.config.store.save_weights != "none"
-                self.begun().add(result, weights_folder(result.run) if kept else None)
+            with deferred_signals():  # `results` and the store hold the same runs after an interruption
+                self.parent.add(result, weights_folder(result.run) if with_weights else None)
                 self.results[result.run.id] = result
                 self.trained += 1
             if bar is not None:
                 bar.done(result)
 
-    def mirror(self) -> list[Result]:
-        """results/<experiment>/: a row for each run of the plan, those that were not made `missing`."""
-        planned = {run.id: run for run in self.plan}  # a grid may name a run twice
-        ended = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in planned.items()]
-        write_results(self.folder, ended, self.tags["command"])
-        if self.kind == "compare":
+    def write_files(self) -> None:
+        """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
+        rows = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in self.planned.items()]
+        write_results(self.folder, rows, self.request.command)
+        if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
-        return ended
 
-    def end(self, status: str, note: str) -> bool:
-        """Whether the store has taken everything."""
-        self.begun().end(status, note, self.folder)
-        checkpoint_log(self.uri)
-        return self.begun().is_stored
+    def end(self, note: str, killed: bool = False) -> bool:
+        """Ends the parent run, with the files as artifacts. Returns whether the store has taken everything.
+
+        note: Markdown that describes the command in MLflow.
+        """
+        self.parent.end("KILLED" if killed else "FAILED" if self.failures else "FINISHED", note, self.folder)
+        checkpoint_log(self.settings.store.uri)
+        return self.parent.is_stored
+
+    def interrupted(self) -> None:
+        """Keeps what is finished."""
+        with deferred_signals():  # a second Ctrl-C must not cost what the first one kept
+            if self._parent is not None:
+                self.write_files()
+                self.end(self.request.question, killed=True)
+        print(f"\n{len(self.results)} finished runs are kept; the same command goes on from there", flush=True)
+
+    def exit_code(self, stored: bool) -> int:
+        """Prints where the runs are and which failed. stored: whether the store has taken everything."""
+        uri = self.settings.store.uri
+        if not self.trained:
+            print("nothing to train: every run was found finished in the store")
+        place = f" and in {uri}, experiment {self.request.experiment}" if stored else ""
+        print(f"{count(len(self.planned), 'run')} in {self.folder}{os.sep}{place}")
+        for result in self.failures:
+            run = result.run
+            print(f"failed: run {run.id} ({run.config.activation.label}, seed {run.config.seed}): {result.error}")
+        if not stored:
+            print(
+                f"not in {uri} yet, as it is away: what it lacks is kept in {self.parent.kept}, and the next command "
+                "on this store in this folder writes it"
+            )
+        return FAILED if self.failures or not stored else 0
+
+    @property
+    def failures(self) -> list[Result]:
+        """Results of runs that failed, in the order of the plan."""
+        return [self.results[id] for id in self.planned if id in self.results and self.results[id].error is not None]
 
 
-class _Follow:
-    """Shows runs in the store while they train: those that do so for a while, and seldom enough to cost little."""
+@contextlib.contextmanager
+def open_session(
+    command: str, request: Request, grid: Grid, runs: Sequence[Run], hypotheses: Sequence[Hypothesis] | None = None
+) -> Iterator[Session]:
+    """A session for a command that begins with these runs; an interruption keeps what is finished.
 
-    def __init__(self, command: Command, bar: RunProgress | None) -> None:
-        self._command, self._bar = command, bar
-        self._stacks: dict[Stack, _Followed] = {}
+    Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
+    that it does not have and a folder that cannot be written.
+    """
+    device = choose_device(grid.command.execution)
+    if device == "cpu" and any(run.training.precision == "tf32" for run in grid.runs):
+        raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
+    folder = results_folder(request.experiment)
+    workers = 1 if len(runs) == 1 else min(worker_count(grid.command.execution, device), len(runs))
+    with Pool(device, workers, save_weights=grid.command.store.save_weights) as pool:
+        session = Session(command, request, grid.command, pool, folder, hypotheses=hypotheses)
+        try:
+            yield session
+        except KeyboardInterrupt:
+            session.interrupted()
+            raise
+
+
+class _LiveWriter:
+    """Shows runs in the store while they train: those that train for a while, and rarely enough to cost little."""
+
+    def __init__(self, session: Session, bar: RunProgress | None) -> None:
+        self._session, self._bar = session, bar
+        self._stacks: dict[Stack, _LiveStack] = {}
 
     def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
         for record in records:
             if self._bar is not None and record.metric == "val_accuracy":
                 self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
         now = time.monotonic()
-        if stack not in self._stacks:  # of workers, nothing is heard before
-            self._stacks[stack] = _Followed(LiveCurves(stack.runs), now + self._command.pool.here * LIVE)
-        own = self._stacks[stack]
-        own.records += records
-        if now < own.due:
+        if stack not in self._stacks:  # workers report only after LIVE seconds
+            self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._session.pool.here * LIVE)
+        live = self._stacks[stack]
+        live.records += records
+        if now < live.due:
             return
         with deferred_signals():
-            parent = self._command.begun()
+            parent = self._session.parent
             parent.begin(stack.runs)
-            for run, points in zip(stack.runs, own.live.sure(own.records), strict=True):
+            for run, points in zip(stack.runs, live.curves.sure(live.records), strict=True):
                 parent.log(run, points)
-        own.records.clear()
-        taken = time.monotonic() - now
-        own.due = time.monotonic() + max(_SELDOM, _COST * taken)
+        live.records.clear()
+        seconds = time.monotonic() - now
+        live.due = time.monotonic() + max(_WRITE_INTERVAL, _WRITE_COST * seconds)
 
 
 @dataclass
-class _Followed:
-    live: LiveCurves
+class _LiveStack:
+    curves: LiveCurves
     due: float  # by time.monotonic()
     records: list[Record] = field(default_factory=list)

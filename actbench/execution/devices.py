@@ -5,10 +5,10 @@ import os
 import torch
 
 from actbench.errors import UsageError
-from actbench.experiment.schema import ExecutionConfig
+from actbench.experiment.schema import ExecutionSettings
 
 
-def choose_device(config: ExecutionConfig) -> str:
+def choose_device(config: ExecutionSettings) -> str:
     """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
@@ -16,7 +16,7 @@ def choose_device(config: ExecutionConfig) -> str:
     return "cuda" if available and config.device != "cpu" else "cpu"
 
 
-def worker_count(config: ExecutionConfig, device: str) -> int:
+def worker_count(config: ExecutionSettings, device: str) -> int:
     if config.workers != "auto":
         return int(config.workers)
     if device != "cpu":

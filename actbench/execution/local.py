@@ -65,9 +65,12 @@ def _data(prepared: PreparedData) -> ImageData:
     return load_data(prepared)
 
 
-def _train(stack: Stack, device: str, on_record: Callable[[Record], None], beat: Callable[[], None]) -> list[Result]:
+def _train(
+    stack: Stack, device: str, save_weights: str, on_record: Callable[[Record], None], beat: Callable[[], None]
+) -> list[Result]:
     kept = []
-    for record in train(stack, _data(stack.runs[0].data), torch.device(device), CheckpointWriter(stack.runs), beat):
+    writer = CheckpointWriter(stack.runs, save_weights)
+    for record in train(stack, _data(stack.runs[0].data), torch.device(device), writer, beat):
         kept.append(record)
         on_record(record)
     return results_of_stack(stack.runs, kept, device_name(device))
@@ -78,7 +81,7 @@ def _settle() -> None:
     torch.set_num_threads(1)
 
 
-def _train_for(stack: Stack, device: str, send: Callable[[Interim], None]) -> list[Result]:
+def _train_for(stack: Stack, device: str, save_weights: str, send: Callable[[Interim], None]) -> list[Result]:
     """send: to the parent, now and then, what an evaluation has shown."""
     new: list[Record] = []
     sent = time.monotonic()
@@ -91,7 +94,7 @@ def _train_for(stack: Stack, device: str, send: Callable[[Interim], None]) -> li
             new.clear()
             sent = time.monotonic()
 
-    return _train(stack, device, on_record, _end_with_parent)
+    return _train(stack, device, save_weights, on_record, _end_with_parent)
 
 
 def _end_with_parent() -> None:
@@ -135,7 +138,8 @@ def _failure(error: BaseException) -> Failure:
 class Pool:
     """Trains stacks; use as a context manager. here: in this process, as a single worker does unless told not to."""
 
-    def __init__(self, device: str, workers: int, here: bool | None = None) -> None:
+    def __init__(self, device: str, workers: int, here: bool | None = None, save_weights: str = "none") -> None:
+        self._save_weights = save_weights
         self.device, self.workers, self.here = device, workers, workers == 1 if here is None else here
         self._context = multiprocessing.get_context("spawn")
         self._processes: list[Any] = []
@@ -219,7 +223,7 @@ class Pool:
             stack = waiting.popleft()
             try:
                 beat = partial(on_records, stack, ())
-                trained = _train(stack, self.device, lambda record, s=stack: on_records(s, [record]), beat)  # type: ignore[misc]
+                trained = _train(stack, self.device, self._save_weights, partial(_one_record, on_records, stack), beat)
                 outcome: Outcome = stack, trained, None
             except (Exception, SystemExit) as error:
                 outcome = stack, [], _failure(error)
@@ -255,7 +259,7 @@ class Pool:
     def _ask(self, worker: int, stack: Stack, done: Answers) -> None:
         try:
             connection = self._connections[worker]
-            connection.send((_train_for, (stack, self.device)))
+            connection.send((_train_for, (stack, self.device, self._save_weights)))
             if not connection.poll(LIVE):
                 done.put((worker, stack, Interim(()), None))
             results, failure = connection.recv()
@@ -270,6 +274,10 @@ class Pool:
         except Exception as error:  # an answer that cannot be read
             results, failure = [], _failure(error)
         done.put((worker, stack, results, failure))
+
+
+def _one_record(on_records: OnRecords, stack: Stack, record: Record) -> None:
+    on_records(stack, [record])
 
 
 def _as_large(stack: Stack, other: Stack) -> bool:

@@ -1,9 +1,9 @@
-"""The grid to runs with ids. Pure: nothing is loaded, trained or stored here."""
+"""Runs with their ids. Pure: nothing is loaded, trained or stored here."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from actbench.activations.bound import BoundActivation
 from actbench.activations.load import load_activation
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
-from actbench.experiment.schema import ArchitectureConfig, Config
+from actbench.experiment.schema import ArchitectureSettings, RunSettings
 from actbench.models.matching import build_architecture
 from actbench.models.parameters import Architecture, Shape
 
@@ -24,45 +24,61 @@ class Run:
 
     id: str
     phase: str
-    config: Config
+    config: RunSettings
     data: PreparedData
     steps: int
 
     @property
     def reads_test(self) -> bool:
-        """Tuning never sees the test set."""
+        """Whether the test set is evaluated at the end: never while tuning."""
         return self.phase != "tune"
 
 
-def bound_activation(config: Config) -> BoundActivation:
-    return load_activation(config.activation.name, config.activation.function, **config.activation.settings)
+def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
+    """The run of some settings on its data. Raises UsageError where batch norm has no batch."""
+    steps = training_steps(settings, data)
+    _check_batch_norm(settings, data, steps)
+    return Run(run_id(settings, data, steps), phase, settings, data, steps)
 
 
-def architecture_of(config: Config, data: PreparedData) -> Architecture:
-    """The network of a run, units matched to ReLU's parameter count where the config says so."""
+def bound_activation(settings: RunSettings) -> BoundActivation:
+    """The activation of a run with its settings."""
+    activation = settings.activation
+    return load_activation(activation.name, activation.function, **activation.settings)
+
+
+def architecture_of(settings: RunSettings, data: PreparedData) -> Architecture:
+    """The network of a run, its units matched to ReLU's parameter count where `match_parameters` says so."""
     image = (data.height, data.width, data.channels)
-    return _architecture(config.architecture, bound_activation(config), image, data.classes)
+    return _architecture(settings.architecture, bound_activation(settings), image, data.classes)
 
 
 @cache
 def _architecture(
-    config: ArchitectureConfig, activation: BoundActivation, image: tuple[int, int, int], classes: int
+    settings: ArchitectureSettings, activation: BoundActivation, image: tuple[int, int, int], classes: int
 ) -> Architecture:
-    keys = {k: v for k, v in asdict(config).items() if k not in ("name", "match_parameters")}
+    keys = settings.model_dump(exclude={"name", "match_parameters"})
     shape = Shape(image, classes, activation.pieces)
-    return build_architecture(config.name, keys, shape, activation.record, config.match_parameters)
+    return build_architecture(settings.name, keys, shape, activation.record, settings.match_parameters)
 
 
-def make_run(config: Config, data: PreparedData, phase: str) -> Run:
-    steps = training_steps(config, data)
-    _check_batch_norm(config, data, steps)
-    return Run(run_id(config, data, steps), phase, config, data, steps)
+def training_steps(settings: RunSettings, data: PreparedData) -> int:
+    """Updates of a run: training.steps, or those of training.epochs."""
+    training = settings.training
+    if training.steps is not None:
+        return training.steps
+    return training.epochs * -(-training_examples(settings, data) // training.batch_size)  # the last may be smaller
 
 
-def _check_batch_norm(config: Config, data: PreparedData, steps: int) -> None:
+def training_examples(settings: RunSettings, data: PreparedData) -> int:
+    """Training images without the validation examples."""
+    return data.train - data.validation_size(settings.dataset.validation)
+
+
+def _check_batch_norm(settings: RunSettings, data: PreparedData, steps: int) -> None:
     """Raises UsageError where batch norm would see a mini-batch of a single value a unit."""
-    size, examples = config.training.batch_size, data.train - data.validation_size(config.dataset.validation)
-    if config.architecture.norm != "batch" or not steps or min(architecture_of(config, data).positions) > 1:
+    size, examples = settings.training.batch_size, training_examples(settings, data)
+    if settings.architecture.norm != "batch" or not steps or min(architecture_of(settings, data).positions) > 1:
         return
     if size == 1 or (examples % size == 1 and steps >= -(-examples // size)):
         raise UsageError(
@@ -71,45 +87,25 @@ def _check_batch_norm(config: Config, data: PreparedData, steps: int) -> None:
         )
 
 
-def training_steps(config: Config, data: PreparedData) -> int:
-    if config.training.steps is not None:
-        return config.training.steps
-    examples = data.train - data.validation_size(config.dataset.validation)
-    return config.training.epochs * -(-examples // config.training.batch_size)  # the last batch may be ragged
-
-
-def run_id(config: Config, data: PreparedData, steps: int) -> str:
+def run_id(settings: RunSettings, data: PreparedData, steps: int) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON of everything that decides the run's numbers.
 
-    The data counts by its content, not its place; a user's function by name and source; the schedule by its steps.
+    The data count by their content, not their place; a user's function by name and source; the schedule by its steps.
     """
-    decides = decisive(config)
-    decides["dataset"]["fingerprint"] = data.fingerprint
-    decides["activation"]["digest"] = bound_activation(config).digest
-    decides["training"]["steps"] = steps
-    decides["engine"] = ENGINE
-    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+    keys = settings.in_id()
+    keys["dataset"]["fingerprint"] = data.fingerprint
+    keys["activation"]["digest"] = bound_activation(settings).digest
+    keys["training"]["steps"] = steps
+    keys["engine"] = ENGINE
+    text = json.dumps(keys, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def decisive(config: Config) -> dict[str, Any]:
-    """The part of a configuration that can move a number, as nested dicts."""
-    kept = ("dataset", "architecture", "activation", "initialization", "optimizer", "training", "seed")
-    decides = {key: value for key, value in asdict(config).items() if key in kept}
-    for key in ("root", "download", "target"):
-        del decides["dataset"][key]
-    for key in ("epochs", "stack_size"):
-        del decides["training"][key]
-    if decides["activation"]["function"] is not None:
-        decides["activation"]["name"] = "custom"  # the table's row plays no part
-    return decides
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """The part of a configuration that can move a number, by dotted key."""
+def flat(settings: RunSettings) -> dict[str, Any]:
+    """The keys of the run id by dotted key."""
     return {
         f"{group}.{key}" if isinstance(keys, dict) else group: value
-        for group, keys in decisive(config).items()
+        for group, keys in settings.in_id().items()
         for key, value in (keys.items() if isinstance(keys, dict) else [("", keys)])
     }
 

@@ -1,375 +1,355 @@
-"""The configuration: frozen dataclasses, one hop from YAML to a used number. Defaults live in conf/ alone."""
+"""Settings as frozen pydantic models, one field a key of conf/. Defaults live in conf/ alone.
 
-import dataclasses
-import math
-import types
+`RunSettings` decide a run; `CommandSettings` decide how a command carries runs out, and no number of theirs.
+"""
+
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError
 
+# Marks a key that decides no number of a run, so that the run id does not depend on it.
+OUTSIDE_ID = "outside the run id"
+
 Norm = Literal["none", "batch", "layer"]
 Auto = Literal["auto"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+# Bounds far above any sensible value reject a typing error before memory is allocated.
+Depth = Annotated[int, Field(gt=0, le=1000)]
+Width = Annotated[int, Field(gt=0, le=65536)]
+Count = Annotated[int, Field(gt=0, le=10**6)]
 
 
-def _require(condition: bool, key: str, value: object, wanted: str) -> None:
-    if not condition:
-        raise UsageError(f"{key}={value}: must be {wanted}")
+class Settings(BaseModel):
+    """One group of conf/: frozen, typed without coercion, unknown keys rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _require_at_most(group: str, config: Any, **limits: int) -> None:
-    """Bounds far above sense: a slip of the finger is told at once, not by running out of memory."""
-    for key, limit in limits.items():
-        value = getattr(config, key)
-        _require(not isinstance(value, int) or value <= limit, f"{group}.{key}", value, f"at most {limit}")
+Model = TypeVar("Model", bound=Settings)
 
 
-def _require_positive(group: str, config: Any, *keys: str) -> None:
-    for key in keys:
-        value = getattr(config, key)
-        _require(value is None or value == "auto" or value > 0, f"{group}.{key}", value, "above 0")
+class DatasetSettings(Settings):
+    """conf/dataset: which data, how they are normalised and split."""
 
-
-@dataclass(frozen=True)
-class DatasetConfig:
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "image_folder"]
-    root: str | None
-    download: bool
-    image_size: int | None
+    root: Annotated[str | None, Field(min_length=1), OUTSIDE_ID]  # the data count by their content
+    download: Annotated[bool, OUTSIDE_ID]
+    image_size: Annotated[int | None, Field(ge=8, le=1024)]
     normalize: Literal["channel", "pixel", "none"]
-    validation: float
-    target: float
-
-    def __post_init__(self) -> None:
-        _require(self.root != "", "dataset.root", "", "a folder")
-        _require(0 < self.validation < 1, "dataset.validation", self.validation, "a share between 0 and 1")
-        _require(
-            self.image_size is None or 8 <= self.image_size <= 1024, "dataset.image_size", self.image_size,
-            "from 8 to 1024 pixels",
-        )  # fmt: skip
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    target: Annotated[float, OUTSIDE_ID]  # training.target follows it and is part of the id
 
 
-@dataclass(frozen=True)
-class MLPConfig:
+class MLPSettings(Settings):
+    """conf/architecture/mlp*.yaml."""
+
     name: Literal["mlp"]
-    depth: int
-    width: int
+    depth: Depth
+    width: Width
     norm: Norm
     match_parameters: bool
 
-    def __post_init__(self) -> None:
-        _require_positive("architecture", self, "depth", "width")
-        _require_at_most("architecture", self, depth=1000, width=65536)
 
+class CNNSettings(Settings):
+    """conf/architecture/cnn*.yaml."""
 
-@dataclass(frozen=True)
-class CNNConfig:
     name: Literal["cnn"]
-    depth: int
-    width: int
-    kernel: int
-    stages: int
+    depth: Depth
+    width: Width
+    kernel: Annotated[int, Field(gt=0, le=31)]
+    stages: Annotated[int, Field(gt=0)]
     norm: Norm
     match_parameters: bool
 
-    def __post_init__(self) -> None:
-        _require_positive("architecture", self, "depth", "width", "kernel", "stages")
-        _require_at_most("architecture", self, depth=1000, width=65536, kernel=31)
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
         _require(self.kernel % 2 == 1, "architecture.kernel", self.kernel, "odd")
+        return self
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
+class TransformerSettings(Settings):
+    """conf/architecture/transformer*.yaml."""
+
     name: Literal["transformer"]
-    depth: int
-    width: int
-    heads: int
-    ffn: int
-    patch: int | None
+    depth: Depth
+    width: Width
+    heads: Annotated[int, Field(gt=0)]
+    ffn: Annotated[int, Field(gt=0, le=64)]
+    patch: Annotated[int | None, Field(gt=0, le=1024)]
     norm: Norm
     match_parameters: bool
 
-    def __post_init__(self) -> None:
-        _require_positive("architecture", self, "depth", "width", "heads", "ffn", "patch")
-        _require_at_most("architecture", self, depth=1000, width=65536, ffn=64, patch=1024)
-        _require(
-            self.width % self.heads == 0, "architecture.heads", self.heads, f"a divisor of the width, {self.width}"
-        )
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        wanted = f"a divisor of the width, {self.width}"
+        _require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
+        return self
 
 
-ArchitectureConfig = MLPConfig | CNNConfig | TransformerConfig
-ARCHITECTURES = {"mlp": MLPConfig, "cnn": CNNConfig, "transformer": TransformerConfig}
+ArchitectureSettings = Annotated[MLPSettings | CNNSettings | TransformerSettings, Field(discriminator="name")]
 
 
-@dataclass(frozen=True)
-class ActivationConfig:
+class ActivationSettings(Settings):
+    """conf/activation: a row of the table or a user's function, with the settings that it takes."""
+
     name: str
     function: str | None
     slope: float | None
-    alpha: float | None
-    pieces: int | None
+    alpha: Positive | None
+    pieces: Annotated[int | None, Field(ge=2, le=64)]
 
-    def __post_init__(self) -> None:
-        if self.name == "custom" and self.function is None:
-            raise UsageError("activation=custom: say which function: activation.function=module:function")
-        _require(self.function is not None or self.name in TABLE, "activation", self.name, "a row of the table")
+    @model_validator(mode="before")
+    @classmethod
+    def _function_replaces_the_row(cls, keys: Any) -> Any:
+        return {**keys, "name": "custom"} if isinstance(keys, Mapping) and keys.get("function") else keys
+
+    @model_validator(mode="after")
+    def _only_settings_that_it_takes(self) -> Self:
+        if self.function is None:
+            if self.name == "custom":
+                raise UsageError("activation=custom: say which function: activation.function=module:function")
+            _require(self.name in TABLE, "activation", self.name, "a row of the table")
         taken = TABLE[self.name].settings if self.function is None else ()
         for key in ("slope", "alpha", "pieces"):
-            value = getattr(self, key)
-            if key in taken:
-                _require(value is not None, f"activation.{key}", value, "a number")
-            else:
-                _require(value is None, f"activation.{key}", value, f"left out: {self.label} does not take it")
-        _require(self.pieces is None or 2 <= self.pieces <= 64, "activation.pieces", self.pieces, "from 2 to 64")
-        _require(self.alpha is None or self.alpha > 0, "activation.alpha", self.alpha, "above 0")
-        _require(self.slope is None or math.isfinite(self.slope), "activation.slope", self.slope, "finite")
+            value, wanted = getattr(self, key), "a number" if key in taken else f"null: {self.label} does not take it"
+            _require((value is not None) == (key in taken), f"activation.{key}", value, wanted)
+        return self
 
     @property
     def label(self) -> str:
-        """What tables call it: the row's name, or the user's module:function."""
+        """The name in tables: of the row, or the user's module:function."""
         return self.function or self.name
 
     @property
     def settings(self) -> dict[str, float | int]:
-        return {key: value for key in ("slope", "alpha", "pieces") if (value := getattr(self, key)) is not None}
+        """The settings that this activation takes, by key."""
+        return self.model_dump(include={"slope", "alpha", "pieces"}, exclude_none=True)
 
 
-@dataclass(frozen=True)
-class InitializationConfig:
+class InitializationSettings(Settings):
+    """conf/initialization."""
+
     name: Literal["matched", "he", "glorot", "torch", "orthogonal"]
 
 
-def _check_optimizer(config: Any, *shares: str) -> None:
-    _require_positive("optimizer", config, "lr")
-    _require(math.isfinite(config.lr), "optimizer.lr", config.lr, "finite")
-    _require(config.weight_decay >= 0, "optimizer.weight_decay", config.weight_decay, "0 or more")
-    for key in shares:
-        _require(
-            0 <= getattr(config, key) < 1, f"optimizer.{key}", getattr(config, key), "from 0 up to, not including, 1"
-        )
+class SGDSettings(Settings):
+    """conf/optimizer/sgd.yaml and nesterov.yaml."""
 
-
-@dataclass(frozen=True)
-class SGDConfig:
     name: Literal["sgd"]
-    lr: float
-    momentum: float
+    lr: Positive
+    momentum: Share
     nesterov: bool
-    weight_decay: float
+    weight_decay: Annotated[float, Field(ge=0)]
 
-    def __post_init__(self) -> None:
-        _check_optimizer(self, "momentum")
-        _require(
-            self.momentum > 0 or not self.nesterov, "optimizer.nesterov", self.nesterov, "false where momentum is 0"
-        )
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        allowed = self.momentum > 0 or not self.nesterov
+        _require(allowed, "optimizer.nesterov", self.nesterov, "false where momentum is 0")
+        return self
 
 
-@dataclass(frozen=True)
-class AdamConfig:
+class AdamSettings(Settings):
+    """conf/optimizer/adam.yaml and adamw.yaml."""
+
     name: Literal["adam", "adamw"]
-    lr: float
-    beta1: float
-    beta2: float
-    eps: float
-    weight_decay: float
-
-    def __post_init__(self) -> None:
-        _check_optimizer(self, "beta1", "beta2")
-        _require_positive("optimizer", self, "eps")
+    lr: Positive
+    beta1: Share
+    beta2: Share
+    eps: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class RMSpropConfig:
+class RMSpropSettings(Settings):
+    """conf/optimizer/rmsprop.yaml."""
+
     name: Literal["rmsprop"]
-    lr: float
-    alpha: float
-    eps: float
-    momentum: float
-    weight_decay: float
-
-    def __post_init__(self) -> None:
-        _check_optimizer(self, "alpha", "momentum")
-        _require_positive("optimizer", self, "eps")
+    lr: Positive
+    alpha: Share
+    eps: Positive
+    momentum: Share
+    weight_decay: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class AdagradConfig:
+class AdagradSettings(Settings):
+    """conf/optimizer/adagrad.yaml."""
+
     name: Literal["adagrad"]
-    lr: float
-    lr_decay: float
-    eps: float
-    weight_decay: float
-
-    def __post_init__(self) -> None:
-        _check_optimizer(self)
-        _require(self.lr_decay >= 0, "optimizer.lr_decay", self.lr_decay, "0 or more")
-        _require_positive("optimizer", self, "eps")
+    lr: Positive
+    lr_decay: Annotated[float, Field(ge=0)]
+    eps: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
 
 
-OptimizerConfig = SGDConfig | AdamConfig | RMSpropConfig | AdagradConfig
-OPTIMIZERS = {
-    "sgd": SGDConfig, "adam": AdamConfig, "adamw": AdamConfig, "rmsprop": RMSpropConfig, "adagrad": AdagradConfig,
-}  # fmt: skip
+OptimizerSettings = Annotated[
+    SGDSettings | AdamSettings | RMSpropSettings | AdagradSettings, Field(discriminator="name")
+]
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    epochs: int
-    steps: int | None
-    batch_size: int
+class TrainingSettings(Settings):
+    """conf/training: length, batches, schedule, evaluation and measurement of a run."""
+
+    epochs: Annotated[int, Field(ge=0, le=10**6), OUTSIDE_ID]  # the id has the steps that follow from them
+    steps: Annotated[int | None, Field(ge=0, le=10**9)]
+    batch_size: Count
     schedule: Literal["constant", "cosine", "linear"]
-    warmup: float
-    label_smoothing: float
-    clip_norm: float | None
-    target: float
-    evaluate_every: int | None
-    measure_every: int | None
-    probe_size: int
+    warmup: Annotated[float, Field(ge=0, le=1)]
+    label_smoothing: Share
+    clip_norm: Positive | None
+    target: Annotated[float, Field(gt=0, le=1)]
+    evaluate_every: Annotated[int | None, Field(gt=0)]
+    measure_every: Annotated[int | None, Field(ge=0)]
+    probe_size: Count
     augment: bool
     precision: Literal["fp32", "tf32", "bf16"]
-    stack_size: int | Auto
-
-    def __post_init__(self) -> None:
-        _require_positive("training", self, "batch_size", "clip_norm", "evaluate_every", "probe_size", "stack_size")
-        _require(self.measure_every is None or self.measure_every >= 0, "training.measure_every", self.measure_every,
-                 "a number of steps, 0 for never, or null")  # fmt: skip
-        _require_at_most("training", self, epochs=10**6, steps=10**9, batch_size=10**6, probe_size=10**6)
-        _require(self.epochs >= 0, "training.epochs", self.epochs, "0 or more")
-        _require(self.steps is None or self.steps >= 0, "training.steps", self.steps, "0 or more")
-        _require(0 <= self.warmup <= 1, "training.warmup", self.warmup, "a share from 0 to 1")
-        _require(0 <= self.label_smoothing < 1, "training.label_smoothing", self.label_smoothing, "from 0 to below 1")
-        _require(0 < self.target <= 1, "training.target", self.target, "an accuracy above 0, at most 1")
+    stack_size: Annotated[Annotated[int, Field(gt=0)] | Auto, OUTSIDE_ID]
 
 
-@dataclass(frozen=True)
-class ProtocolConfig:
+class RunSettings(Settings):
+    """Everything that decides a run, beside the content of its data and of a user's own function."""
+
+    dataset: DatasetSettings
+    architecture: ArchitectureSettings
+    activation: ActivationSettings
+    initialization: InitializationSettings
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+    def at(self, rate: float, seed: int) -> "RunSettings":
+        """These settings at another learning rate and seed."""
+        return self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": rate}), "seed": seed})
+
+    def in_id(self) -> dict[str, Any]:
+        """The keys that are part of the run id, as nested dicts: all but those marked OUTSIDE_ID."""
+        return self.model_dump(exclude=_OUTSIDE)
+
+
+class ProtocolSettings(Settings):
+    """conf/protocol: what `compare` trains and how it judges."""
+
     baseline: str
-    learning_rates: tuple[float, ...] | None
-    tuning_seeds: int
-    seeds: int
-    margin: float
+    learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1), Strict(False)]
+    tuning_seeds: Annotated[int, Field(gt=0)]
+    seeds: Annotated[int, Field(gt=0)]
+    margin: Share
 
-    def __post_init__(self) -> None:
-        _require_positive("protocol", self, "tuning_seeds", "seeds")
-        rates = self.learning_rates
-        _require(
-            rates is None or (len(rates) > 0 and all(rate > 0 for rate in rates)), "protocol.learning_rates", rates,
-            "numbers above 0",
-        )  # fmt: skip
-        _require(
-            self.baseline in TABLE or ":" in self.baseline, "protocol.baseline", self.baseline,
-            "an activation of the table or a module:function",
-        )  # fmt: skip
-        _require(0 <= self.margin < 1, "protocol.margin", self.margin, "from 0 to below 1")
+    @model_validator(mode="after")
+    def _known_baseline(self) -> Self:
+        known = self.baseline in TABLE or ":" in self.baseline
+        _require(known, "protocol.baseline", self.baseline, "an activation of the table or a module:function")
+        return self
 
 
-@dataclass(frozen=True)
-class ExecutionConfig:
+class ExecutionSettings(Settings):
+    """conf/execution: where runs train."""
+
     device: Literal["auto", "cpu", "cuda"]
-    workers: int | Auto
-
-    def __post_init__(self) -> None:
-        _require_positive("execution", self, "workers")
+    workers: Annotated[int, Field(gt=0)] | Auto
 
 
-@dataclass(frozen=True)
-class StoreConfig:
-    uri: str
+class StoreSettings(Settings):
+    """conf/store: where results go, and which weights are kept."""
+
+    uri: Annotated[str, Field(min_length=1)]
     save_weights: Literal["none", "best", "last", "all"]
     system_metrics: bool
 
-    def __post_init__(self) -> None:
-        _require(self.uri != "", "store.uri", self.uri, "an MLflow tracking URI")
+
+class CommandSettings(Settings):
+    """How a command carries its runs out; the same for all of them."""
+
+    protocol: ProtocolSettings
+    execution: ExecutionSettings
+    store: StoreSettings
 
 
-@dataclass(frozen=True)
-class Config:
-    """One run, and how its command is carried out (protocol, execution, store: these decide no number)."""
-
-    dataset: DatasetConfig
-    architecture: ArchitectureConfig
-    activation: ActivationConfig
-    initialization: InitializationConfig
-    optimizer: OptimizerConfig
-    training: TrainingConfig
-    protocol: ProtocolConfig
-    execution: ExecutionConfig
-    store: StoreConfig
-    seed: int
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+# group -> its keys outside the run id; no architecture, activation or optimizer has one
+_OUTSIDE = {
+    group: {key for key, field in model.model_fields.items() if OUTSIDE_ID in field.metadata}
+    for group, model in (("dataset", DatasetSettings), ("training", TrainingSettings))
+}
 
 
-def from_mapping(mapping: Mapping[str, Any]) -> Config:
-    """The composed configuration as dataclasses. Raises UsageError on unknown or missing keys and wrong values."""
-    config: Config = _build(Config, mapping, "")
-    return config
+def _require(condition: bool, key: str, value: object, wanted: str) -> None:
+    if not condition:
+        raise UsageError(f"{key}={_as_yaml(value)}: must be {wanted}")
 
 
-def _build(cls: type, mapping: Any, path: str) -> Any:
-    """A dataclass from a mapping; path is the dotted key so far."""
-    if not isinstance(mapping, Mapping):
-        raise UsageError(f"{path}={mapping}: must be a group of keys")
-    hints = _hints(cls)
-    unknown = [key for key in mapping if key not in hints]
-    if unknown:
-        raise UsageError(f"unknown key {_join(path, unknown[0])}; known here: {', '.join(hints)}")
-    missing = [key for key in hints if key not in mapping]
-    if missing:
-        raise UsageError(f"missing key {_join(path, missing[0])}")
-    return cls(**{key: _value(hint, mapping[key], _join(path, key)) for key, hint in hints.items()})
+def _as_yaml(value: object) -> object:
+    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value
 
 
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
+def run_settings(composed: Mapping[str, Any]) -> RunSettings:
+    """Validates the groups of a run, as nested mappings. Raises UsageError."""
+    return _validated(RunSettings, composed)
 
 
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+def command_settings(composed: Mapping[str, Any]) -> CommandSettings:
+    """Validates the groups of a command, as nested mappings. Raises UsageError."""
+    return _validated(CommandSettings, composed)
 
 
-def _value(hint: Any, value: Any, path: str) -> Any:
-    if path in ("architecture", "optimizer"):
-        choices: Mapping[str, type] = ARCHITECTURES if path == "architecture" else OPTIMIZERS
-        name = str(value.get("name") if isinstance(value, Mapping) else value)
-        if name not in choices:
-            raise UsageError(f"{path}.name={name}: must be one of {', '.join(choices)}")
-        return _build(choices[name], value, path)
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, path)  # type: ignore[arg-type]
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    for option in options:
-        matched, converted = _match(option, value)
-        if matched:
-            return converted
-    raise UsageError(f"{path}={value}: must be {' or '.join(_wanted(option) for option in options)}")
+def _validated(model: type[Model], composed: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(composed)
+    except ValidationError as error:
+        raise UsageError(validation_message(error)) from error
 
 
-def _match(hint: Any, value: Any) -> tuple[bool, Any]:
-    if get_origin(hint) is Literal:
-        return value in get_args(hint), value
-    if get_origin(hint) is tuple:
-        item = get_args(hint)[0]
-        if not isinstance(value, list | tuple) or not all(_match(item, element)[0] for element in value):
-            return False, None
-        return True, tuple(_match(item, element)[1] for element in value)
-    if hint is float:
-        valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return valid, float(value) if valid else None
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool), value
-    return isinstance(value, hint), value
+_WANTED = {  # by pydantic's type of error
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "float_type": "a finite number",
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "int_type": "a whole number",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a group of keys",
+    "model_type": "a group of keys",
+    "string_too_short": "not empty",
+    "string_type": "text",
+    "too_short": "not empty",
+    "tuple_type": "a list, [a,b]",
+    "union_tag_invalid": "{expected_tags}",
+}
 
 
-def _wanted(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint))) if len(get_args(hint)) > 1 else str(get_args(hint)[0])
-    if get_origin(hint) is tuple:
-        return "a list of numbers, [0.01,0.1]"
-    names = {float: "a finite number", int: "a whole number", str: "text", bool: "true or false", type(None): "null"}
-    return names[hint]
+def validation_message(error: ValidationError) -> str:
+    """The first wrong key of a model as one line: its dotted path, its value and what it must be."""
+    details = error.errors()
+    first, path = details[0], _path(details[0]["loc"])
+    if first["type"] == "value_error":
+        raised = first["ctx"]["error"]
+        return str(raised) if isinstance(raised, UsageError) else f"{path} {raised}"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {path}"
+    if first["type"] == "missing":
+        return f"missing key {path}"
+    if first["type"] == "union_tag_invalid":
+        return f"{path}.name={first['ctx']['tag']}: must be {_wanted(first)}"
+    same_key = [detail for detail in details if _path(detail["loc"]) == path]  # of a union, an error per member
+    wanted = " or ".join(dict.fromkeys(_wanted(detail) for detail in same_key))
+    return f"{path}={_as_yaml(first['input'])}: must be {wanted}" if path else f"{first['input']} must be {wanted}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """The dotted key of an error's location, without pydantic's marks for members of a union."""
+    keys = [part for part in location if isinstance(part, str) and part.isidentifier()]
+    if keys[:1] in (["architecture"], ["optimizer"]):
+        del keys[1:2]  # the discriminator's value
+    return ".".join(keys)
+
+
+def _wanted(detail: Any) -> str:
+    context = dict(detail.get("ctx", {}))
+    for key in ("expected", "expected_tags"):
+        choices = str(context.get(key, "")).replace("'", "").replace(" or ", ", ")
+        context[key] = f"one of {choices}" if ", " in choices else choices
+    return _WANTED.get(detail["type"], detail["msg"]).format(**context)

@@ -18,7 +18,7 @@ from actbench.data.datasets import PreparedData, load_data, prepare_data
 from actbench.determinism import autocast, set_precision, whole_vectors
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, architecture_of, bound_activation
-from actbench.experiment.schema import from_mapping
+from actbench.experiment.schema import RunSettings, run_settings
 from actbench.training.network import Network
 
 SUFFIX = ".safetensors"
@@ -51,11 +51,11 @@ def _plain(name: str) -> str:
 
 
 class CheckpointWriter:
-    """Writes weights of the runs of a stack while it trains, as their store.save_weights asks for: `last.safetensors`,
+    """Writes weights of the runs of a stack while it trains, as store.save_weights asks for: `last.safetensors`,
     `best.safetensors` (of the highest validation accuracy, the first of equals) and, of all, `step-N.safetensors`."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self._runs = runs
+    def __init__(self, runs: Sequence[Run], save_weights: str) -> None:
+        self._runs, self._mode = runs, save_weights
         self._best = [-math.inf] * len(runs)
         for run in runs:  # of a training that was cut short
             shutil.rmtree(weights_folder(run), ignore_errors=True)
@@ -63,7 +63,7 @@ class CheckpointWriter:
     def __call__(self, step: int, loss: Tensor, accuracy: Tensor, network: Network, batches: Batches) -> None:
         """At an evaluation: loss and accuracy (runs,), on the validation set."""
         for index, run in enumerate(self._runs):
-            names, mode = [], run.config.store.save_weights
+            names, mode = [], self._mode
             if mode == "none" or not math.isfinite(loss[index]):
                 continue
             if mode in ("best", "all") and float(accuracy[index]) > self._best[index]:
@@ -82,7 +82,7 @@ class CheckpointWriter:
 def save_checkpoint(path: Path, tensors: State, run: Run, step: int, accuracy: float) -> None:
     """One file, whole or not at all: tensors, and what is needed to compute with them."""
     data = {key: value for key, value in asdict(run.data).items() if key != "folder"}
-    config = asdict(run.config) | {"store": None, "execution": None, "protocol": None}
+    config = run.config.model_dump()
     digest = bound_activation(run.config).digest  # of the code of a user's own activation
     head = {"run_id": run.id, "step": step, "val_accuracy": accuracy, "digest": digest, "config": config, "data": data}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,8 @@ class Model(nn.Module):
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:
         super().__init__()
         self.run_id, self.step, self.val_accuracy = str(head["run_id"]), int(head["step"]), float(head["val_accuracy"])
-        self.config = from_mapping(head["config"] | _UNUSED)
+        # Older files hold keys of the command too, without values.
+        self.config = run_settings({key: head["config"][key] for key in RunSettings.model_fields})
         self.data = PreparedData(folder="", **head["data"])
         self._applied = bound_activation(self.config)
         if self._applied.digest != head["digest"]:
@@ -171,13 +172,6 @@ class Model(nn.Module):
         train, validation = split(self.config.seed, self.data.train, self.data.validation_size(own.validation))
         index = {"train": train, "validation": validation}[part]
         return data.train_images[index].permute(0, 3, 1, 2), data.train_labels[index]
-
-
-_UNUSED = {  # no part of what a network computes
-    "protocol": {"baseline": "relu", "learning_rates": None, "tuning_seeds": 1, "seeds": 1, "margin": 0.0},
-    "execution": {"device": "cpu", "workers": 1},
-    "store": {"uri": "sqlite:///mlflow.db", "save_weights": "none", "system_metrics": False},
-}
 
 
 def read_checkpoint(path: Path) -> Model:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actbench.experiment.evaluation import EVALUATION_CHUNK
-from actbench.experiment.runs import Run, architecture_of, bound_activation, decisive
+from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.models.matching import parameter_count
 
 # A stack on a CPU core, for the cache: values that its widest layers hold together, and parameters beyond 8 runs. A run
@@ -84,7 +84,7 @@ def _stack_size(run: Run, device: str, memory: int) -> int:
 
 def _stack_key(run: Run) -> str:
     """Equal for runs that can share a stack: everything but activation, initialization, learning rate and seed."""
-    decides = decisive(run.config)
+    decides = run.config.in_id()
     for key in ("activation", "initialization", "seed"):
         del decides[key]
     del decides["optimizer"]["lr"]

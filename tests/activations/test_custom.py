@@ -14,11 +14,11 @@ from actbench.activations.table import TABLE
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from tests.training.test_loop import RAGGED, numbers, results
 
 OWN = "tests.own_activations"
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: Pr
     points = compose_grid([
         "architecture=mlp_small,mlp", "architecture.norm=none,batch", "activation=leaky_relu,relu", "seed=0,1",
         "training.steps=2", "training.batch_size=32,64",
-    ])  # fmt: skip
+    ]).runs  # fmt: skip
     runs = [make_run(point, digits, "sweep") for point in points]
     found = variants(runs)
     assert len(set(found)) == 8
@@ -171,7 +171,7 @@ def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: Pr
 def test_settings_of_an_activation_set_series_apart_not_settings(digits: PreparedData) -> None:
     from actbench.experiment.compose import compose_grid
 
-    points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"])
+    points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"]).runs
     found = variants([make_run(point, digits, "sweep") for point in points])
     assert found == ["activation.slope=0.01", "activation.slope=0.2"]
     named = labelled(rows(activation=["leaky_relu"] * 2, variant=list(found)))

@@ -11,12 +11,12 @@ from actbench.data.datasets import PreparedData
 from actbench.execution import local
 from actbench.execution.local import Pool
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training import loop
 from actbench.training.stacks import Stack, pack_stacks
 from tests.training.test_loop import numbers
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 TINY = ("architecture=mlp_small", "training.steps=3", "training.batch_size=37")
 
 

@@ -8,10 +8,10 @@ import pytest
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run, training_steps
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.stacks import CPU_STACK, pack_stacks
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 def ids(configs: Configs, data: PreparedData, *overrides: str) -> str:

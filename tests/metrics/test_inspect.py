@@ -15,12 +15,12 @@ import actbench
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.network import Network
 from actbench.training.probe import observe
 from actbench.training.stacks import Stack
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 CPU = torch.device("cpu")
 
 

@@ -52,7 +52,7 @@ def test_every_number_of_the_answers_and_of_the_accuracies_is_in_the_runs(path: 
         assert 100 * means.iloc[0] == pytest.approx(float(found["mean"]), abs=0.0051)
         assert 100 * wide[found["best"]].std() == pytest.approx(float(found["sd"]), abs=0.0051)
         assert 100 * (means.iloc[0] - means[found["second"]]) == pytest.approx(float(found["above"] or 0), abs=0.0051)
-        section = text.split(f"## {found['setting']}\n", 1)[1].split("Training.", 1)[0]
+        section = text.split(f"## {found['setting']}\n", 1)[1].split("Training.", 1).runs[0]
         lines = list(LINE.finditer(section))
         assert {line["activation"] for line in lines} == set(wide)
         for line in lines:
@@ -73,7 +73,7 @@ def test_every_verdict_follows_from_the_runs_beside_it(path: Path) -> None:
 @pytest.mark.parametrize("path", PRESENT, ids=lambda path: path.parent.name)
 def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) -> None:
     runs, costs = read_runs(path.parent / RUNS), read_costs(path.parent / COSTS)
-    config = compose_grid(load_experiment(path.parent.name).overrides)[0]
+    config = compose_grid(load_experiment(path.parent.name).overrides).runs[0]
     every = evaluation_interval(config.training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
     tags = {"baseline": config.protocol.baseline, "margin": str(config.protocol.margin), "evaluate_every": f"{every}"}
     text = " ".join(path.read_text(encoding="utf-8").split())

@@ -15,7 +15,7 @@ from actbench.cli.main import main
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.store import runs
 from actbench.store.client import experiment_id
 from actbench.store.entries import Writer
@@ -23,7 +23,7 @@ from actbench.store.reader import Store
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Result, failed_result
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.fixture(autouse=True)

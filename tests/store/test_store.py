@@ -15,7 +15,7 @@ import pytest
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.store import sqlite
 from actbench.store.entries import Writer
 from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
@@ -24,7 +24,7 @@ from actbench.store.sqlite import is_new
 from actbench.training.results import COLUMNS, Result, failed_result
 from tests.training.test_loop import RAGGED, results
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def four(digits: PreparedData, digits_data: ImageData) -> list[Result]:
 
     points = compose_grid(
         ["activation=squared_relu,relu", "optimizer=sgd", "optimizer.lr=0.01,1e6", "architecture=mlp_small", *RAGGED]
-    )
+    ).runs
     runs = [make_run(point, digits, "sweep") for point in points]
     done = results(runs, digits_data)
     return [*(done[run.id] for run in runs[:3]), failed_result(runs[3], "RuntimeError: as it must", "cpu")]
@@ -126,7 +126,7 @@ def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> No
 def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: PreparedData, digits_data: ImageData) -> None:
     from actbench.experiment.compose import compose_grid
 
-    (point,) = compose_grid(["architecture=mlp_small", "training.steps=2"])
+    (point,) = compose_grid(["architecture=mlp_small", "training.steps=2"]).runs
     tuned = results([make_run(point, digits, "tune")], digits_data).popitem()[1]
     assert tuned.row["test_accuracy"] is None
     store = Store(uri, "phases")

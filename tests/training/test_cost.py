@@ -11,12 +11,12 @@ from actbench.commands.cost import run_cost
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.report.cost import cost_table
 from actbench.training import cost
 from actbench.training.cost import DIRECTIONS, Cost, cost_frame, measure_costs
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.loop import step_gradients, train
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
@@ -21,7 +21,7 @@ from actbench.training.probe import observe
 from actbench.training.results import WALL_CLOCK, LiveCurves, Result, results_of_stack
 from actbench.training.stacks import Stack, pack_stacks
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 CPU = torch.device("cpu")
 
 # Nothing divides anything: ragged last batches, odd widths, an odd probe set.
@@ -67,7 +67,7 @@ def test_run_is_bit_identical_in_any_stack(
             assert numbers(alone) == numbers(pair[run.id])
 
 
-def _any_size(config: Config) -> Config:
+def _any_size(config: RunSettings) -> RunSettings:
     return replace(config, training=replace(config.training, stack_size=1000))
 
 

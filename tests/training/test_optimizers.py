@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.schedules import multiplier
 
@@ -28,7 +28,7 @@ def reference(config: object, parameter: Tensor, rate: float) -> torch.optim.Opt
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"])
-def test_stack_equals_torch_one_run_at_a_time(name: str, configs: Callable[..., list[Config]]) -> None:
+def test_stack_equals_torch_one_run_at_a_time(name: str, configs: Callable[..., list[RunSettings]]) -> None:
     config = configs(f"optimizer={name}", "optimizer.weight_decay=0.1")[0].optimizer
     stacked = torch.ones(3, 5, requires_grad=True)
     ours = StackOptimizer(config, {"w": stacked}, {"w": [0, 1, 2]}, frozenset({"w"}), RATES)
@@ -42,7 +42,7 @@ def test_stack_equals_torch_one_run_at_a_time(name: str, configs: Callable[..., 
     assert torch.allclose(stacked, torch.stack(singles), atol=1e-6)
 
 
-def test_learned_activation_parameters_do_not_decay(configs: Callable[..., list[Config]]) -> None:
+def test_learned_activation_parameters_do_not_decay(configs: Callable[..., list[RunSettings]]) -> None:
     config = configs("optimizer=adamw", "optimizer.weight_decay=0.5")[0].optimizer
     weight, slope = torch.ones(2, 3, requires_grad=True), torch.ones(1, 3, requires_grad=True)
     optimizer = StackOptimizer(config, {"w": weight, "a": slope}, {"w": [0, 1], "a": [1]}, frozenset({"w"}), (0.1, 0.2))

@@ -10,7 +10,7 @@ from actbench.activations.table import TABLE
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.network import Network
 from actbench.training.probe import observe
 from actbench.training.stacks import Stack
@@ -31,7 +31,11 @@ def own_slopes(function: Callable[[Tensor], Tensor], z: Tensor, pieces: int) -> 
 @pytest.mark.parametrize("architecture", ["mlp_small", "cnn_small", "transformer_small"])
 @pytest.mark.parametrize("name", list(TABLE))
 def test_units_are_those_of_the_jacobian_at_every_position_and_at_present_parameters(
-    name: str, architecture: str, configs: Callable[..., list[Config]], digits: PreparedData, digits_data: ImageData
+    name: str,
+    architecture: str,
+    configs: Callable[..., list[RunSettings]],
+    digits: PreparedData,
+    digits_data: ImageData,
 ) -> None:
     (point,) = configs(f"activation={name}", f"architecture={architecture}")
     network = Network(Stack((make_run(point, digits, "sweep"),)), CPU)

@@ -11,12 +11,12 @@ from actbench.activations.load import load_activation
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import Config
+from actbench.experiment.schema import RunSettings
 from actbench.training.loop import train
 from actbench.training.results import Result, results_of_stack
 from actbench.training.stacks import Stack
 
-Configs = Callable[..., list[Config]]
+Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.fixture(scope="module")

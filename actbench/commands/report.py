@@ -1,0 +1,55 @@
+"""`actbench report`, and the way from the files of results/<experiment>/ to its reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actbench.errors import UsageError
+from actbench.experiment.compose import compose_command
+from actbench.experiment.questions import load_experiment
+from actbench.experiment.request import Request
+from actbench.store.files import RUNS, VERDICTS, read_hypotheses, read_runs, read_series, results_folder, write_table
+from actbench.store.reader import Store
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What was written. answers: a line of Markdown a task. note: the answer in short, for MLflow."""
+
+    paths: Sequence[Path]
+    answers: Sequence[str]
+    note: str
+
+
+def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None) -> Reports:
+    """Writes report.*, figures/ and, for an experiment with hypotheses, verdicts.csv from the files in `folder`.
+
+    formats: of report.FORMATS; all by default.
+    """
+    from actbench.analysis.hypotheses import judge_hypotheses  # these libraries take a second
+    from actbench.analysis.pairs import comparisons
+    from actbench.report.report import FORMATS, write_report
+    from actbench.report.sentences import answer, comparison_note
+
+    runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
+    compared = list(comparisons(runs, series["costs"], request))
+    verdicts = judge_hypotheses(hypotheses, runs, series["costs"])
+    if hypotheses:
+        write_table(folder / VERDICTS, verdicts)
+    paths = write_report(folder, compared, runs, series, request, verdicts, formats or FORMATS)
+    return Reports(paths, [answer(comparison) for comparison in compared], comparison_note(request.question, compared))
+
+
+def report(name: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
+    """Writes the reports of the newest ended comparison again, from the store's copy of its files."""
+    from actbench.report.report import FORMATS
+
+    for suffix in formats:
+        if suffix not in FORMATS:
+            raise UsageError(f"--format {suffix}: not known; there are: {', '.join(FORMATS)}")
+    experiment = load_experiment(name)
+    store = Store(compose_command(overrides).store.uri, experiment.name, create=False)
+    folder = results_folder(experiment.name)
+    request = Request.from_tags(store.restore("compare", folder))
+    print("\n".join(map(str, write_reports(folder, request, formats).paths)))
+    return 0

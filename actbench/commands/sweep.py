@@ -1,0 +1,35 @@
+"""`actbench sweep`: a grid of runs."""
+
+from collections.abc import Sequence
+
+from actbench.commands.progress import print_runs
+from actbench.commands.session import Session, make_request, make_runs, open_session, prepared_data
+from actbench.experiment.compose import Grid, compose_grid
+from actbench.experiment.questions import Experiment, load_experiment
+from actbench.signals import deferred_signals
+from actbench.store.files import RUNS, read_runs
+
+
+def sweep(name: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
+    """Trains the grid of the overrides, which follow those of the experiment `name`. Returns the exit code."""
+    experiment = load_experiment(name) if name else None
+    grid = compose_grid([*(experiment.overrides if experiment else ()), *overrides], config_dir)
+    return train_grid("sweep", experiment, overrides, grid)[1]
+
+
+def train_grid(
+    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid
+) -> tuple[Session, int]:
+    """Trains the runs of a grid, writes results/<experiment>/ and prints a table; (session, exit code).
+
+    command: sweep or train, which is also the phase of the runs.
+    """
+    runs = make_runs(grid.runs, prepared_data(grid.runs), command)
+    request = make_request(command, experiment, overrides, grid, runs)
+    with open_session(command, request, grid, runs) as session:
+        session.train(runs, command)
+        with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
+            session.write_files()
+            stored = session.end(request.question) if session.trained else True
+    print_runs(read_runs(session.folder / RUNS))
+    return session, session.exit_code(stored)

@@ -1,0 +1,32 @@
+"""`actbench train`: one run with live progress; and one run for Hydra's own application."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from actbench.commands.sweep import train_grid
+from actbench.errors import UsageError
+from actbench.experiment.compose import Grid, compose_grid
+from actbench.experiment.schema import CommandSettings, RunSettings, command_settings, run_settings
+
+
+def train(overrides: Sequence[str], config_dir: str | None) -> int:
+    """Trains one run. Returns the exit code. Raises UsageError for a grid."""
+    grid = compose_grid(overrides, config_dir)
+    if len(grid.runs) > 1:
+        raise UsageError(f"train does one run, these overrides make {len(grid.runs)}; use `actbench sweep`")
+    return train_grid("train", None, overrides, grid)[1]
+
+
+def train_composed(composed: Mapping[str, Any]) -> float | None:
+    """Trains one run of a composed configuration; returns its validation accuracy, None where it diverged.
+
+    Raises UsageError, or RuntimeError where the run failed.
+    """
+    run = run_settings({key: composed[key] for key in RunSettings.model_fields})
+    command = command_settings({key: composed[key] for key in CommandSettings.model_fields})
+    session, exit_code = train_grid("train", None, [], Grid((run,), command))
+    if exit_code:
+        raise RuntimeError("the run did not finish")
+    (result,) = session.results.values()
+    accuracy = result.row["val_accuracy"]
+    return None if accuracy is None else float(accuracy)
