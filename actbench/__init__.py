@@ -1,23 +1,24 @@
-"""actbench: which activation function should I use here, and is the difference real?"""
+"""actbench: which activation function should I use here, and is the difference real?
 
-import os
+`inspect` measures the units of any torch module, `load` gives back a trained network; both are imported when first used.
+"""
+
+import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-# MKL rounds by how its arguments happen to lie in memory, unless told not to before its first call: then a run's
-# numbers would depend on its place in a stack. Measured cost: none (60 to 80 GFLOP/s a core with and without).
-os.environ.setdefault("MKL_CBWR", "AUTO")
+if TYPE_CHECKING:
+    from actbench.metrics.inspect import inspect
+    from actbench.store.load import load
 
+__all__ = ["inspect", "load"]
 __version__ = version("actbench")
 
+_MODULES = {"inspect": "actbench.metrics.inspect", "load": "actbench.store.load"}
 
-def __getattr__(name: str) -> object:
-    """inspect and load, without their imports (torch, MLflow) for those who want the command line alone."""
-    if name == "inspect":
-        from actbench.metrics.inspect import inspect
 
-        return inspect
-    if name == "load":
-        from actbench.store.load import load
-
-        return load
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for: torch and MLflow take seconds, which the command line's help can do without."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'actbench' has no attribute {name!r}")

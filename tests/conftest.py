@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
+
+os.environ.setdefault("MKL_CBWR", "AUTO")  # as the command line sets it, before MKL's first call
+
+import torch  # noqa: E402
 
 from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
 from actbench.experiment.compose import compose_grid
