@@ -7,7 +7,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from actbench.errors import UsageError, print_error
-from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid
+from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid, register_activations
 from actbench.experiment.questions import shipped
 
 
@@ -19,6 +19,7 @@ def launch(words: Sequence[str]) -> int:
         if any(word.startswith("activation=") and ":" in word for word in overrides):
             raise UsageError("with Hydra's multirun, write activation=custom activation.function=module:function")
         compose_grid([word for word in overrides if not word.startswith("hydra")])
+    register_activations()
     sys.argv = ["actbench", *flags, *overrides]
     application = hydra.main(config_path=str(shipped("conf").resolve()), config_name="config", version_base="1.3")(_job)
     application()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import SearchPathElement
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
@@ -22,6 +23,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from actbench.activations.table import TABLE
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.questions import shipped
 from actbench.experiment.schema import CommandSettings, RunSettings, command_settings, run_settings
@@ -85,10 +87,21 @@ def composed_yaml(overrides: Sequence[str], config_dir: str | None = None) -> st
         return OmegaConf.to_yaml(compose("config", [line for item in choice for line in item.lines]), resolve=True)
 
 
+def register_activations() -> None:
+    """Makes each row of the activation table that takes no settings a choice of the group `activation`.
+
+    Rows with settings have their defaults in conf/activation/.
+    """
+    for row in TABLE.values():
+        if not row.settings:
+            ConfigStore.instance().store(row.name, {"name": row.name}, group="activation")
+
+
 @contextlib.contextmanager
 def _composing(overrides: Sequence[str], config_dir: str | None) -> Iterator[Any]:
     """Yields Hydra's loader of conf/ and config_dir; what Hydra raises becomes a UsageError of one line."""
     GlobalHydra.instance().clear()
+    register_activations()
     with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         loader: Any = GlobalHydra.instance().config_loader()
         if config_dir is not None:
@@ -265,6 +278,7 @@ def allow_modules_of_current_folder() -> None:
 
 
 def activation_defaults(name: str) -> dict[str, Any]:
-    """The keys of one activation's own YAML."""
-    content: Any = OmegaConf.to_container(OmegaConf.load(shipped("conf") / "activation" / f"{name}.yaml"))
-    return {str(key): value for key, value in content.items()}
+    """The default settings of a row of the activation table; empty where it takes none."""
+    path = shipped("conf") / "activation" / f"{name}.yaml"
+    content: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
+    return {str(key): value for key, value in content.items() if key != "name"}

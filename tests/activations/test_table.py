@@ -171,4 +171,4 @@ def test_every_row_has_formula_source_and_a_yaml() -> None:
     for name, row in TABLE.items():
         assert row.formula, name
         assert row.source, name
-        assert activation_defaults(name)["name"] == name
+        assert set(activation_defaults(name)) == set(TABLE[name].settings)
