@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
+from actbench.experiment.compose import compose_grid
+from actbench.experiment.protocol import learning_rates, tuning_settings
+from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import make_run, training_steps
 from actbench.experiment.schema import RunSettings
 from actbench.training.stacks import CPU_STACK, pack_stacks
@@ -117,3 +122,24 @@ def test_batch_norm_of_a_single_example_is_refused(configs: Configs, digits: Pre
 def test_ragged_epochs_are_counted_whole(configs: Configs, digits: PreparedData) -> None:
     (config,) = configs("training.epochs=3", "training.batch_size=100")
     assert training_steps(config, digits) == 3 * 12  # 1,150 examples
+
+
+def test_run_ids_are_those_of_the_committed_reference(digits: PreparedData) -> None:
+    """A key that moves, a default that changes or another engine would orphan every run in users' stores."""
+    folder = Path(__file__).parents[2] / "results" / "reference" / "quickstart"
+    reference = pd.read_csv(folder / "runs.csv", dtype={"run_id": "str"})
+    grid = compose_grid(load_experiment("quickstart").overrides)
+    protocol = grid.command.protocol
+    runs = [
+        make_run(settings, digits, "tune")
+        for point in grid.runs
+        for settings in tuning_settings(point, protocol, learning_rates(point, protocol))
+    ]
+    tuned = reference[reference["phase"] == "tune"]
+    columns = ["run_id", "architecture", "activation", "lr", "seed"]
+    planned = [
+        (run.id, run.config.architecture.name, run.config.activation.label, run.config.optimizer.lr, run.config.seed)
+        for run in runs
+    ]
+    assert set(planned) <= set(tuned[columns].itertuples(index=False, name=None))
+    assert len(planned) == 3 * 12 * 3 * 2
