@@ -1,6 +1,6 @@
 """actbench: which activation function should I use here, and is the difference real?
 
-`inspect` measures the units of any torch module, `load` gives back a trained network; both are imported when first used.
+`inspect` measures the units of any torch module, `load` returns a trained network; both are imported at first use.
 """
 
 import importlib

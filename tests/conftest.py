@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("MKL_CBWR", "AUTO")  # as the command line sets it, before MKL's first call
 
-import torch  # noqa: E402
+import torch
 
 from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
 from actbench.experiment.compose import compose_grid
