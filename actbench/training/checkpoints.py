@@ -3,8 +3,9 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,9 @@ class Model(nn.Module):
 
     def _activate(self, parameters: Mapping[str, Tensor], layer: int, z: Tensor) -> Tensor:
         prefix = f"activation{layer}."
-        learned = {name.removeprefix(prefix): own for name, own in parameters.items() if name.startswith(prefix)}
-        draw = self._draw(z.device) if self.training and self._applied.record.random else None
-        whole = whole_vectors(z)
-        return self._applied.function(whole, {**self._applied.settings, **learned, "uniform": draw})[:, : z.shape[1]]
-
-    def _draw(self, device: torch.device) -> Callable[[torch.Size], Tensor]:
-        return lambda shape: torch.rand(shape, device=device)
+        learned = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        uniform = partial(torch.rand, device=z.device) if self.training else None
+        return self._applied.forward(whole_vectors(z), learned, uniform)[:, : z.shape[1]]
 
     def examples(self, part: str = "test", root: str | None = None) -> tuple[Tensor, Tensor]:
         """The run's own test, validation or train examples: images uint8 (n, channels, height, width), labels (n,).

@@ -165,11 +165,9 @@ def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -
 def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
     words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
-    code = "import sys, actbench; sys.exit(actbench.cli.main(sys.argv[1:]))"
+    code = "import sys; from actbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run(
-        [sys.executable, "-c", code.replace("actbench;", "actbench.cli;"), *words], check=True, env=environment
-    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, env=environment)
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
     with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
