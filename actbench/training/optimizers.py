@@ -137,4 +137,3 @@ def _by_torch(optimizer: torch.optim.Optimizer, tensors: list[Tensor], lr: float
 UPDATES: Mapping[str, Callable[[Any, list[Tensor], float, float], Update]] = {
     "sgd": _sgd, "adam": _adam, "adamw": _adam, "rmsprop": _rmsprop, "adagrad": _adagrad,
 }  # fmt: skip
-FUSED_KERNELS = ("_fused_sgd_", "_fused_adam_", "_fused_adamw_", "_fused_adagrad_")  # private: names may go with torch
