@@ -1,8 +1,10 @@
-"""Rounding and random numbers that do not depend on a run's neighbours: streams, whole SIMD vectors, precision."""
+"""Rounding and random numbers that do not depend on the other runs of a stack: SIMD vectors, precision, streams."""
 
 import contextlib
 import hashlib
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +13,10 @@ VECTOR = 64  # values; a multiple of every SIMD vector that torch unrolls over (
 
 
 def whole_vectors(z: Tensor) -> Tensor:
-    """z with its last example repeated until each run's values fill whole SIMD vectors.
+    """z (runs, batch, ...) with its last example repeated until each run's values fill whole SIMD vectors.
 
     torch computes the values left over at a tensor's end by scalar code, which rounds softplus, sigmoid and others
-    differently: without this, a run would depend on where in the stack it stands.
+    differently: without this, a run's numbers would depend on its place in the stack.
     """
     if z.device.type != "cpu":
         return z
@@ -26,8 +28,8 @@ def whole_vectors(z: Tensor) -> Tensor:
 def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """bias (runs, out) + x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out).
 
-    A single product with a dimension of 1 goes another way through MKL than one of a batch, and rounds differently,
-    here or in its gradient: then the run is computed twice.
+    MKL computes a single product with a dimension of 1 by other code than a batch of products, and rounds it or its
+    gradient differently: then the run is computed twice.
     """
     if len(x) == 1 and 1 in (x.shape[1], *weight.shape[1:]):
         bias, x, weight = (values.expand(2, *values.shape[1:]) for values in (bias, x, weight))
@@ -36,25 +38,45 @@ def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def set_precision(precision: str) -> None:
-    """fp32 is fp32 on a GPU too: torch would compute convolutions in tf32 unless told not to.
+    """Sets, for this process, how a training computes in float32; `float32_products` sets it for a block only.
 
     On a CPU values below 1e-38 become 0. A dead unit's gradient is 0, and Adam's moments of its weights decay until
     they are that small: an update then takes thirty times as long (results/benchmarks/step.md, subnormals).
     """
     torch.set_flush_denormal(True)  # of this thread, which computes the gradients too; False where it cannot
-    kind = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = kind
-    torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]
+    for flags in _FLAGS:
+        flags.fp32_precision = _kind(precision)
+
+
+@contextlib.contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    """Products and convolutions of a GPU in `precision` within the block; afterwards the caller's flags hold again."""
+    before = [flags.fp32_precision for flags in _FLAGS]
+    try:
+        for flags in _FLAGS:
+            flags.fp32_precision = _kind(precision)
+        yield
+    finally:
+        for flags, kind in zip(_FLAGS, before, strict=True):
+            flags.fp32_precision = kind
+
+
+_FLAGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+
+
+def _kind(precision: str) -> str:
+    """fp32 is IEEE float32 on a GPU too, where torch computes convolutions in tf32 by default."""
+    return "tf32" if precision == "tf32" else "ieee"
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Inside, products take bf16 and give bf16, where the run's precision is that; weights stay float32."""
+    """A block in which products take bf16 and give bf16, if the run's precision is that; weights stay float32."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def stream(seed: int, *purpose: str | int) -> torch.Generator:
-    """A generator of its own for each purpose, so that no draw moves another."""
+    """A generator for one purpose, whose draws do not depend on how many another purpose has drawn."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))  # mt19937 takes 32 bits

@@ -16,16 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actbench.data.batches import Batches
 from actbench.data.datasets import load_data, prepare_data
 from actbench.execution.local import MALLOC
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import make_run
 from actbench.metrics.gradients import sum_of_squares
 from actbench.metrics.histograms import counts
-from actbench.training.loop import step_gradients
-from actbench.training.network import Network
-from actbench.training.optimizers import StackOptimizer
+from actbench.training.loop import set_up, step_gradients
 from actbench.training.stacks import Stack
 
 CPU = torch.device("cpu")
@@ -197,18 +194,11 @@ def steps_of(overrides: list[str]) -> tuple[Callable[[], None], int]:
     dataset = points[0].dataset
     data = prepare_data(dataset.name, dataset.root, False, dataset.image_size)
     runs = sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.config.activation.label)
-    stack, config = Stack(tuple(runs)), points[0].training
-    network = Network(stack, CPU)
-    batches = Batches(
-        load_data(data), network.seeds, data.validation_size(dataset.validation), config.batch_size, "channel",
-        config.augment, CPU,
-    )  # fmt: skip
-    rates = [run.config.optimizer.lr for run in runs]
-    update = StackOptimizer(points[0].optimizer, network.parameters, network.owners, network.weights, rates)
+    network, batches, optimizer = set_up(Stack(tuple(runs)), load_data(data), CPU)
     count = iter(range(100_000))
 
     def step() -> None:
-        update.step(step_gradients(network, batches, next(count), 0.0)[1], 1.0)
+        optimizer.step(step_gradients(network, batches, next(count), 0.0)[1], 1.0)
 
     return step, len(runs)
 

@@ -12,29 +12,46 @@ from actbench.activations.table import Activation
 from actbench.determinism import stream
 
 P = Mapping[str, Any]
+Function = Callable[[Tensor, P], Tensor]
+Uniform = Callable[[torch.Size], Tensor]  # shape -> draws from U(0, 1)
 
 
-@dataclass(frozen=True, eq=False)  # one object an activation and setting, so that its gain is computed once
+@dataclass(frozen=True, eq=False)  # one object for each activation and settings, so that its gain is computed once
 class BoundActivation:
     """An activation with its settings.
 
-    function: (z, p) -> h, as in functions.py. derivative: (z, p) -> a unit's own derivative with respect to each of
-    its pieces, (runs, batch, *positions, pieces * units). digest: of a user's source code, else empty.
+    function: (z, p) -> h, as in functions.py. slope: (z, p) -> each unit's derivative with respect to its own pieces;
+    p holds settings, learned parameters and `uniform`. initial: learned parameters that a user's module brings,
+    without the run axis. digest: of a user's source code, else empty.
     """
 
     record: Activation
     settings: Mapping[str, Any]
-    function: Callable[[Tensor, P], Tensor]
-    derivative: Callable[[Tensor, P], Tensor]
-    initial: Mapping[str, Tensor]  # learned parameters that a user's module brings, without the run axis
+    function: Function
+    slope: Function
+    initial: Mapping[str, Tensor]
     digest: str = ""
 
     @property
     def pieces(self) -> int:
+        """Pre-activation features that make one unit."""
         return int(self.settings.get("pieces", self.record.pieces))
 
+    def forward(self, z: Tensor, learned: Mapping[str, Tensor], uniform: Uniform | None = None) -> Tensor:
+        """Units (runs, batch, *positions, units) of pre-activations z (runs, batch, *positions, pieces * units).
 
-def autograd_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor, P], Tensor]:
+        learned: parameters by name, (runs, ...). uniform: noise in training, which only `record.random` ones take.
+        """
+        return self.function(z, {**self.settings, **learned, "uniform": uniform})
+
+    def derivative(self, z: Tensor, learned: Mapping[str, Tensor]) -> Tensor:
+        """Each unit's derivative with respect to its own pieces, in the shape of z, outside training."""
+        return self.slope(z, {**self.settings, **learned, "uniform": None})
+
+
+def autograd_derivative(call: Function) -> Function:
+    """The derivative of a function in which each unit depends on its own pieces only."""
+
     def derivative(z: Tensor, p: P) -> Tensor:
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
@@ -43,43 +60,41 @@ def autograd_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor
     return derivative
 
 
-def diagonal_derivative(call: Callable[[Tensor, P], Tensor]) -> Callable[[Tensor, P], Tensor]:
-    """d h_u / d z_u for functions that couple the units of a layer: one backward pass a unit."""
+def diagonal_derivative(call: Function) -> Function:
+    """d h_u / d z_u for functions that couple the units of a layer: one backward pass for each unit."""
 
     def derivative(z: Tensor, p: P) -> Tensor:
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
             h = call(leaf, p)
-            return torch.stack(
-                [
-                    torch.autograd.grad(h[..., unit].sum(), leaf, retain_graph=True)[0][..., unit]
-                    for unit in range(z.shape[-1])
-                ],
-                -1,
-            )
+            gradients = [
+                torch.autograd.grad(h[..., unit].sum(), leaf, retain_graph=True)[0][..., unit]
+                for unit in range(z.shape[-1])
+            ]
+            return torch.stack(gradients, -1)
 
     return derivative
 
 
 def constant_parameters(applied: BoundActivation, units: int, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Initial learned parameters for one run, (1, ...), where they need no draws."""
-    out = {key: value.to(dtype).unsqueeze(0) for key, value in applied.initial.items()}
+    """Initial learned parameters of one run, (1, ...), with 0 in place of those that are drawn."""
+    parameters = {key: value.to(dtype).unsqueeze(0) for key, value in applied.initial.items()}
     for key, learned in applied.record.learned.items():
-        if key not in out:
-            initial = 0.0 if learned.initial is None else learned.initial
-            out[key] = torch.full((1, *learned.shape(units)), initial, dtype=dtype)
-    return out
+        if key not in parameters:
+            parameters[key] = torch.full((1, *learned.shape(units)), learned.initial or 0.0, dtype=dtype)
+    return parameters
 
 
 def initial_parameters(applied: BoundActivation, units: int, seed: int, layer: int) -> dict[str, Tensor]:
     """Initial learned parameters of one layer's activation for one run, without the run axis."""
-    out = {key: value.clone() for key, value in applied.initial.items()}
+    parameters = {key: value.clone() for key, value in applied.initial.items()}
     for key, learned in applied.record.learned.items():
-        if key in out:
+        if key in parameters:
             continue
         shape = learned.shape(units)
         if learned.initial is not None:
-            out[key] = torch.full(shape, learned.initial)
+            parameters[key] = torch.full(shape, learned.initial)
         else:
-            out[key] = torch.randn(shape, generator=stream(seed, "activation", layer, key)) / math.sqrt(shape[0])
-    return out
+            draws = torch.randn(shape, generator=stream(seed, "activation", layer, key))
+            parameters[key] = draws / math.sqrt(shape[0])
+    return parameters

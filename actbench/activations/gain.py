@@ -11,7 +11,7 @@ from actbench.determinism import stream
 
 @cache
 def gain(applied: BoundActivation, units: int) -> float:
-    """E[f(z)^2]^(-1/2), z ~ N(0, 1) for every piece; `units` matters to functions of the whole layer only."""
+    """E[f(z)^2]^(-1/2), z ~ N(0, 1) for every piece; only functions that couple a layer depend on `units`."""
     record = applied.record
     if record.gain is not None:
         return record.gain
@@ -23,7 +23,6 @@ def _by_quadrature(applied: BoundActivation) -> float:
     # A fine trapezoid rule: exact to rounding for smooth functions, O(h^2) at kinks, where Gauss-Hermite is far worse.
     z = torch.linspace(-14, 14, 2**17 + 1, dtype=torch.float64)
     weight = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
-    p = {**constant_parameters(applied, 1, torch.float64), **applied.settings, "uniform": None}
     grid = z.view(1, -1, 1)
     if applied.record.kind == "maxout":  # density of the largest of k: k phi(z) Phi(z)^(k - 1)
         k = applied.pieces
@@ -31,12 +30,13 @@ def _by_quadrature(applied: BoundActivation) -> float:
     if applied.record.kind == "gated":  # E[(z1 g(z2))^2] = E[z1^2] E[g(z2)^2] = E[(1 g(z2))^2]
         grid = torch.cat([torch.ones_like(grid), grid], -1)
     with torch.no_grad():
-        return float((applied.function(grid, p).flatten().square() * weight).sum())
+        h = applied.forward(grid, constant_parameters(applied, 1, torch.float64))
+        return float((h.flatten().square() * weight).sum())
 
 
 def _by_monte_carlo(applied: BoundActivation, units: int) -> float:
     rows = max(64, 2**20 // units)  # about 2^20 values: 0.1 % standard error
     z = torch.randn(1, rows, units * applied.pieces, generator=stream(0, "gain"))
-    p = {**constant_parameters(applied, units, torch.float32), **applied.settings, "uniform": None}
+    learned = constant_parameters(applied, units, torch.float32)
     with torch.no_grad():
-        return float(applied.function(z, p).double().square().mean())
+        return float(applied.forward(z, learned).double().square().mean())

@@ -110,9 +110,9 @@ def _plot(rows: Sequence[Activation], path: Path) -> None:
         grid = z.view(1, -1, 1)
         if row.kind == "gated":  # over the gate, with z1 = 1
             grid = torch.cat([torch.ones_like(grid), grid], -1)
-        p = {**constant_parameters(applied, 1, torch.float64), **applied.settings, "uniform": None}
-        values = applied.function(grid, p).detach().flatten()
-        slopes = applied.derivative(grid, p)[..., -1].flatten()
+        learned = constant_parameters(applied, 1, torch.float64)
+        values = applied.forward(grid, learned).detach().flatten()
+        slopes = applied.derivative(grid, learned)[..., -1].flatten()
         name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
         curves[name] = (z.numpy(), values.numpy(), slopes.numpy())
     save_figure(activation_figure(curves), path)

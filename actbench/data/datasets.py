@@ -171,17 +171,15 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> PreparedDat
     meta = {key: value for key, value in asdict(prepared).items() if key != "folder"}
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:  # renamed when whole: never half a cache
+        with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:  # renamed when complete: never a partial cache
+            folder = Path(scratch) / cached.name
+            folder.mkdir(mode=0o755)
             for part, values in zip(PARTS, arrays, strict=True):
-                np.save(Path(scratch) / f"{part}.npy", np.asarray(values))
-            (Path(scratch) / "meta.json").write_text(json.dumps(meta))
-            whole = Path(scratch) / "whole"
-            whole.mkdir(mode=0o755)
-            for file in [*Path(scratch).glob("*.npy"), Path(scratch) / "meta.json"]:
-                file.rename(whole / file.name)
+                np.save(folder / f"{part}.npy", np.asarray(values))
+            (folder / "meta.json").write_text(json.dumps(meta))
             if _cached(cached) is None:
                 shutil.rmtree(cached, ignore_errors=True)
-                whole.rename(cached)
+                folder.rename(cached)
     except OSError as error:
         raise UsageError(
             f"cannot write the data cache {cached.parent}: {error.strerror}; set XDG_CACHE_HOME to a writable folder"

@@ -1,15 +1,16 @@
-"""The names of one layer's metrics: `layer/03/dead_fraction` is of the fourth hidden layer."""
+"""The names under which the store keeps one layer's metrics: `layer/03/dead_fraction` is of the fourth hidden layer."""
 
 LAYER = "layer/"
-HISTOGRAM = "histogram"  # the one that is no number a run, but counts in bins
+HISTOGRAM = "histogram"  # the metric with counts in bins instead of one number for each run
 
 
 def layer_key(layer: int, metric: str) -> str:
+    """The name of a metric of one hidden layer, counted from 0."""
     return f"{LAYER}{layer:02d}/{metric}"
 
 
 def split_layer_key(name: str) -> tuple[int, str] | None:
-    """(layer, metric) of such a name; None for a metric of all layers together."""
+    """(layer, metric) of such a name; None for a metric of the whole network."""
     if not name.startswith(LAYER):
         return None
     layer, _, metric = name.removeprefix(LAYER).partition("/")

@@ -11,11 +11,8 @@ from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
 from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
-from actbench.metrics.names import layer_key, split_layer_key
 from actbench.store.provenance import environment
-from actbench.training.results import COLUMNS, MEASURED, Result
-
-Curves = dict[str, dict[str, list[tuple[int, float]]]]  # run id -> metric -> [(step, value)]
+from actbench.training.results import COLUMNS, MEASURED, Curves, Result
 
 RUNS, ENVIRONMENT = "runs.csv", "environment.json"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
@@ -80,26 +77,28 @@ def _replace(path: Path, write: object) -> None:
     scratch.replace(path)
 
 
-def _points(results: Sequence[Result]) -> Iterator[tuple[str, int, str, float]]:
-    for result in results:
-        for metric, points in sorted(result.curves.items()):
-            for step, value in sorted(points):
-                yield result.run.id, step, metric, value
+def _points(curves: Curves) -> Iterator[tuple[int, str, float]]:
+    """(step, metric, value), metrics by name, then steps."""
+    for metric, points in sorted(curves.items()):
+        for step, value in sorted(points):
+            yield step, metric, value
 
 
 def curves_frame(results: Sequence[Result]) -> pd.DataFrame:
     """(run_id, step, metric, value), runs in the order of the plan, metrics by name, then steps."""
-    records = [point for point in _points(results) if split_layer_key(point[2]) is None]
+    records = [(result.run.id, *point) for result in results for point in _points(result.curves)]
     frame = pd.DataFrame(records, columns=["run_id", "step", "metric", "value"])
     return frame.astype({"run_id": "str", "step": "int64", "metric": "str", "value": "float64"})
 
 
 def layers_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """(run_id, step, layer, metric, value), hidden layers counted from 0; in the order of curves."""
-    records = []
-    for run_id, step, name, value in _points(results):
-        if (layered := split_layer_key(name)) is not None:
-            records.append((run_id, step, *layered, value))
+    """(run_id, step, layer, metric, value), hidden layers counted from 0 and sorted as text; else as curves_frame."""
+    records = [
+        (result.run.id, step, layer, metric, value)
+        for result in results
+        for layer, curves in sorted(result.layers.items(), key=lambda item: f"{item[0]:02d}")
+        for step, metric, value in _points(curves)
+    ]
     frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "metric", "value"])
     return frame.astype({"run_id": "str", "step": "int64", "layer": "int64", "metric": "str", "value": "float64"})
 
@@ -135,15 +134,17 @@ def read_series(folder: Path) -> dict[str, pd.DataFrame]:
     return {name.removesuffix(".parquet"): f for name, f in frames.items()} | {"costs": read_costs(folder / COSTS)}
 
 
-def read_curves(folder: Path) -> Curves:
-    """run id -> metric -> [(step, value)], of curves.parquet and, where it is there, layers.parquet."""
-    found: Curves = {}
+def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
+    """run id -> (curves of the network, curves of each layer), of curves.parquet and, if present, layers.parquet."""
+    runs: dict[str, tuple[Curves, dict[int, Curves]]] = {}
     for run_id, step, metric, value in pd.read_parquet(folder / CURVES).itertuples(index=False):
-        found.setdefault(run_id, {}).setdefault(metric, []).append((int(step), float(value)))
+        curves = runs.setdefault(run_id, ({}, {}))[0]
+        curves.setdefault(metric, []).append((int(step), float(value)))
     if (folder / LAYERS).exists():
         for run_id, step, layer, metric, value in pd.read_parquet(folder / LAYERS).itertuples(index=False):
-            found.setdefault(run_id, {}).setdefault(layer_key(layer, metric), []).append((int(step), float(value)))
-    return found
+            curves = runs.setdefault(run_id, ({}, {}))[1].setdefault(int(layer), {})
+            curves.setdefault(metric, []).append((int(step), float(value)))
+    return runs
 
 
 def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:

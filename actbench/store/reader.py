@@ -22,7 +22,7 @@ from actbench.store.entries import WEIGHTS
 from actbench.store.files import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal import write_waiting
 from actbench.store.runs import CHECKED, FILES, Parent, digest
-from actbench.training.results import IDENTITY, MEASURED, Histograms, Result, Row
+from actbench.training.results import IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
 
 _AGAIN = 5.0  # seconds
 _COMMANDS = "tags.kind != 'run' and tags.kind != 'phase'"
@@ -92,9 +92,9 @@ class Store:
     def _search(self, condition: str) -> Iterator[Any]:
         return search_runs(self._client, self._experiment_id, condition)
 
-    def _held_curves(self, ids: set[str]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    def _held_curves(self, ids: set[str]) -> dict[str, tuple[Curves, dict[int, Curves]]]:
         """Curves from the newest commands' artifacts: one file, not a query a metric."""
-        found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+        found: dict[str, tuple[Curves, dict[int, Curves]]] = {}
         if not ids:
             return found
         for parent in reversed(list(self._search(_COMMANDS))):
@@ -134,17 +134,14 @@ class Store:
     def _files(self, run_id: str) -> set[str]:
         return {entry.path for entry in self._client.list_artifacts(run_id)}
 
-    def _result(self, run: Run, child: Any, curves: dict[str, list[tuple[int, float]]] | None) -> Result:
+    def _result(self, run: Run, child: Any, stored: tuple[Curves, dict[int, Curves]] | None) -> Result:
+        """stored: curves of the network and of each layer, from files; None: each is asked for."""
         data = child.data
         row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
         row |= {key: data.params[key] for key in IDENTITY if key in data.params}
         row |= {"lr": run.config.optimizer.lr, "seed": run.config.seed, "device": data.tags["device"]}
-        if curves is None:
-            curves = {
-                key: [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, key)]
-                for key in curves_of(child)
-            }
+        curves, layers = self._histories(child) if stored is None else stored
         diverged = row["status"] == "diverged"
         ends = {key: points[-1][0] for key, points in curves.items() if points}
         for key in MEASURED:  # MLflow has of a curve its last point: where the end had no value, an earlier one
@@ -152,13 +149,21 @@ class Store:
             if key in data.metrics and final:
                 row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
         row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
-        if diverged:  # a live run may have shown a point more
-            curves = {
-                key: kept
-                for key, points in curves.items()
-                if (kept := [point for point in points if point[0] < int(data.metrics["failed_step"])])
-            }
-        return Result(run, row, curves, histograms=_histograms(data.tags))
+        # A run that was shown while it trained may have a point more than its result.
+        return cut_at_divergence(Result(run, row, curves, histograms=_histograms(data.tags), layers=layers))
+
+    def _histories(self, child: Any) -> tuple[Curves, dict[int, Curves]]:
+        """Curves of the network and of each layer, one query for each metric."""
+        curves: Curves = {}
+        layers: dict[int, Curves] = {}
+        for name in [*curves_of(child), *filter(split_layer_key, child.data.metrics)]:
+            points = [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, name)]
+            if (layered := split_layer_key(name)) is None:
+                curves[name] = points
+            else:
+                layer, metric = layered
+                layers.setdefault(layer, {})[metric] = points
+        return curves, layers
 
     def start(self, kind: str, tags: Mapping[str, str]) -> "Parent":
         """A parent run for one command (kind: train, sweep or compare)."""
@@ -227,8 +232,8 @@ def _has(tags: Mapping[str, str], weights: str) -> bool:
 
 
 def curves_of(child: Any) -> list[str]:
-    """Metrics that are curves: those that the tag names, and every layer's (too many for a tag)."""
-    return str(child.data.tags.get("curves", "")).split() + [key for key in child.data.metrics if not _whole(key)]
+    """Metrics of the network that are curves, as the tag names them."""
+    return str(child.data.tags.get("curves", "")).split()
 
 
 def _histograms(tags: Mapping[str, str]) -> dict[int, Histograms]:
@@ -238,7 +243,3 @@ def _histograms(tags: Mapping[str, str]) -> dict[int, Histograms]:
         for (name, _, layer), text in found.items()
         if name == HISTOGRAM
     }
-
-
-def _whole(metric: str) -> bool:
-    return split_layer_key(metric) is None

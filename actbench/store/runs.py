@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run
-from actbench.metrics.names import HISTOGRAM, split_layer_key
+from actbench.metrics.names import HISTOGRAM, layer_key
 from actbench.store.client import absolute_uri, is_service_error, reason
 from actbench.store.entries import NOTE, WEIGHTS, Entry, Point, Writer, drop_weights
 from actbench.store.files import COSTS, CURVES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.journal import Journal, count_runs, write_entries
-from actbench.training.results import MEASURED, Result, run_params
+from actbench.training.results import MEASURED, CurvePoint, Result, run_params
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that are read again
 FILES = "files"  # tag of a parent run: what they were when they were written
@@ -99,7 +99,7 @@ class Parent:
         self._writer.fill(self._writer.create(entry), entry, {})
         self._lost.discard(entry.uid)
 
-    def log(self, run: Run, points: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    def log(self, run: Run, points: Iterable[CurvePoint]) -> None:
         """Points of a run that has begun; those that it has already are passed over."""
         if run.id in self._live:
             live = self._live[run.id]
@@ -171,7 +171,7 @@ class Parent:
         entry = begun or self._entry(result.run, "")
         tags = {
             **entry.tags, "status": str(result.row["status"]), "device": str(result.row["device"]),
-            "curves": " ".join(metric for metric in result.curves if split_layer_key(metric) is None),
+            "curves": " ".join(result.curves),
         }  # fmt: skip
         tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
         if result.error is not None:
@@ -180,7 +180,7 @@ class Parent:
             tags[WEIGHTS] = " ".join(sorted(file.stem for file in weights.glob("*.safetensors")))
         files = [(str(weights.resolve()), WEIGHTS)] if weights is not None and tags.get(WEIGHTS) else []
         status = "FAILED" if result.error is not None else "FINISHED"
-        points = [*_points(result.curves), *_final(result)]
+        points = [*_points(result.points()), *_final(result)]
         return replace(entry, tags=tags, points=points, status=status, files=files)
 
     def measured(self, values: Mapping[str, Mapping[str, float]]) -> None:
@@ -258,9 +258,12 @@ class Parent:
             print(f"store.uri={self._uri} is back: what was kept is written, {count} runs", file=sys.stderr, flush=True)
 
 
-def _points(curves: Mapping[str, Sequence[tuple[int, float]]]) -> list[Point]:
+def _points(points: Iterable[CurvePoint]) -> list[Point]:
     now = int(time.time() * 1000)
-    return [(metric, value, step, now) for metric, points in curves.items() for step, value in points]
+    return [
+        (point.metric if point.layer is None else layer_key(point.layer, point.metric), point.value, point.step, now)
+        for point in points
+    ]
 
 
 def _final(result: Result) -> list[Point]:

@@ -1,10 +1,11 @@
-"""Trained weights as files (safetensors), and as a torch module that computes what the run has computed."""
+"""Trained weights as safetensors files, and as a torch module that computes the same numbers as the run."""
 
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from torch import Tensor, nn
 
 from actbench.data.batches import Batches, split
 from actbench.data.datasets import PreparedData, load_data, prepare_data
-from actbench.determinism import autocast, set_precision, whole_vectors
+from actbench.determinism import autocast, float32_products, whole_vectors
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.experiment.schema import RunSettings, run_settings
+from actbench.signals import replaced_file
 from actbench.training.network import Network
 
 SUFFIX = ".safetensors"
@@ -27,37 +29,40 @@ State = dict[str, Tensor]
 
 
 def weights_folder(run: Run) -> Path:
-    """Where a run's weights lie until they are stored, in the current folder."""
+    """The folder of a run's weights until they are stored, in the current folder."""
     return Path("results") / ".weights" / run.id
 
 
 def run_state(network: Network, batches: Batches, index: int) -> State:
     """Parameters, running statistics and input normalisation of one run of a stack, each without the run axis."""
-    found: State = {}
+    state: State = {}
     for name, tensor in network.parameters.items():
         owners = network.owners[name]
         if index in owners:
-            found[_plain(name)] = tensor.detach()[owners.index(index)]
-    found |= {name: buffer[index] for name, buffer in network.buffers.items()}
+            state[_without_segment(name)] = tensor.detach()[owners.index(index)]
+    state |= {name: buffer[index] for name, buffer in network.buffers.items()}
     scale, shift = batches.normalization(index)
-    found |= {"input.scale": scale, "input.shift": shift}
-    return {name: tensor.cpu().contiguous().clone() for name, tensor in found.items()}
+    state |= {"input.scale": scale, "input.shift": shift}
+    return {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
 
 
-def _plain(name: str) -> str:
+def _without_segment(name: str) -> str:
     """activation0.2.slope, of the stack's third segment, is activation0.slope of a run; a user's may be longer."""
     layer, *rest = name.split(".")
     return ".".join((layer, *rest[1:])) if layer.startswith("activation") else name
 
 
 class CheckpointWriter:
-    """Writes weights of the runs of a stack while it trains, as store.save_weights asks for: `last.safetensors`,
-    `best.safetensors` (of the highest validation accuracy, the first of equals) and, of all, `step-N.safetensors`."""
+    """Writes the weights of a stack's runs during training, as store.save_weights says.
+
+    `last.safetensors`; `best.safetensors`, of the highest validation accuracy, the first of equals; for `all` these
+    two and `step-N.safetensors` of every evaluation.
+    """
 
     def __init__(self, runs: Sequence[Run], save_weights: str) -> None:
         self._runs, self._mode = runs, save_weights
         self._best = [-math.inf] * len(runs)
-        for run in runs:  # of a training that was cut short
+        for run in runs:  # left by a training that was interrupted
             shutil.rmtree(weights_folder(run), ignore_errors=True)
 
     def __call__(self, step: int, loss: Tensor, accuracy: Tensor, network: Network, batches: Batches) -> None:
@@ -74,27 +79,27 @@ class CheckpointWriter:
             if mode == "all":
                 names.append(f"step-{step}")
             if names:
-                found = run_state(network, batches, index)
+                state = run_state(network, batches, index)
                 for name in names:
-                    save_checkpoint(weights_folder(run) / f"{name}{SUFFIX}", found, run, step, float(accuracy[index]))
+                    save_checkpoint(weights_folder(run) / f"{name}{SUFFIX}", state, run, step, float(accuracy[index]))
 
 
 def save_checkpoint(path: Path, tensors: State, run: Run, step: int, accuracy: float) -> None:
-    """One file, whole or not at all: tensors, and what is needed to compute with them."""
+    """Writes tensors and, as JSON in the file's head, all that is needed to compute with them; replaces the file."""
     data = {key: value for key, value in asdict(run.data).items() if key != "folder"}
     config = run.config.model_dump()
     digest = bound_activation(run.config).digest  # of the code of a user's own activation
     head = {"run_id": run.id, "step": step, "val_accuracy": accuracy, "digest": digest, "config": config, "data": data}
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}")
-    save_file(tensors, scratch, {"actbench": json.dumps(head)})
-    scratch.replace(path)
+    with replaced_file(path) as scratch:
+        save_file(tensors, scratch, {"actbench": json.dumps(head)})
 
 
 class Model(nn.Module):
     """A trained network of actbench as a torch module. Its parameters may be trained further.
 
-    run_id, step, val_accuracy: of the run that it comes from, when these weights were kept. config: of that run.
+    It changes no global setting of torch; a backward pass on a GPU follows the caller's flags for tf32. run_id, step,
+    val_accuracy: of the run that it comes from, when these weights were saved. config, data: of that run.
     """
 
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:
@@ -121,20 +126,23 @@ class Model(nn.Module):
                 inner.register_buffer(last, tensor)
             else:
                 inner.register_parameter(last, nn.Parameter(tensor))
-        set_precision(self.config.training.precision)
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (batch, channels, height, width), uint8, or float from 0 to 1. Returns logits (batch, classes)."""
-        wanted = (self.data.channels, self.data.height, self.data.width)
-        if images.dim() != 4 or images.shape[1:] != wanted:
+        """Logits (batch, classes) of images (batch, channels, height, width), uint8, or float from 0 to 1.
+
+        Raises ValueError for images of another shape.
+        """
+        shape = (self.data.channels, self.data.height, self.data.width)
+        if images.dim() != 4 or images.shape[1:] != shape:
             raise ValueError(
-                f"images are {tuple(images.shape)}; this model takes (batch, {', '.join(map(str, wanted))})"
+                f"images are {tuple(images.shape)}; this model takes (batch, {', '.join(map(str, shape))})"
             )
         pixels = images.float() if images.dtype == torch.uint8 else images.float() * 255
         x = pixels.permute(0, 2, 3, 1).contiguous() * self.get_buffer("input.scale") + self.get_buffer("input.shift")
         parameters = {name: tensor.unsqueeze(0) for name, tensor in self.named_parameters()}
         buffers = {name: self.get_buffer(name).unsqueeze(0) for name in self._architecture.buffers}
-        with autocast(self.config.training.precision, x.device):
+        precision = self.config.training.precision
+        with float32_products(precision), autocast(precision, x.device):
             logits = self._architecture.forward(
                 parameters,
                 buffers,
@@ -146,36 +154,34 @@ class Model(nn.Module):
 
     def _activate(self, parameters: Mapping[str, Tensor], layer: int, z: Tensor) -> Tensor:
         prefix = f"activation{layer}."
-        learned = {name.removeprefix(prefix): own for name, own in parameters.items() if name.startswith(prefix)}
-        draw = self._draw(z.device) if self.training and self._applied.record.random else None
-        whole = whole_vectors(z)
-        return self._applied.function(whole, {**self._applied.settings, **learned, "uniform": draw})[:, : z.shape[1]]
-
-    def _draw(self, device: torch.device) -> Callable[[torch.Size], Tensor]:
-        return lambda shape: torch.rand(shape, device=device)
+        learned = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        uniform = partial(torch.rand, device=z.device) if self.training else None
+        return self._applied.forward(whole_vectors(z), learned, uniform)[:, : z.shape[1]]
 
     def examples(self, part: str = "test", root: str | None = None) -> tuple[Tensor, Tensor]:
-        """The run's own test, validation or train examples: images uint8 (n, channels, height, width), labels (n,).
+        """The run's test, validation or train examples: images uint8 (n, channels, height, width), labels (n,).
 
-        root: where the data set is, as dataset.root; None: where the run found it. Raises UsageError where it is not
+        root: the folder of the data set, as dataset.root; None: the run's. Raises UsageError where the data set is not
         there or differs from the run's.
         """
-        own = self.config.dataset
-        prepared = prepare_data(own.name, root or own.root, False, own.image_size)
+        dataset = self.config.dataset
+        prepared = prepare_data(dataset.name, root or dataset.root, False, dataset.image_size)
         if prepared.fingerprint != self.data.fingerprint:
-            raise UsageError(f"dataset={own.name}: these images are not those of run {self.run_id}; name their root")
+            raise UsageError(
+                f"dataset={dataset.name}: these images are not those of run {self.run_id}; name their root"
+            )
         data = load_data(prepared)
         if part == "test":
             return data.test_images.permute(0, 3, 1, 2), data.test_labels
         if part not in ("train", "validation"):
             raise UsageError(f"examples({part!r}): there are test, validation and train")
-        train, validation = split(self.config.seed, self.data.train, self.data.validation_size(own.validation))
+        train, validation = split(self.config.seed, self.data.train, self.data.validation_size(dataset.validation))
         index = {"train": train, "validation": validation}[part]
         return data.train_images[index].permute(0, 3, 1, 2), data.train_labels[index]
 
 
 def read_checkpoint(path: Path) -> Model:
-    """The model of a file of weights, in evaluation mode. Raises UsageError where it is none."""
+    """The model of a file of weights, in evaluation mode. Raises UsageError for any other file."""
     try:
         with safe_open(path, "pt") as file:
             head = json.loads(file.metadata()["actbench"])

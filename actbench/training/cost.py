@@ -16,13 +16,10 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from actbench.activations.bound import BoundActivation, initial_parameters
-from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, load_data
 from actbench.determinism import set_precision, stream
 from actbench.experiment.runs import Run, bound_activation
-from actbench.training.loop import step_gradients
-from actbench.training.network import Network
-from actbench.training.optimizers import StackOptimizer
+from actbench.training.loop import set_up, step_gradients
 from actbench.training.stacks import Stack
 
 SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
@@ -117,10 +114,9 @@ class _Layer:
     """An activation over z (1, examples, pieces * units), as in training."""
 
     def __init__(self, applied: BoundActivation, examples: int, units: int, device: torch.device) -> None:
-        self._function, self._shape, self._device = applied.function, (1, examples, applied.pieces * units), device
+        self._applied, self._shape, self._device = applied, (1, examples, applied.pieces * units), device
         drawn = initial_parameters(applied, units, 0, 0)
         self._learned = {key: value.unsqueeze(0).to(device).requires_grad_() for key, value in drawn.items()}
-        self._p = {**applied.settings, **self._learned, "uniform": self._uniform if applied.record.random else None}
         self._generator, self._noise = stream(0, "cost"), torch.Generator(device)
 
     def _uniform(self, shape: torch.Size) -> Tensor:
@@ -132,7 +128,7 @@ class _Layer:
     def __call__(self) -> dict[str, float]:
         z = self._z()
         begun = _clock(self._device)
-        h = self._function(z, self._p)
+        h = self._applied.forward(z, self._learned, self._uniform)
         middle = _clock(self._device)
         torch.autograd.grad(h, [z, *self._learned.values()], h.detach(), allow_unused=True)
         return {"forward": middle - begun, "backward": _clock(self._device) - middle}
@@ -150,7 +146,7 @@ class _Layer:
 
         z = self._z()
         with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
-            h = self._function(z, self._p)
+            h = self._applied.forward(z, self._learned, self._uniform)
         saved(h)
         for given in self._learned.values():
             storages.pop(given.untyped_storage().data_ptr(), None)
@@ -188,17 +184,10 @@ class _Step:
 
     def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
         config = self._config = run.config
-        self._device, self._network, self._number = device, Network(Stack((run,)), device), 0
-        network = self._network
-        validation = run.data.validation_size(config.dataset.validation)
-        self._batches = Batches(
-            data, network.seeds, validation, config.training.batch_size,
-            config.dataset.normalize, config.training.augment, device,
-        )  # fmt: skip
-        self._optimizer = StackOptimizer(
-            config.optimizer, network.parameters, network.owners, network.weights, [config.optimizer.lr]
-        )
-        sizes = list(zip(network.architecture.units, network.architecture.positions, strict=True))
+        self._device, self._number = device, 0
+        self._network, self._batches, self._optimizer = set_up(Stack((run,)), data, device)
+        architecture, validation = self._network.architecture, self._batches.validation_size
+        sizes = list(zip(architecture.units, architecture.positions, strict=True))
         examples = min(config.training.batch_size, run.data.train - validation)
         self._layers = [
             _Layer(bound_activation(config), examples * positions, units, device) for units, positions in sizes

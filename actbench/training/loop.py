@@ -1,11 +1,10 @@
-"""The loop: trains a stack and yields records. It knows no store, no figure and no command line."""
+"""The training loop: trains a stack of runs and yields records."""
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,46 +16,38 @@ from actbench.metrics.gradients import gradient_norms
 from actbench.training.losses import cross_entropy
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
-from actbench.training.probe import norms, observe
+from actbench.training.probe import norms, observe, record
 from actbench.training.results import Record
 from actbench.training.schedules import multiplier
 from actbench.training.stacks import Stack
 
-BEAT = 1.0  # seconds
+HEARTBEAT = 1.0  # seconds
 
 Evaluated = Callable[[int, Tensor, Tensor, Network, Batches], None]
 
 
 def train(
     stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None,
-    beat: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Iterator[Record]:  # fmt: skip
-    """Train every run of the stack, yielding records in order of steps.
+    """Trains every run of the stack and yields records in order of steps.
 
-    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches. beat:
-    called every BEAT. Both are off the clock.
+    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches.
+    heartbeat: called about every HEARTBEAT seconds. The training clock stands still during both.
 
-    Besides the curves: `seconds` (of training alone, the stack's time over its runs) at each evaluation, and at the
-    end `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the runs may
-    read it, `test_accuracy`.
+    Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
+    at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the
+    runs may read it, `test_accuracy`.
     """
     run, steps = stack.runs[0], stack.runs[0].steps
     config = run.config.training
     set_precision(config.precision)
-    network = Network(stack, device)
-    batches = Batches(
-        data, network.seeds, run.data.validation_size(run.config.dataset.validation), config.batch_size,
-        run.config.dataset.normalize, config.augment, device,
-    )  # fmt: skip
-    optimizer = StackOptimizer(
-        run.config.optimizer, network.parameters, network.owners, network.weights,
-        [run.config.optimizer.lr for run in stack.runs],
-    )  # fmt: skip
+    network, batches, optimizer = set_up(stack, data, device)
     evaluate_every = evaluation_interval(config.evaluate_every, steps, EVALUATIONS)
     measure_every = evaluation_interval(config.measure_every, steps, 10) if config.measure_every != 0 else 0
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
-        progress.beat(beat)
+        progress.beat(heartbeat)
         if step % evaluate_every == 0 or step == steps:
             with progress.paused():
                 yield from _evaluation(step, network, batches, progress, evaluated)
@@ -64,22 +55,35 @@ def train(
         if measured:
             with progress.paused():
                 size = min(config.probe_size, batches.validation_size)
-                yield from _records(step, observe(network, batches, size, histograms=step in (0, steps)))
+                yield from observe(network, batches, size, step, histograms=step in (0, steps))
         if step < steps or measured:
             loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
         if measured:
             with progress.paused():
-                yield from _records(step, norms(network, gradients))
+                yield from norms(network, gradients, step)
         if step < steps:
             progress.add_loss(loss, step)
             if config.clip_norm is not None:
                 gradients = _clipped(network, gradients, config.clip_norm)
             optimizer.step(gradients, multiplier(config.schedule, step, steps, config.warmup))
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
-    yield Record(steps, "failed_step", progress.failed_step())
+    yield record(steps, "failed_step", progress.failed_step)
     if run.reads_test:
-        _, accuracy = evaluate(network, batches.test, batches.test_size)
-        yield Record(steps, "test_accuracy", _numpy(accuracy))
+        yield record(steps, "test_accuracy", evaluate(network, batches.test, batches.test_size)[1])
+
+
+def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:
+    """The initialised network of a stack, its mini-batches and its optimizer."""
+    run = stack.runs[0]
+    config = run.config
+    network = Network(stack, device)
+    batches = Batches(
+        data, network.seeds, run.data.validation_size(config.dataset.validation), config.training.batch_size,
+        config.dataset.normalize, config.training.augment, device,
+    )  # fmt: skip
+    rates = [run.config.optimizer.lr for run in stack.runs]
+    optimizer = StackOptimizer(config.optimizer, network.parameters, network.owners, network.weights, rates)
+    return network, batches, optimizer
 
 
 def _evaluation(
@@ -88,30 +92,34 @@ def _evaluation(
     yield from progress.records(step)
     loss, accuracy = evaluate(network, batches.validation, batches.validation_size)
     progress.note_failures(loss, step)
-    yield Record(step, "val_loss", _numpy(loss))
-    yield Record(step, "val_accuracy", _numpy(accuracy))
+    yield record(step, "val_loss", loss)
+    yield record(step, "val_accuracy", accuracy)
     evaluated(step, loss, accuracy, network, batches)
 
 
 class _Progress:
-    """The training clock, the mean training loss since the last evaluation, and the first step that went wrong."""
+    """The training clock, the mean training loss since the last evaluation, and each run's first failed step.
+
+    failed_step: (runs,), the first step at which the loss was not finite; NaN if there was none.
+    """
 
     def __init__(self, runs: int, device: torch.device) -> None:
         self._device = device
         self._seconds, self._started = 0.0, time.perf_counter()
-        self._beaten = self._started
+        self._last_beat = self._started
         self._loss, self._count = torch.zeros(runs, dtype=torch.float64, device=device), 0
-        self._failed = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
+        self.failed_step = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
 
-    def beat(self, call: Callable[[], None]) -> None:
-        if time.perf_counter() - self._beaten >= BEAT:
+    def beat(self, heartbeat: Callable[[], None]) -> None:
+        """Calls `heartbeat` where the last call was HEARTBEAT ago."""
+        if time.perf_counter() - self._last_beat >= HEARTBEAT:
             with self.paused():
-                call()
-            self._beaten = time.perf_counter()
+                heartbeat()
+            self._last_beat = time.perf_counter()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Stops the clock: what is measured is no training."""
+        """Stops the training clock during the block."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         self._seconds += time.perf_counter() - self._started
@@ -119,32 +127,22 @@ class _Progress:
         self._started = time.perf_counter()
 
     def add_loss(self, loss: Tensor, step: int) -> None:
+        """Adds the mini-batch loss (runs,) of a step to the mean."""
         self.note_failures(loss, step)
         self._loss += loss
         self._count += 1
 
     def note_failures(self, loss: Tensor, step: int) -> None:
-        """Remembers the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
-        self._failed = torch.where(self._failed.isnan() & ~loss.isfinite(), float(step), self._failed)
+        """Notes the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
+        self.failed_step = torch.where(self.failed_step.isnan() & ~loss.isfinite(), float(step), self.failed_step)
 
     def records(self, step: int) -> Iterator[Record]:
+        """`train_loss` and `seconds`; the mean starts anew."""
         if self._count:
-            yield Record(step, "train_loss", _numpy(self._loss / self._count))
+            yield record(step, "train_loss", self._loss / self._count)
             self._loss.zero_()
             self._count = 0
-        yield Record(step, "seconds", np.full(len(self._failed), self._seconds / len(self._failed)))
-
-    def failed_step(self) -> npt.NDArray[np.float64]:
-        return _numpy(self._failed)
-
-
-def _records(step: int, metrics: Iterable[tuple[str, Tensor]]) -> Iterator[Record]:
-    for metric, values in metrics:
-        yield Record(step, metric, _numpy(values))
-
-
-def _numpy(values: Tensor) -> npt.NDArray[np.float64]:
-    return values.detach().double().cpu().numpy().copy()
+        yield Record(step, "seconds", np.full(len(self._loss), self._seconds / len(self._loss)))
 
 
 def step_gradients(
@@ -152,7 +150,7 @@ def step_gradients(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
     images, labels = batches.training(step)
-    loss = cross_entropy(network.forward(images, network.activation(step), True), labels, smoothing).mean(1)
+    loss = cross_entropy(network.forward(images, step), labels, smoothing).mean(1)
     parameters = list(network.parameters.values())
     return loss.detach(), torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
 
@@ -172,12 +170,11 @@ def evaluate(
     network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
     """Mean loss and accuracy, float64 (runs,), over examples 0 to size."""
-    activate = network.activation(None)
-    loss: Tensor | float = 0.0
-    correct: Tensor | float = 0.0
+    loss = torch.zeros(len(network.runs), dtype=torch.float64, device=network.device)
+    correct = torch.zeros_like(loss)
     for start in range(0, size, EVALUATION_CHUNK):
         images, labels = examples(start, min(start + EVALUATION_CHUNK, size))
-        logits = network.forward(images, activate, False)
-        loss = loss + cross_entropy(logits, labels).double().sum(1)
-        correct = correct + (logits.argmax(-1) == labels).double().sum(1)
-    return torch.as_tensor(loss / size), torch.as_tensor(correct / size)
+        logits = network.forward(images)
+        loss += cross_entropy(logits, labels).double().sum(1)
+        correct += (logits.argmax(-1) == labels).double().sum(1)
+    return loss / size, correct / size

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from actbench.activations.bound import BoundActivation, initial_parameters
+from actbench.activations.bound import BoundActivation, Uniform, initial_parameters
 from actbench.determinism import autocast, stream, whole_vectors
 from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.models.initialization import initialize
@@ -27,7 +27,12 @@ class Segment:
 
 
 class Network:
-    """parameters: name -> (owners, ...) leaves; owners: name -> the run behind each entry of the leading axis."""
+    """The network of a stack of runs.
+
+    parameters: name -> (owners, ...) leaves. owners: name -> the run behind each entry of the leading axis, because
+    learned activation parameters exist for some runs only. weights: names of parameters that weight decay applies to.
+    layers: the hidden layer of each parameter, or None. buffers: running statistics of batch norm, (runs, ...).
+    """
 
     def __init__(self, stack: Stack, device: torch.device) -> None:
         self.runs = stack.runs
@@ -36,44 +41,44 @@ class Network:
         self.segments = _segments(stack.runs)
         self.parameters: dict[str, Tensor] = {}
         self.owners: dict[str, list[int]] = {}
-        self._device = device
+        self.device = device
         self._precision = stack.runs[0].config.training.precision
         self._add_weights()
-        self.weights = frozenset(self.parameters)  # what weight decay applies to; learned activation parameters not
-        self._learned = [
+        self.weights = frozenset(self.parameters)  # learned activation parameters get no weight decay
+        self._learned = [  # of each layer and segment
             [self._add_learned(index, layer) for index in range(len(self.segments))]
             for layer in range(len(self.architecture.units))
         ]
         self.layers = [layer_of(name) for name in self.parameters]
-        self.owner_indices = [torch.tensor(owner, device=device) for owner in self.owners.values()]
+        self.owner_indices = [torch.tensor(owners, device=device) for owners in self.owners.values()]
         self.buffers = {
             name: torch.full((len(self.runs), *buffer.shape), float(buffer.constant or 0.0), device=device)
             for name, buffer in self.architecture.buffers.items()
         }
 
     def _add_weights(self) -> None:
-        each = []
-        for segment in self.segments:
-            for run in self.runs[segment.start : segment.stop]:
-                initialization = run.config.initialization.name
-                each.append(initialize(initialization, self.architecture.parameters, segment.applied, run.config.seed))
+        draws = [
+            initialize(run.config.initialization.name, self.architecture.parameters, segment.applied, run.config.seed)
+            for segment in self.segments
+            for run in self.runs[segment.start : segment.stop]
+        ]
         for name in self.architecture.parameters:
-            self._add(name, [draws[name] for draws in each], range(len(self.runs)))
+            self._add(name, [weights[name] for weights in draws], range(len(self.runs)))
 
-    def _add_learned(self, index: int, layer: int) -> dict[str, str]:
-        """The learned parameters of one segment's activation at one layer: key -> name."""
-        segment, names = self.segments[index], {}
+    def _add_learned(self, index: int, layer: int) -> dict[str, Tensor]:
+        """The learned parameters of one segment's activation at one layer, (runs of the segment, ...)."""
+        segment, units = self.segments[index], self.architecture.units[layer]
         owners = range(segment.start, segment.stop)
-        units = self.architecture.units[layer]
-        each = [initial_parameters(segment.applied, units, self.seeds[run], layer) for run in owners]
-        for key in each[0]:
-            names[key] = f"activation{layer}.{index}.{key}"
-            self._add(names[key], [own[key] for own in each], owners)
-        return names
+        initial = [initial_parameters(segment.applied, units, self.seeds[run], layer) for run in owners]
+        return {
+            key: self._add(f"activation{layer}.{index}.{key}", [values[key] for values in initial], owners)
+            for key in initial[0]
+        }
 
-    def _add(self, name: str, values: list[Tensor], owners: Sequence[int]) -> None:
-        self.parameters[name] = torch.stack(values).to(self._device).requires_grad_()
+    def _add(self, name: str, values: list[Tensor], owners: Sequence[int]) -> Tensor:
+        self.parameters[name] = torch.stack(values).to(self.device).requires_grad_()
         self.owners[name] = list(owners)
+        return self.parameters[name]
 
     def counts(self) -> list[int]:
         """Parameters of each run, the learned ones of its activation included."""
@@ -83,62 +88,67 @@ class Network:
                 totals[run] += math.prod(tensor.shape[1:])
         return totals
 
-    def arguments(self, layer: int, index: int, step: int | None) -> dict[str, Any]:
-        """Settings and learned parameters of a segment's activation, and its noise in training (`step` given)."""
-        segment = self.segments[index]
-        learned = {key: self.parameters[name] for key, name in self._learned[layer][index].items()}
-        return {**segment.applied.settings, **learned, "uniform": self._uniform(segment, layer, step)}
-
-    def _uniform(self, segment: Segment, layer: int, step: int | None) -> Callable[[torch.Size], Tensor] | None:
+    def _uniform(self, segment: Segment, layer: int, step: int | None) -> Uniform | None:
+        """The noise of a random activation in training; each run draws from its own stream."""
         if step is None or not segment.applied.record.random:
             return None
         seeds = self.seeds[segment.start : segment.stop]
 
         def draw(shape: torch.Size) -> Tensor:
             draws = [torch.rand(shape[1:], generator=stream(seed, "activation", layer, step)) for seed in seeds]
-            return torch.stack(draws).to(self._device)
+            return torch.stack(draws).to(self.device)
 
         return draw
 
-    def activation(self, step: int | None) -> Activate:
-        """(layer, z) -> units, each segment by its own function. step: of training; None to evaluate."""
+    def activate(self, layer: int, z: Tensor, step: int | None = None) -> Tensor:
+        """Units of a hidden layer, (runs, batch, *positions, units), each run by its own activation.
 
-        def activate(layer: int, z: Tensor) -> Tensor:
-            return self._by_segment(z, lambda own: own.function, layer, step)
+        z: pre-activations (runs, batch, *positions, pieces * units). step: of training; None outside training.
+        """
+        outputs = [
+            segment.applied.forward(part, learned, self._uniform(segment, layer, step))
+            for segment, part, learned in zip(self.segments, self._parts(z), self._learned[layer], strict=True)
+        ]
+        return _joined(outputs, z.shape[1])
 
-        return activate
-
+    @torch.no_grad()
     def slopes(self, layer: int, z: Tensor) -> Tensor:
-        """abs f' of every piece, (runs, batch, *positions, pieces * units), in evaluation form."""
-        with torch.no_grad():
-            return self._by_segment(z, lambda own: own.derivative, layer, None).abs()
+        """abs f' of every piece outside training, (runs, batch, *positions, pieces * units); z has the same shape."""
+        slopes = [
+            segment.applied.derivative(part, learned)
+            for segment, part, learned in zip(self.segments, self._parts(z), self._learned[layer], strict=True)
+        ]
+        return _joined(slopes, z.shape[1]).abs()
 
-    def _by_segment(
-        self, z: Tensor, choose: Callable[[BoundActivation], Callable[..., Tensor]], layer: int, step: int | None
-    ) -> Tensor:
-        batch, whole = z.shape[1], whole_vectors(z)
+    def _parts(self, z: Tensor) -> Sequence[Tensor]:
+        """The pre-activations of each segment, filled up to whole SIMD vectors."""
+        padded = whole_vectors(z)
         if len(self.segments) == 1:
-            h = choose(self.segments[0].applied)(whole, self.arguments(layer, 0, step))
-        else:  # split, as the gradient of a slice fills a tensor of zeros as large as the whole stack
-            slices = whole.split([segment.stop - segment.start for segment in self.segments])
-            h = torch.cat(
-                [
-                    choose(segment.applied)(own, self.arguments(layer, index, step))
-                    for index, (segment, own) in enumerate(zip(self.segments, slices, strict=True))
-                ]
-            )
-        return h if whole is z else h[:, :batch]
+            return (padded,)
+        # Split, not sliced: the gradient of a slice fills a tensor of zeros as large as the stack.
+        return padded.split([segment.stop - segment.start for segment in self.segments])
 
-    def forward(self, x: Tensor, activate: Activate, training: bool) -> Tensor:
-        """(runs, batch, height, width, channels) -> logits (runs, batch, classes)."""
-        with autocast(self._precision, self._device):
-            return self.architecture.forward(self.parameters, self.buffers, x, activate, training).to(x.dtype)
+    def forward(self, x: Tensor, step: int | None = None, activate: Activate | None = None) -> Tensor:
+        """Logits (runs, batch, classes) of images x (runs, batch, height, width, channels).
+
+        step: of training; None outside training. activate: takes the place of the network's own.
+        """
+        activate = activate or partial(self.activate, step=step)
+        with autocast(self._precision, self.device):
+            logits = self.architecture.forward(self.parameters, self.buffers, x, activate, step is not None)
+        return logits.to(x.dtype)
+
+
+def _joined(parts: list[Tensor], batch: int) -> Tensor:
+    """The values of all segments, without the examples that were filled up."""
+    values = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return values if values.shape[1] == batch else values[:, :batch]
 
 
 def layer_of(parameter: str) -> int | None:
     """The hidden layer (block of a Transformer) that a parameter belongs to; None before the first and at the end."""
-    found = re.match(r"(?:hidden|norm|block|activation)(\d+)", parameter)
-    return int(found[1]) if found else None
+    match = re.match(r"(?:hidden|norm|block|activation)(\d+)", parameter)
+    return int(match[1]) if match else None
 
 
 def _segments(runs: Sequence[Run]) -> list[Segment]:

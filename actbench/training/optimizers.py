@@ -1,7 +1,6 @@
-"""torch's optimizers over a stack, each run at its own learning rate, and rounding as if it were alone."""
+"""torch's optimizers over a stack: each run has its own learning rate, and its bits are those of a run alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,21 +8,12 @@ from torch import Tensor
 
 from actbench.determinism import VECTOR
 
-# (gradients, learning rate): updates the parameters of one group in place.
+# (gradients, multiplier of the learning rate): updates some parameters in place.
 Update = Callable[[list[Tensor], float], None]
 
 
-@dataclass
-class _Group:
-    """Parts of stacked parameters with one learning rate and decay. members: (parameter, part) of each tensor."""
-
-    rate: float
-    members: list[tuple[int, int]]
-    update: Update
-
-
 class StackOptimizer:
-    """Updates stacked parameters in place, each run by its own learning rate, as if it were alone.
+    """Updates stacked parameters in place, each run at its own learning rate, with the bits of a run alone.
 
     parameters: name -> (runs, ...). owners: name -> index of the run behind each entry of the leading axis (learned
     activation parameters exist for some runs only). decays: names that weight decay applies to. rates: of each run.
@@ -36,31 +26,33 @@ class StackOptimizer:
         decays: frozenset[str], rates: Sequence[float],
     ) -> None:  # fmt: skip
         self._sizes: list[list[int]] = []
+        # Slices of parameters with one learning rate and decay: (parameter, part) of each, and its values.
         groups: dict[tuple[float, bool], tuple[list[tuple[int, int]], list[Tensor]]] = {}
         for index, (name, tensor) in enumerate(parameters.items()):
-            own = [rates[run] for run in owners[name]]
-            sizes = _spans(own, tensor.device.type != "cpu" or tensor[0].numel() % VECTOR == 0)
+            rates_here = [rates[run] for run in owners[name]]
+            sizes = _spans(rates_here, tensor.device.type != "cpu" or tensor[0].numel() % VECTOR == 0)
             self._sizes.append(sizes)
             start = 0
             for part, (size, values) in enumerate(zip(sizes, tensor.detach().split(sizes), strict=True)):
-                members, tensors = groups.setdefault((own[start], name in decays), ([], []))
+                members, tensors = groups.setdefault((rates_here[start], name in decays), ([], []))
                 members.append((index, part))
                 tensors.append(values)
                 start += size
+        make = UPDATES[config.name]
         self._groups = [
-            _Group(rate, members, _update(config, tensors, config.weight_decay if decay else 0.0))
+            (members, make(config, tensors, rate, config.weight_decay if decay else 0.0))
             for (rate, decay), (members, tensors) in groups.items()
         ]
 
     def step(self, gradients: Sequence[Tensor], multiplier: float) -> None:
         """gradients: in the order of the parameters, (runs, ...). multiplier: of the learning rate, by schedule."""
         parts = [gradient.split(sizes) for gradient, sizes in zip(gradients, self._sizes, strict=True)]
-        for group in self._groups:
-            group.update([parts[index][part] for index, part in group.members], group.rate * multiplier)
+        for members, update in self._groups:
+            update([parts[index][part] for index, part in members], multiplier)
 
 
 def _spans(rates: Sequence[float], merge: bool) -> list[int]:
-    """Lengths of the runs' spans that are updated as one."""
+    """Lengths of the spans of runs that are updated as one: neighbours of one rate, or single runs."""
     sizes: list[int] = []
     for index, rate in enumerate(rates):
         if merge and index and rate == rates[index - 1]:
@@ -70,85 +62,78 @@ def _spans(rates: Sequence[float], merge: bool) -> list[int]:
     return sizes
 
 
-def _update(config: Any, tensors: list[Tensor], decay: float) -> Update:
-    """torch's fused kernels, called without torch.optim: its bookkeeping took a tenth of a step of a small network."""
-    device = tensors[0].device
-    match config.name:
-        case "adam" | "adamw":
-            return _adam(config, tensors, decay)
-        case "sgd":
-            return _sgd(config, tensors, decay)
-        case "adagrad" if device.type == "cpu":  # elsewhere its kernel is newer than torch 2.10
-            return _adagrad(config, tensors, decay)
-        case "adagrad":
-            return _by_torch(
-                torch.optim.Adagrad(tensors, lr_decay=config.lr_decay, eps=config.eps, weight_decay=decay), tensors
-            )
-        case "rmsprop":  # has no fused kernel
-            optimizer = torch.optim.RMSprop(
-                tensors, alpha=config.alpha, eps=config.eps, momentum=config.momentum, weight_decay=decay
-            )
-            return _by_torch(optimizer, tensors)
-    raise ValueError(config.name)
-
-
 def _zeros(tensors: list[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(tensor) for tensor in tensors]
 
 
-def _steps(tensors: list[Tensor]) -> Tensor:
-    """Steps taken, which the kernels want as a tensor; one for all."""
-    return torch.zeros((), device=tensors[0].device)
+def _steps(tensors: list[Tensor]) -> list[Tensor]:
+    """Steps taken, which the kernels take as one tensor for each parameter: here the same one."""
+    return [torch.zeros((), device=tensors[0].device)] * len(tensors)
 
 
-def _adam(config: Any, tensors: list[Tensor], decay: float) -> Update:
+def _adam(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
     kernel = torch._fused_adam_ if config.name == "adam" else torch._fused_adamw_
     means, squares, steps = _zeros(tensors), _zeros(tensors), _steps(tensors)
-    each = [steps] * len(tensors)
 
-    def update(gradients: list[Tensor], rate: float) -> None:
-        steps.add_(1)
+    def update(gradients: list[Tensor], multiplier: float) -> None:
+        steps[0].add_(1)
         kernel(
-            tensors, gradients, means, squares, [], each, lr=rate, beta1=config.beta1, beta2=config.beta2,
+            tensors, gradients, means, squares, [], steps, lr=lr * multiplier, beta1=config.beta1, beta2=config.beta2,
             weight_decay=decay, eps=config.eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 
     return update
 
 
-def _sgd(config: Any, tensors: list[Tensor], decay: float) -> Update:
+def _sgd(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
     momenta, first = _zeros(tensors) if config.momentum else [], True
 
-    def update(gradients: list[Tensor], rate: float) -> None:
+    def update(gradients: list[Tensor], multiplier: float) -> None:
         nonlocal first
         torch._fused_sgd_(
-            tensors, gradients, momenta, weight_decay=decay, momentum=config.momentum, lr=rate, dampening=0.0,
-            nesterov=config.nesterov, maximize=False, is_first_step=first,
+            tensors, gradients, momenta, weight_decay=decay, momentum=config.momentum, lr=lr * multiplier,
+            dampening=0.0, nesterov=config.nesterov, maximize=False, is_first_step=first,
         )  # fmt: skip
         first = False
 
     return update
 
 
-def _adagrad(config: Any, tensors: list[Tensor], decay: float) -> Update:
+def _adagrad(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+    if tensors[0].device.type != "cpu":  # where its kernel is newer than torch 2.10
+        optimizer = torch.optim.Adagrad(tensors, lr_decay=config.lr_decay, eps=config.eps, weight_decay=decay)
+        return _by_torch(optimizer, tensors, lr)
     sums, steps = _zeros(tensors), _steps(tensors)
-    each = [steps] * len(tensors)
 
-    def update(gradients: list[Tensor], rate: float) -> None:
-        steps.add_(1)
+    def update(gradients: list[Tensor], multiplier: float) -> None:
+        steps[0].add_(1)
         torch._fused_adagrad_(
-            tensors, gradients, sums, each, lr=rate, lr_decay=config.lr_decay, weight_decay=decay, eps=config.eps,
-            maximize=False,
+            tensors, gradients, sums, steps, lr=lr * multiplier, lr_decay=config.lr_decay, weight_decay=decay,
+            eps=config.eps, maximize=False,
         )  # fmt: skip
 
     return update
 
 
-def _by_torch(optimizer: torch.optim.Optimizer, tensors: list[Tensor]) -> Update:
-    def update(gradients: list[Tensor], rate: float) -> None:
+def _rmsprop(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+    """RMSprop has no fused kernel."""
+    optimizer = torch.optim.RMSprop(
+        tensors, alpha=config.alpha, eps=config.eps, momentum=config.momentum, weight_decay=decay
+    )
+    return _by_torch(optimizer, tensors, lr)
+
+
+def _by_torch(optimizer: torch.optim.Optimizer, tensors: list[Tensor], lr: float) -> Update:
+    def update(gradients: list[Tensor], multiplier: float) -> None:
         for tensor, gradient in zip(tensors, gradients, strict=True):
             tensor.grad = gradient
-        optimizer.param_groups[0]["lr"] = rate
+        optimizer.param_groups[0]["lr"] = lr * multiplier
         optimizer.step()
 
     return update
+
+
+# torch's fused kernels are called without torch.optim, whose bookkeeping took a tenth of a step of a small network.
+UPDATES: Mapping[str, Callable[[Any, list[Tensor], float, float], Update]] = {
+    "sgd": _sgd, "adam": _adam, "adamw": _adam, "rmsprop": _rmsprop, "adagrad": _adagrad,
+}  # fmt: skip

@@ -1,15 +1,16 @@
-"""A finished run as the row and the curves that are stored: the formats of runs.csv, curves and layers.parquet."""
+"""What training yields and what a run leaves behind: records, and results with the columns of runs.csv and curves."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from actbench.experiment.runs import Run, flat
 from actbench.metrics.convergence import area_under_curve, first_reached
-from actbench.metrics.names import HISTOGRAM, split_layer_key
+from actbench.metrics.names import HISTOGRAM
 
 IDENTITY = (
     "run_id", "phase", "dataset", "architecture", "activation", "initialization", "optimizer", "lr", "seed", "status",
@@ -22,36 +23,67 @@ _MEASURED_FIRST = (
 _MEASURED_LATER = ("samples_to_target", "dead_piece_fraction", "unit_mean", "unit_std", "seconds")
 MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER)
 COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  # extended at the end only
-WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")  # the columns that differ from one time to the next
+WALL_CLOCK = (
+    "seconds_to_target",
+    "samples_per_second",
+    "seconds",
+)  # columns that differ between two trainings of one run
 
-_CURVES_APART = ("seconds", "parameters", "failed_step", "test_accuracy")
+_NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy")
 
 Row = dict[str, str | int | float | bool | None]
-Histograms = dict[int, list[int]]  # step -> outputs of units in each bin, as metrics/histograms.py has them
+Curves = dict[str, list[tuple[int, float]]]  # metric -> [(step, value)]
+Histograms = dict[int, list[int]]  # step -> outputs of units in each bin, as metrics/histograms.py defines them
 
 
 @dataclass(frozen=True)
 class Record:
-    """One metric of all runs of a stack after `step` updates. values: float64 (runs,), of histograms (runs, bins)."""
+    """One metric of all runs of a stack after `step` updates.
+
+    values: float64 (runs,); of histograms (runs, bins). layer: the hidden layer it belongs to, from 0; None for a
+    metric of the whole network.
+    """
 
     step: int
     metric: str
     values: npt.NDArray[np.float64]
+    layer: int | None = None
+
+
+class CurvePoint(NamedTuple):
+    """One point of one curve of a run. layer: as in Record."""
+
+    layer: int | None
+    metric: str
+    step: int
+    value: float
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind. row: by COLUMNS, None where there is no value. curves: metric -> [(step, value)], those
-    of one layer under `layer/NN/metric`."""
+    """The outcome of one run.
+
+    row: values by COLUMNS, None where there is no value. curves: of the whole network. layers: hidden layer, from 0,
+    -> curves of that layer. error: the message of a run that failed. histograms: by hidden layer.
+    """
 
     run: Run
     row: Row
-    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    error: str | None = None  # of a run that failed
-    histograms: dict[int, Histograms] = field(default_factory=dict)  # by layer
+    curves: Curves = field(default_factory=dict)
+    error: str | None = None
+    histograms: dict[int, Histograms] = field(default_factory=dict)
+    layers: dict[int, Curves] = field(default_factory=dict)
+
+    def points(self) -> Iterator[CurvePoint]:
+        """Every point of every curve, those of the whole network first."""
+        for layer, curves in [(None, self.curves), *self.layers.items()]:
+            for metric, points in curves.items():
+                for step, value in points:
+                    yield CurvePoint(layer, metric, step, value)
 
 
 def identity(run: Run, status: str) -> Row:
+    """The columns that name a run and its status."""
     config = run.config
     values = (
         run.id, run.phase, config.dataset.name, config.architecture.name, config.activation.label,
@@ -73,83 +105,103 @@ def run_params(run: Run) -> dict[str, object]:
 
 
 def failed_result(run: Run, error: str, device: str) -> Result:
-    """A run that ended in an exception: kept in every table, marked."""
+    """The result of a run that ended in an exception: it stays in every table, marked as failed."""
     row: Row = {**identity(run, "failed"), **dict.fromkeys(MEASURED), "device": device}
-    return Result(run, row, {}, error)
+    return Result(run, row, error=error)
 
 
 def missing_result(run: Run, device: str) -> Result:
-    """A run that was planned and not made, as its command was interrupted."""
+    """The result of a planned run that was not trained because its command was interrupted."""
     return Result(run, {**identity(run, "missing"), **dict.fromkeys(MEASURED), "device": device})
 
 
 def results_of_stack(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:
-    """The records of a whole stack, taken apart into one result a run."""
-    kept = list(records)
-    return [_result(run, index, kept, device) for index, run in enumerate(runs)]
+    """One result for each run of a stack, from the records of its training."""
+    records = list(records)
+    return [_result(run, index, records, device) for index, run in enumerate(runs)]
 
 
 def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
-    """A diverged run keeps its curves up to the step that failed; its final values stay empty."""
-    numbers = [record for record in records if record.values.ndim == 1]
-    last = {record.metric: float(record.values[index]) for record in numbers}
-    failed_step = last["failed_step"]
-    diverged = not math.isnan(failed_step)
-    series: dict[str, list[tuple[int, float]]] = {}
-    for record in numbers:
+    """The result of the run at place `index` of a stack. The final values of a diverged run stay empty."""
+    curves: Curves = {}
+    layers: dict[int, Curves] = {}
+    histograms: dict[int, Histograms] = {}
+    final: dict[str, float] = {}
+    for record in records:
+        if record.layer is not None and record.metric == HISTOGRAM:
+            counts = [int(count) for count in record.values[index]]
+            histograms.setdefault(record.layer, {})[record.step] = counts
+            continue
         value = float(record.values[index])
-        if math.isfinite(value) and not (diverged and record.step >= failed_step):
-            series.setdefault(record.metric, []).append((record.step, value))
-    curves = {metric: points for metric, points in series.items() if metric not in _CURVES_APART}
-    histograms = _histograms([r for r in records if not (diverged and r.step >= failed_step)], index)
+        if record.layer is None:
+            final[record.metric] = value
+        if math.isfinite(value):
+            metrics = curves if record.layer is None else layers.setdefault(record.layer, {})
+            metrics.setdefault(record.metric, []).append((record.step, value))
+    diverged = not math.isnan(final["failed_step"])
     row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED), "device": device}
-    row |= {"parameters": int(last["parameters"]), "steps": run.steps, "reached_target": False}
     if diverged:
-        row["failed_step"] = int(failed_step)
-        return Result(run, row, curves, histograms=histograms)
-    for metric in ("test_accuracy", *curves):
-        if metric in MEASURED and math.isfinite(last.get(metric, math.nan)):
-            row[metric] = last[metric]
-    if "dead_layers" in last:
-        row["dead_layers"] = int(last["dead_layers"])
-    return Result(run, row | _convergence(run, series), curves, histograms=histograms)
+        row |= {"reached_target": False, "failed_step": int(final["failed_step"])}
+    else:
+        row |= {metric: value for metric, value in final.items() if metric in MEASURED and math.isfinite(value)}
+        row |= _convergence(run, curves)
+        if "dead_layers" in final:
+            row["dead_layers"] = int(final["dead_layers"])
+    row |= {"parameters": int(final["parameters"]), "steps": run.steps}
+    curves = {metric: points for metric, points in curves.items() if metric not in _NOT_CURVES}
+    return cut_at_divergence(Result(run, row, curves, histograms=histograms, layers=layers))
+
+
+def cut_at_divergence(result: Result) -> Result:
+    """The result without the points and histograms from `failed_step` on; a run that did not diverge as it is."""
+    failed_step = result.row["failed_step"]
+    if not isinstance(failed_step, int):
+        return result
+
+    def cut(curves: Curves) -> Curves:
+        before = {metric: [p for p in points if p[0] < failed_step] for metric, points in curves.items()}
+        return {metric: points for metric, points in before.items() if points}
+
+    layers = {layer: cut(curves) for layer, curves in result.layers.items()}
+    histograms = {
+        layer: {step: counts for step, counts in by_step.items() if step < failed_step}
+        for layer, by_step in result.histograms.items()
+    }
+    return replace(
+        result, curves=cut(result.curves), layers={layer: curves for layer, curves in layers.items() if curves},
+        histograms={layer: by_step for layer, by_step in histograms.items() if by_step},
+    )  # fmt: skip
 
 
 class LiveCurves:
-    """The curves of a stack that still trains, as far as they are sure: up to the last evaluation at which a run's
-    losses were finite."""
+    """The curves of a stack in training, up to the last evaluation at which a run's losses were finite.
+
+    Later points are held back, because the result of a run that diverges does not contain them.
+    """
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs = runs
-        self._open: list[Record] = []
-        self._lost = np.zeros(len(runs), dtype=bool)
+        self._pending: list[Record] = []
+        self._diverged = np.zeros(len(runs), dtype=bool)
 
-    def sure(self, records: Iterable[Record]) -> list[dict[str, list[tuple[int, float]]]]:
-        """metric -> [(step, value)] of each run: points that were not sure before."""
-        found: list[dict[str, list[tuple[int, float]]]] = [{} for _ in self.runs]
+    def sure(self, records: Iterable[Record]) -> list[list[CurvePoint]]:
+        """For each run the points that these records make certain."""
+        certain: list[list[CurvePoint]] = [[] for _ in self.runs]
         for record in records:
-            if record.values.ndim == 1 and record.metric not in _CURVES_APART:
-                self._open.append(record)
+            if record.values.ndim == 1 and record.metric not in _NOT_CURVES:
+                self._pending.append(record)
             if record.metric in ("train_loss", "val_loss"):
-                self._lost |= ~np.isfinite(record.values)
+                self._diverged |= ~np.isfinite(record.values)
             if record.metric == "val_accuracy":
-                for held in self._open:
-                    for index in np.flatnonzero(~self._lost & np.isfinite(held.values)):
-                        found[index].setdefault(held.metric, []).append((held.step, float(held.values[index])))
-                self._open.clear()
-        return found
+                for pending in self._pending:
+                    for index in np.flatnonzero(~self._diverged & np.isfinite(pending.values)):
+                        value = float(pending.values[index])
+                        certain[index].append(CurvePoint(pending.layer, pending.metric, pending.step, value))
+                self._pending.clear()
+        return certain
 
 
-def _histograms(records: list[Record], index: int) -> dict[int, Histograms]:
-    found: dict[int, Histograms] = {}
-    for record in records:
-        layered = split_layer_key(record.metric)
-        if layered is not None and layered[1] == HISTOGRAM:
-            found.setdefault(layered[0], {})[record.step] = [int(count) for count in record.values[index]]
-    return found
-
-
-def _convergence(run: Run, series: dict[str, list[tuple[int, float]]]) -> Row:
+def _convergence(run: Run, series: Curves) -> Row:
     steps = [step for step, _ in series["val_accuracy"]]
     accuracy = np.array([value for _, value in series["val_accuracy"]])
     seconds = [value for _, value in series["seconds"]]

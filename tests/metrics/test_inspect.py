@@ -1,6 +1,5 @@
 """inspect() against the trainer's own numbers, a ResNet taken apart by hand, and what it must leave alone."""
 
-import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -53,16 +52,16 @@ def test_inspect_agrees_with_the_trainers_numbers(
     (point,) = configs(f"architecture={architecture}", f"activation={activation}")
     network = Network(Stack((make_run(point, digits, "sweep"),)), CPU)
     batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
-    theirs = {name: value.item() for name, value in observe(network, batches, 100)}
+    theirs = {(r.layer, r.metric): r.values.item() for r in observe(network, batches, 100)}
     images, labels = batches.validation(0, 100)
     model = Own(network, module)
     if architecture == "transformer_small":  # its positions are no image's
         model.layers = nn.ModuleList(Tokens(layer) for layer in model.layers)
     ours = values(actbench.inspect(model, images[0], labels[0]))
-    for name, value in theirs.items():
-        layer, metric = re.sub(r"layer/(\d+)/", lambda m: f"layers.{int(m[1])}/", name).rpartition("/")[::2]
-        layer = layer + ".inner" if layer and architecture == "transformer_small" else layer
-        assert ours.pop((layer or "all", metric)) == pytest.approx(value, rel=1e-5, abs=1e-9), name
+    inner = ".inner" if architecture == "transformer_small" else ""
+    for (layer, metric), value in theirs.items():
+        name = "all" if layer is None else f"layers.{layer}{inner}"
+        assert ours.pop((name, metric)) == pytest.approx(value, rel=1e-5, abs=1e-9), (name, metric)
     assert not ours
 
 

@@ -63,6 +63,7 @@ def test_finished_and_diverged_runs_come_back_to_the_bit(uri: str, stored: Path,
     for result in four[:3]:
         assert found[result.run.id].row == result.row
         assert found[result.run.id].curves == result.curves
+        assert found[result.run.id].layers == result.layers
         assert found[result.run.id].histograms == result.histograms
     assert set(four[2].histograms) == {0, 1}
     assert set(four[2].histograms[1]) == {0, 36}
@@ -75,6 +76,7 @@ def test_curves_come_back_without_the_artifact_too(
     monkeypatch.setattr(Store, "_files", lambda self, run_id: set())
     found = Store(uri, "trial").finished([four[0].run])
     assert found[four[0].run.id].curves == four[0].curves
+    assert found[four[0].run.id].layers == four[0].layers
 
 
 def test_store_holds_params_tags_status_and_curves(uri: str, stored: Path, four: list[Result]) -> None:
@@ -114,7 +116,7 @@ def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> No
         "gradient_rms",
     }  # fmt: skip
     own = layers[(layers["run_id"] == four[2].run.id) & (layers["layer"] == 1) & (layers["metric"] == "gradient_norm")]
-    assert list(zip(own["step"], own["value"], strict=True)) == four[2].curves["layer/01/gradient_norm"]
+    assert list(zip(own["step"], own["value"], strict=True)) == four[2].layers[1]["gradient_norm"]
     bins = pd.read_parquet(stored / "histograms.parquet")
     own = bins[(bins["run_id"] == four[2].run.id) & (bins["layer"] == 1) & (bins["step"] == 36)]
     assert own["count"].tolist() == four[2].histograms[1][36]
@@ -143,7 +145,7 @@ def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: l
     store = Store(uri, "no end")
     store.start("sweep", {"command": ""}).add(result)
     found = store.finished([result.run])[result.run.id]
-    assert (found.row, found.curves) == (result.row, result.curves)
+    assert (found.row, found.curves, found.layers) == (result.row, result.curves, result.layers)
 
 
 def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
         store.restore("compare", folder)
     assert (folder / RUNS).read_bytes() == whole
     (found,) = store.finished([four[0].run]).values()
-    assert found.curves == four[0].curves  # from the database
+    assert (found.curves, found.layers) == (four[0].curves, four[0].layers)  # from the database
     for name in (RUNS, CURVES):
         (kept,) = tmp_path.rglob(f"artifacts/{name}")
         kept.unlink()

@@ -128,6 +128,23 @@ def test_model_takes_floats_trains_on_and_refuses_other_images(tmp_path: Path, m
         model(torch.zeros(2, 3, 8, 8))
 
 
+def test_loaded_model_changes_no_global_setting_of_torch(own_folder: Path) -> None:
+    assert main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
+    (run_id,) = read_runs(own_folder / "results/train/runs.csv")["run_id"]
+    products = torch.backends.cuda.matmul
+    before, threads = products.fp32_precision, torch.get_num_threads()
+    try:
+        torch.set_flush_denormal(False)  # the training above flushes them
+        products.fp32_precision = "tf32"
+        model = actbench.load(run_id)
+        model(model.examples("test")[0][:2])
+        assert products.fp32_precision == "tf32"
+        assert torch.tensor([1e-39]).mul(0.5).item() > 0
+        assert torch.get_num_threads() == threads
+    finally:
+        products.fp32_precision = before
+
+
 def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
     (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
@@ -165,11 +182,9 @@ def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -
 def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
     words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
-    code = "import sys, actbench; sys.exit(actbench.cli.main(sys.argv[1:]))"
+    code = "import sys; from actbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run(
-        [sys.executable, "-c", code.replace("actbench;", "actbench.cli;"), *words], check=True, env=environment
-    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, env=environment)
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
     with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):

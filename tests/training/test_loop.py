@@ -18,7 +18,7 @@ from actbench.training.loop import step_gradients, train
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import observe
-from actbench.training.results import WALL_CLOCK, LiveCurves, Result, results_of_stack
+from actbench.training.results import WALL_CLOCK, CurvePoint, LiveCurves, Result, results_of_stack
 from actbench.training.stacks import Stack, pack_stacks
 
 Configs = Callable[..., list[RunSettings]]
@@ -35,7 +35,7 @@ def results(runs: Sequence[Run], data: ImageData) -> dict[str, Result]:
 
 def numbers(result: Result) -> tuple[object, object]:
     """All that must not differ, bit for bit."""
-    return {k: v for k, v in result.row.items() if k not in WALL_CLOCK}, result.curves
+    return {k: v for k, v in result.row.items() if k not in WALL_CLOCK}, (result.curves, result.layers)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_diverging_run_is_marked_and_leaves_its_neighbours_untouched(
     assert 0 < int(str(wild.row["failed_step"])) < 36
     assert wild.row["test_accuracy"] is None
     assert wild.row["reached_target"] is False
-    assert all(step < int(str(wild.row["failed_step"])) for points in wild.curves.values() for step, _ in points)
+    assert all(step < int(str(wild.row["failed_step"])) for _, _, step, _ in wild.points())
     assert wild.curves["val_accuracy"][0][0] == 0
     assert calm.row["status"] == "finished"
     assert numbers(results([runs[2]], digits_data)[runs[2].id]) == numbers(calm)
@@ -204,7 +204,7 @@ def test_zero_steps_measure_the_initialised_network(
     assert result.row["steps"] == 0
     assert result.row["train_loss"] is None
     assert result.row["auc"] == result.row["val_accuracy"]
-    assert {step for points in result.curves.values() for step, _ in points} == {0}
+    assert {point.step for point in result.points()} == {0}
     # Half of all pre-activations are negative at a symmetric init; inputs with a mean of their own move single units.
     assert result.row["zero_share"] == pytest.approx(0.5, abs=0.03)
 
@@ -227,7 +227,7 @@ def test_planted_dead_units_are_counted(configs: Configs, digits: PreparedData, 
         with torch.no_grad():
             network.parameters["hidden0.bias"][0, :k] = bias
         batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
-        return {name: values.item() for name, values in observe(network, batches, 288)}
+        return {r.metric: r.values.item() for r in observe(network, batches, 288) if r.layer is None}
 
     before = fractions("relu", 0.0, 10)["dead_fraction"]
     assert fractions("relu", -1e6, 10)["dead_fraction"] == before + 10 / 64
@@ -245,22 +245,22 @@ def test_live_curves_are_the_final_ones_as_far_as_the_losses_were_finite(
     """Of a run that diverges nothing is shown that its result leaves out."""
     points = configs("activation=relu,squared_relu", "optimizer=sgd", "optimizer.lr=0.01,30", *RAGGED)
     stack = Stack(tuple(make_run(point, digits, "sweep") for point in points))
-    live, shown = LiveCurves(stack.runs), [dict[str, list[tuple[int, float]]]() for _ in stack.runs]
-    kept = list(train(stack, digits_data, torch.device("cpu")))
-    for place, record in enumerate(kept):
-        for own, new in zip(shown, live.sure([record]), strict=True):
-            for metric, more in new.items():
-                own.setdefault(metric, []).extend(more)
-        if place == len(kept) // 2:
-            assert any(own.get("val_accuracy") for own in shown)  # while it trains
+    live, shown = LiveCurves(stack.runs), [list[CurvePoint]() for _ in stack.runs]
+    records = list(train(stack, digits_data, torch.device("cpu")))
+    for place, record in enumerate(records):
+        for points_of_run, new in zip(shown, live.sure([record]), strict=True):
+            points_of_run += new
+        if place == len(records) // 2:
+            assert any(point.metric == "val_accuracy" for points_of_run in shown for point in points_of_run)
     statuses = set()
-    for own, result in zip(shown, results_of_stack(stack.runs, kept, "cpu"), strict=True):
+    for points_of_run, result in zip(shown, results_of_stack(stack.runs, records, "cpu"), strict=True):
         statuses.add(result.row["status"])
         last = max(step for step, _ in result.curves["val_accuracy"])  # what is measured at it is not sure yet
         at_it = ("val_loss", "val_accuracy", "train_loss")
-        before = {
-            metric: [(step, value) for step, value in curve if step < last or metric in at_it]
-            for metric, curve in result.curves.items()
-        }
-        assert own == {metric: curve for metric, curve in before.items() if curve}
+        expected = [point for point in result.points() if point.step < last or point.metric in at_it]
+        assert sorted(points_of_run, key=by_curve) == sorted(expected, key=by_curve)  # in order of steps
     assert statuses == {"finished", "diverged"}
+
+
+def by_curve(point: CurvePoint) -> tuple[bool, int, str]:
+    return point.layer is not None, point.layer or 0, point.metric

@@ -1,5 +1,7 @@
 """The stacked optimizers against torch's own on one run at a time; schedules against torch's."""
 
+import inspect
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from torch import Tensor
 
 from actbench.experiment.schema import RunSettings
+from actbench.training import optimizers
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.schedules import multiplier
 
@@ -40,6 +43,16 @@ def test_stack_equals_torch_one_run_at_a_time(name: str, configs: Callable[..., 
             single.grad = gradients(step)[run]
             optimizer.step()
     assert torch.allclose(stacked, torch.stack(singles), atol=1e-6)
+
+
+def test_torch_has_the_private_kernels_that_are_called() -> None:
+    kernels = set(re.findall(r"torch\.(_fused_\w+)", inspect.getsource(optimizers)))
+    assert kernels == {"_fused_sgd_", "_fused_adam_", "_fused_adamw_", "_fused_adagrad_"}
+    for kernel in kernels:
+        assert hasattr(torch, kernel), (
+            f"torch {torch.__version__} has no torch.{kernel}, which actbench/training/optimizers.py calls; call its "
+            "replacement there, or lower the upper bound of torch in pyproject.toml"
+        )
 
 
 def test_learned_activation_parameters_do_not_decay(configs: Callable[..., list[RunSettings]]) -> None:

@@ -47,8 +47,8 @@ def test_units_are_those_of_the_jacobian_at_every_position_and_at_present_parame
             elif key.startswith("activation"):  # as if learned, for each unit another way
                 values += 0.3 * torch.randn(values.shape, generator=generator)
     batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
-    found = {metric: values.item() for metric, values in observe(network, batches, EXAMPLES)}
-    activate, pieces = network.activation(None), network.segments[0].applied.pieces
+    measured = {(r.layer, r.metric): r.values.item() for r in observe(network, batches, EXAMPLES)}
+    activate, pieces = network.activate, network.segments[0].applied.pieces
     slopes: list[Tensor] = []
     outputs: list[Tensor] = []
 
@@ -59,19 +59,20 @@ def test_units_are_those_of_the_jacobian_at_every_position_and_at_present_parame
         outputs.append(h.detach()[0].flatten(0, -2))
         return h
 
-    network.forward(batches.validation(0, EXAMPLES)[0], tapped, False)
+    network.forward(batches.validation(0, EXAMPLES)[0], activate=tapped)
     for layer, (slope, h) in enumerate(zip(slopes, outputs, strict=True)):
-        largest, prefix = slope.amax(0), f"layer/{layer:02d}/"
-        if name != "dynamic_relu":  # whose own derivative holds its lines fixed: tests/test_activations.py
-            assert found[prefix + "dead_fraction"] == pytest.approx(share(largest.amax(0) < 1e-3), abs=1e-12)
+        largest = slope.amax(0)
+        found = {metric: value for (own_layer, metric), value in measured.items() if own_layer == layer}
+        if name != "dynamic_relu":  # whose own derivative holds its lines fixed: tests/activations/test_table.py
+            assert found["dead_fraction"] == pytest.approx(share(largest.amax(0) < 1e-3), abs=1e-12)
             if pieces > 1:
-                assert found[prefix + "dead_piece_fraction"] == pytest.approx(share(largest < 1e-3), abs=1e-12)
-        assert found[prefix + "silent_fraction"] == pytest.approx(share((h == 0).all(0)), abs=1e-12)
-        assert found[prefix + "zero_share"] == pytest.approx(share(h == 0), abs=1e-12)
+                assert found["dead_piece_fraction"] == pytest.approx(share(largest < 1e-3), abs=1e-12)
+        assert found["silent_fraction"] == pytest.approx(share((h == 0).all(0)), abs=1e-12)
+        assert found["zero_share"] == pytest.approx(share(h == 0), abs=1e-12)
         score = h.abs().mean(0)
-        assert found[prefix + "dormant_fraction"] == pytest.approx(share(score <= 0.025 * score.mean()), abs=1e-12)
-        assert found[prefix + "unit_mean"] == pytest.approx(h.mean().item(), rel=1e-4, abs=1e-6)
-        assert found[prefix + "unit_std"] == pytest.approx(h.std(correction=0).item(), rel=1e-4)
+        assert found["dormant_fraction"] == pytest.approx(share(score <= 0.025 * score.mean()), abs=1e-12)
+        assert found["unit_mean"] == pytest.approx(h.mean().item(), rel=1e-4, abs=1e-6)
+        assert found["unit_std"] == pytest.approx(h.std(correction=0).item(), rel=1e-4)
 
 
 def share(units: Tensor) -> float:

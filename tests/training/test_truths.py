@@ -46,14 +46,17 @@ def test_relu_leaky_relu_of_slope_0_and_a_prelu_frozen_at_0_are_the_same(archite
     (relu,) = measured(*keys, "activation=relu")
     (leaky,) = measured(*keys, "activation=leaky_relu", "activation.slope=0")
     (prelu,) = measured(*keys, "activation=custom", "activation.function=tests.own_activations:ZeroPReLU")
-    assert {"dead_fraction", "gradient_ratio", "layer/00/unit_std", "layer/01/gradient_norm"} <= set(relu.curves)
+    assert {"dead_fraction", "gradient_ratio"} <= set(relu.curves)
+    assert "unit_std" in relu.layers[0]
+    assert "gradient_norm" in relu.layers[1]
     assert relu.curves == leaky.curves == prelu.curves
+    assert relu.layers == leaky.layers == prelu.layers
 
 
 def test_half_of_relus_outputs_are_zero_in_every_layer_of_an_initialised_network(measured: Measured) -> None:
     found = measured("architecture.depth=4", "architecture.width=256", "training.steps=0", "seed=range(0,20)")
     for layer in range(4):
-        shares = torch.tensor([result.curves[f"layer/{layer:02d}/zero_share"][0][1] for result in found])
+        shares = torch.tensor([result.layers[layer]["zero_share"][0][1] for result in found])
         assert shares.mean().item() == pytest.approx(0.5, abs=3 * (shares.std() / len(shares) ** 0.5).item())
 
 
@@ -63,10 +66,11 @@ def test_scale_of_the_weights_changes_no_relu_units_sign(measured: Measured) -> 
     assert he.row["dead_fraction"] is not None
     assert float(he.row["dead_fraction"]) > 0
     for metric in ("dead_fraction", "silent_fraction", "zero_share"):
-        for name in (metric, *(f"layer/{layer:02d}/{metric}" for layer in range(6))):
-            ((_, own),), ((_, other),) = he.curves[name], glorot.curves[name]
-            assert own == pytest.approx(other, abs=1e-4)  # rounding may move a sign at 0
-    assert he.curves["layer/05/unit_std"][0][1] > 2 * glorot.curves["layer/05/unit_std"][0][1]
+        pairs = [(he.curves, glorot.curves), *((he.layers[layer], glorot.layers[layer]) for layer in range(6))]
+        for first, second in pairs:
+            ((_, value),), ((_, other),) = first[metric], second[metric]
+            assert value == pytest.approx(other, abs=1e-4)  # rounding may move a sign at 0
+    assert he.layers[5]["unit_std"][0][1] > 2 * glorot.layers[5]["unit_std"][0][1]
 
 
 def test_share_of_networks_born_with_a_dead_layer(measured: Measured) -> None:
@@ -112,7 +116,7 @@ def test_gradient_ratio_of_deep_smooth_networks_is_the_product_of_chi_along_the_
         variances = variances * 2 * 64 / (64 + 1000)
     product = torch.ones_like(variances)
     for _ in range(29):
-        product, variances = product * moments(applied.derivative, variances), moments(applied.function, variances)
+        product, variances = product * moments(applied.derivative, variances), moments(applied.forward, variances)
     expected = math.log10(product.mean())
     (found,) = measured(f"initialization={initialization}", f"activation={activation}", *DEPTH)
     assert found.row["gradient_ratio"] == pytest.approx(expected, abs=max(0.3, 0.05 * abs(expected)))
