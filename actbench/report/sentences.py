@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.recommendation import RESAMPLES, SURE, Decision
 from actbench.analysis.statistics import Ranks
+from actbench.report.formats.blocks import FIGURES
 from actbench.report.numbers import accuracy
-from actbench.report.report import FIGURES
 
 _NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 
