@@ -37,7 +37,7 @@ def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> No
         if hypothesis.phase == "tune" and name in ("test_accuracy", *COSTS):
             raise UsageError(f"{place}: {name} is not measured while tuning; take val_accuracy, or phase: confirm")
         if hypothesis.phase == "confirm":  # will have one rate
-            planned = runs.drop_duplicates([*_IDENTITY[:-1], "seed", "variant"]).drop(columns="lr")
+            planned = labelled(runs).drop_duplicates(["setting", "series", "seed"]).drop(columns="lr")
         frame = _by_terms(planned)
         for selector in _selectors(hypothesis):
             for key in selector:
@@ -146,9 +146,8 @@ def _selectors(hypothesis: Hypothesis) -> list[Selector]:
 
 
 def _by_terms(runs: pd.DataFrame) -> pd.DataFrame:
-    """runs with a column for each key that their variants name."""
-    terms = [dict(term.partition("=")[::2] for term in str(variant).split()) for variant in runs["variant"]]
-    return runs.reset_index(drop=True).join(pd.DataFrame(terms))
+    """runs with a column for each key of their variants."""
+    return runs.reset_index(drop=True).join(pd.DataFrame(list(runs["variant"])))
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:

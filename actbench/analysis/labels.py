@@ -1,6 +1,6 @@
 """The task and the series of each run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -10,19 +10,19 @@ GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation",
 def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     """runs (rows of runs.csv) with two more columns: `series`, the activation and what sets it apart from others of its
     name, and `setting`, all else that the runs of a fair comparison have in common."""
-    terms = [str(variant).split() for variant in runs["variant"]]
     often = [key for key in ("initialization", "optimizer") if runs[key].nunique() > 1]
     settings, series = [], []
-    for own, row in zip(terms, runs.to_dict("records"), strict=True):
-        common = [term for term in own if not term.startswith("activation.")]
+    for row in runs.to_dict("records"):
+        common = [f"{key}={value}" for key, value in row["variant"].items() if not key.startswith("activation.")]
         settings.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in often), *common]))
-        series.append(series_name(row["activation"], own))
+        series.append(series_name(row["activation"], row["variant"]))
     return runs.assign(setting=settings, series=series)
 
 
-def series_name(activation: str, terms: Sequence[str]) -> str:
-    """An activation with those of its settings that set it apart. terms: of a run's variant."""
-    return " ".join([activation, *(t.removeprefix("activation.") for t in terms if t.startswith("activation."))])
+def series_name(activation: str, variant: Mapping[str, str]) -> str:
+    """An activation with the settings of it that are in a run's variant: `leaky_relu slope=0.1`."""
+    settings = [f"{key}={value}" for key, value in variant.items() if key.startswith("activation.")]
+    return " ".join([activation, *(term.removeprefix("activation.") for term in settings)])
 
 
 def at_edge(named: pd.DataFrame) -> "pd.Series[bool]":

@@ -14,9 +14,9 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     accuracies mean, sd, n. A run that diverged or failed has no accuracy and never reaches its target.
     """
     lines = []
-    for keys, group in labelled(runs).groupby(["setting", "series", *GROUP], sort=False):
+    for (setting, series, _), group in labelled(runs).groupby(["setting", "series", "lr"], sort=False):
         finished = group[group["status"] == "finished"]
-        line = dict(zip(["setting", "series", *GROUP], keys, strict=True))
+        line = {"setting": setting, "series": series, **group.iloc[0][GROUP]}
         line |= {"n": len(group), "ended": len(group) - len(finished)}
         for metric in ("val_accuracy", "test_accuracy"):
             values = finished[metric].dropna()

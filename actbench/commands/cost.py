@@ -34,9 +34,9 @@ def cost(overrides: Sequence[str]) -> int:
     grid = compose_grid([*overrides, *([] if named else [f"activation={','.join(table.TABLE)}"])])
     first, device = grid.runs[0], torch.device(choose_device(grid.command.execution))
     runs = make_runs(grid.runs, prepared_data(grid.runs), "sweep")
-    differing = [own.split() for own in variants(runs)]
-    labels = [series_name(run.config.activation.label, own) for run, own in zip(runs, differing, strict=True)]
-    if len(set(labels)) < len(labels) or any(not term.startswith("activation.") for own in differing for term in own):
+    differing = variants(runs)
+    labels = [series_name(run.config.activation.label, variant) for run, variant in zip(runs, differing, strict=True)]
+    if len(set(labels)) < len(labels) or any(not key.startswith("activation.") for keys in differing for key in keys):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = results_folder("cost")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no chatter of torch's profiler

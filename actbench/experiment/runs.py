@@ -110,23 +110,25 @@ def flat(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-_COLUMNS_OF_THEIR_OWN = ("activation.function", "optimizer.lr", "seed")  # and every name
+_SEPARATE_COLUMNS = ("activation.function", "optimizer.lr", "seed")  # so has every name
 
 
-def variants(runs: Sequence[Run]) -> list[str]:
-    """What tells a run from others with the same data set, architecture, activation, initialization and optimizer by
-    name: `key=value` of the other keys that differ among them, space-separated; empty where none does."""
+def variants(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """For each run, its values of the keys that differ among the runs of its group; empty where none does.
+
+    A group has the same data set, architecture, activation, initialization and optimizer by name. Keys are dotted.
+    """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     names, settings = [], []
     for run in runs:
-        own = flat(run.config) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
         config = run.config
+        values = flat(config) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
         names.append((config.dataset.name, config.architecture.name, config.activation.label,
                       config.initialization.name, config.optimizer.name))  # fmt: skip
-        settings.append({k: v for k, v in own.items() if k not in _COLUMNS_OF_THEIR_OWN and not k.endswith(".name")})
+        settings.append({k: v for k, v in values.items() if k not in _SEPARATE_COLUMNS and not k.endswith(".name")})
         groups.setdefault(names[-1], []).append(settings[-1])
     differing = {
-        name: [key for key in group[0] if len({repr(own.get(key)) for own in group}) > 1]
+        name: [key for key in group[0] if len({repr(values.get(key)) for values in group}) > 1]
         for name, group in groups.items()
     }
-    return [" ".join(f"{key}={own[key]}" for key in differing[name]) for name, own in zip(names, settings, strict=True)]
+    return [{key: str(values[key]) for key in differing[name]} for name, values in zip(names, settings, strict=True)]

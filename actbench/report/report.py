@@ -15,7 +15,7 @@ from actbench.report.figures.convergence import profile_figure, survival_figure
 from actbench.report.figures.decisions import decisions_figure
 from actbench.report.figures.ranks import ranks_figure
 from actbench.report.figures.style import WIDTH, save_figure
-from actbench.report.formats.blocks import Block, Figure, Heading, Items, Paragraph, Table
+from actbench.report.formats.blocks import FIGURES, Block, Figure, Heading, Items, Paragraph, Table
 from actbench.report.formats.html import html_page
 from actbench.report.formats.latex import latex
 from actbench.report.formats.markdown import markdown
@@ -27,8 +27,6 @@ from actbench.report.tables import EDGE, arrivals_table, hypotheses_table, runs_
 from actbench.report.training import training_section
 
 FORMATS = ("md", "html", "pdf", "tex")
-
-
 DRAWN = ("svg", "pdf", "png")
 _FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 

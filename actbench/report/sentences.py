@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.recommendation import RESAMPLES, SURE, Decision
 from actbench.analysis.statistics import Ranks
+from actbench.report.formats.blocks import FIGURES
 from actbench.report.numbers import accuracy
 
 FIGURES = "figures"  # folder of a report's figures

@@ -100,11 +100,15 @@ def runs_table(confirmed: pd.DataFrame) -> pd.DataFrame:
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text, ready to print: columns that say nothing (one value throughout) are left out."""
     out = pd.DataFrame(index=summary.index)
-    for key in ("dataset", "architecture", "initialization", "optimizer", "activation", "variant"):
+    for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
             out[key] = summary[key]
-    if "variant" in out:
-        out["variant"] = [text.replace("activation.", "") for text in summary["variant"]]
+    variants = [
+        " ".join(f"{key.removeprefix('activation.')}={value}" for key, value in variant.items())
+        for variant in summary["variant"]
+    ]
+    if len(set(variants)) > 1:
+        out["variant"] = variants
     out["lr"] = [f"{lr:g}" for lr in summary["lr"]]
     for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
         columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")

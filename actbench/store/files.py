@@ -42,16 +42,16 @@ def results_folder(experiment: str) -> Path:
 
 
 def runs_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a run, COLUMNS in order."""
-    frame = pd.DataFrame([result.row for result in results], columns=list(COLUMNS))
-    frame["variant"] = variants([result.run for result in results])
-    return frame.astype(_TYPES)
+    """One row per run, COLUMNS in order; `variant` holds dicts {key: value}."""
+    differing = variants([result.run for result in results])
+    rows = [{**result.row, "variant": variant} for result, variant in zip(results, differing, strict=True)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_TYPES)
 
 
 def write_results(path: Path, results: Sequence[Result], command: str) -> None:
     """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
     try:
-        write_table(path / RUNS, runs_frame(results))
+        write_runs(path / RUNS, runs_frame(results))
         _replace(path / CURVES, lambda file: curves_frame(results).to_parquet(file, index=False))
         _replace(path / LAYERS, lambda file: layers_frame(results).to_parquet(file, index=False))
         _replace(path / HISTOGRAMS, lambda file: histograms_frame(results).to_parquet(file, index=False))
@@ -64,6 +64,12 @@ def write_environment(path: Path, command: str) -> None:
     """environment.json: the machine, versions and the code revision; replaced as a whole."""
     text = json.dumps(environment(command), indent=2) + "\n"
     _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
+
+
+def write_runs(path: Path, runs: pd.DataFrame) -> None:
+    """A frame of `runs_frame` as runs.csv, in which a variant is the text `key=value key=value`."""
+    texts = [" ".join(f"{key}={value}" for key, value in variant.items()) for variant in runs["variant"]]
+    write_table(path, runs.assign(variant=texts))
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
@@ -119,11 +125,17 @@ def histograms_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def read_runs(path: Path) -> pd.DataFrame:
-    """Rows of a runs.csv; columns that its version did not have yet are empty."""
+    """The inverse of `write_runs`; columns that an older version did not write are empty.
+
+    Floats are read to the last bit by pandas from 3.1 on; `float_precision` asks for that in older versions, and in
+    newer ones it is deprecated.
+    """
     frame = pd.read_csv(
         path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
     )
-    return frame.reindex(columns=list(COLUMNS))
+    texts = frame["variant"] if "variant" in frame else [""] * len(frame)
+    variant = pd.Series([dict(term.split("=", 1) for term in text.split()) for text in texts], dtype=object)
+    return frame.reindex(columns=list(COLUMNS)).assign(variant=variant)
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:

@@ -83,7 +83,7 @@ def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str,
     planned = rows({"relu": [None] * 2, "tanh": [None] * 2}, phase="tune")
     planned = pd.concat([planned, planned.assign(architecture="cnn")])
     planned = pd.concat(
-        [planned.assign(variant="architecture.depth=2"), planned.assign(variant="architecture.depth=4")]
+        [planned.assign(variant=[{"architecture.depth": depth}] * len(planned)) for depth in ("2", "4")]
     )
     check_hypotheses([hypothesis(where={"architecture.depth": 2.0})], planned)
     with pytest.raises(UsageError, match=message):
@@ -93,7 +93,7 @@ def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str,
 
 
 def test_of_several_variants_of_an_activation_one_is_named() -> None:
-    variants = [("relu", ""), ("tanh", "activation.slope=0.1"), ("tanh", "activation.slope=0.3")]
+    variants = [("relu", {}), ("tanh", {"activation.slope": "0.1"}), ("tanh", {"activation.slope": "0.3"})]
     planned = pd.concat([rows({name: [None]}, phase="tune", variant=variant) for name, variant in variants])
     with pytest.raises(UsageError, match="several runs of one seed on a side"):
         check_hypotheses([hypothesis()], planned)
@@ -206,7 +206,7 @@ def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> No
 
 
 def test_rates_of_the_tuning_and_costs_by_round() -> None:
-    tuned = rows({"relu": [0.9] * 8}, phase="tune", variant="")
+    tuned = rows({"relu": [0.9] * 8}, phase="tune", variant={})
     tuned = pd.concat([tuned.assign(lr=0.1, val_accuracy=0.5), tuned])
     tuned.loc[tuned["val_accuracy"] == 0.9, "lr"] = 0.01
     rate = hypothesis(

@@ -13,7 +13,7 @@ def rows(**columns: list[object]) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     defaults: dict[str, object] = {
         "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "variant": "", "status": "finished", "dead_fraction": 0.0,
+        "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
         "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
     }  # fmt: skip
     return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})

@@ -32,7 +32,7 @@ def rows(scores: dict[str, list[float | None]], **columns: object) -> pd.DataFra
             line: dict[str, object] = dict.fromkeys(COLUMNS)
             line |= {
                 "run_id": f"{activation}{seed}", "phase": "confirm", "dataset": "digits", "architecture": "mlp",
-                "initialization": "matched", "optimizer": "adam", "activation": activation, "variant": "", "lr": 0.1,
+                "initialization": "matched", "optimizer": "adam", "activation": activation, "variant": {}, "lr": 0.1,
                 "seed": seed, "status": "diverged" if score is None else "finished", "steps": 100, "seconds": 1.0,
                 "test_accuracy": score, "val_accuracy": score, "reached_target": score is not None,
                 "steps_to_target": None if score is None else 10 * (seed + 1), "parameters": 1000,

@@ -145,7 +145,7 @@ def rows(**columns: list[object]) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     defaults: dict[str, object] = {
         "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "variant": "", "status": "finished", "dead_fraction": 0.0,
+        "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
         "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10, "seed": 0,
         "phase": "confirm",
     }  # fmt: skip
@@ -161,8 +161,8 @@ def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: Pr
     ]).runs  # fmt: skip
     runs = [make_run(point, digits, "sweep") for point in points]
     found = variants(runs)
-    assert len(set(found)) == 8
-    assert found[0] == "architecture.width=64 architecture.norm=none training.batch_size=32"
+    assert len({str(variant) for variant in found}) == 8
+    assert found[0] == {"architecture.width": "64", "architecture.norm": "none", "training.batch_size": "32"}
     frame = rows(activation=[run.config.activation.name for run in runs], variant=list(found))
     assert summarize(frame)["n"].tolist() == [2] * 16
     assert labelled(frame)["setting"].nunique() == 8
@@ -173,7 +173,7 @@ def test_settings_of_an_activation_set_series_apart_not_settings(digits: Prepare
 
     points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"]).runs
     found = variants([make_run(point, digits, "sweep") for point in points])
-    assert found == ["activation.slope=0.01", "activation.slope=0.2"]
+    assert found == [{"activation.slope": "0.01"}, {"activation.slope": "0.2"}]
     named = labelled(rows(activation=["leaky_relu"] * 2, variant=list(found)))
     assert named["setting"].tolist() == ["digits, mlp"] * 2
     assert named["series"].tolist() == ["leaky_relu slope=0.01", "leaky_relu slope=0.2"]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+FIGURES = "figures"  # folder of a report's figures, beside it
+
 
 @dataclass(frozen=True)
 class Heading:
