@@ -12,6 +12,7 @@ from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypo
 from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.metrics.names import layer_key, split_layer_key
+from actbench.signals import replaced_file
 from actbench.store.provenance import environment
 from actbench.training.results import COLUMNS, MEASURED, Result
 
@@ -55,9 +56,9 @@ def write_results(path: Path, results: Sequence[Result], command: str) -> None:
     """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
     try:
         write_table(path / RUNS, runs_frame(results))
-        _replace(path / CURVES, lambda file: curves_frame(results).to_parquet(file, index=False))
-        _replace(path / LAYERS, lambda file: layers_frame(results).to_parquet(file, index=False))
-        _replace(path / HISTOGRAMS, lambda file: histograms_frame(results).to_parquet(file, index=False))
+        for name, frame_of in ((CURVES, curves_frame), (LAYERS, layers_frame), (HISTOGRAMS, histograms_frame)):
+            with replaced_file(path / name) as scratch:
+                frame_of(results).to_parquet(scratch, index=False)
         write_environment(path, command)
     except OSError as error:
         raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
@@ -66,18 +67,14 @@ def write_results(path: Path, results: Sequence[Result], command: str) -> None:
 def write_environment(path: Path, command: str) -> None:
     """environment.json: the machine, versions and the code revision; replaced as a whole."""
     text = json.dumps(environment(command), indent=2) + "\n"
-    _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
+    with replaced_file(path / ENVIRONMENT) as scratch:
+        scratch.write_text(text)
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """As CSV; replaced as a whole."""
-    _replace(path, lambda file: frame.to_csv(file, index=False, lineterminator="\n"))
-
-
-def _replace(path: Path, write: object) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    write(scratch)  # type: ignore[operator]
-    scratch.replace(path)
+    with replaced_file(path) as scratch:
+        frame.to_csv(scratch, index=False, lineterminator="\n")
 
 
 def _points(results: Sequence[Result]) -> Iterator[tuple[str, int, str, float]]:
@@ -157,7 +154,8 @@ def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.
 def write_comparison(path: Path, costs: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> None:
     """What a comparison has beside its runs."""
     write_table(path / COSTS, costs)
-    _replace(path / HYPOTHESES, lambda file: file.write_text(hypotheses_to_json(hypotheses), encoding="utf-8"))
+    with replaced_file(path / HYPOTHESES) as scratch:
+        scratch.write_text(hypotheses_to_json(hypotheses), encoding="utf-8")
 
 
 def read_hypotheses(folder: Path) -> tuple[Hypothesis, ...]:

@@ -1,7 +1,6 @@
 """Runs that could not be stored, kept in files until they can: nothing is lost, and nothing is stored twice."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -11,19 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from actbench.errors import UsageError
 from actbench.store.client import absolute_uri, experiment_id, is_service_error, reason
 from actbench.store.entries import Entry, Writer, drop_weights
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
-
-
-_LINES, _FILES = "entries.jsonl", "files"
+_LINES, _FILES, _LOCK = "entries.jsonl", "files", ".lock"
 
 
 def journals_folder() -> Path:
@@ -37,6 +31,7 @@ class Journal:
     def __init__(self, uri: str, experiment: str, name: str) -> None:
         self.folder = journals_folder() / name
         self._head = {"uri": uri, "experiment": experiment}
+        self._lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
         self._file: TextIO | None = None
         self.waiting: list[Entry] = []
         self._above: set[str] = set()
@@ -45,8 +40,8 @@ class Journal:
         """Written through to the disk before it returns, with a copy of its files."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()  # held while the command lives, so that no other command takes its journal
             self._file = (self.folder / _LINES).open("a", encoding="utf-8")
-            _lock(self._file)
             self._line(json.dumps(self._head))
         for each in above:
             if each.uid not in self._above:
@@ -70,13 +65,14 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._lock.release()
 
     def written(self) -> None:
         """Everything is stored: the journal is gone."""
-        self.close()
         self.waiting.clear()
         self._above.clear()
-        _remove(self.folder)
+        _remove(self.folder)  # before the lock is released, so that no other command reads it
+        self.close()
 
 
 def _found(entry: Entry, folder: Path) -> Entry:
@@ -91,12 +87,6 @@ def _remove(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def _lock(file: TextIO) -> None:
-    """Held while the command lives, so that no other takes its journal. Raises OSError where another holds it."""
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def write_waiting(client: MlflowClient, uri: str) -> int:
     """Stores what ended commands of this folder have left for this service; returns how many runs.
 
@@ -104,16 +94,12 @@ def write_waiting(client: MlflowClient, uri: str) -> int:
     """
     count = 0
     for path in sorted(journals_folder().glob(f"*/{_LINES}")):
-        try:
-            file = path.open("r+", encoding="utf-8", errors="replace")
-        except FileNotFoundError:  # another command has just written it
-            continue
-        with file:
-            try:
-                _lock(file)
-            except BlockingIOError:
+        with contextlib.suppress(Timeout), FileLock(path.parent / _LOCK, timeout=0):
+            if not path.exists():  # another command has written and removed it since the search
+                _remove(path.parent)
                 continue
-            head, above, entries, damaged = _read(file, path.parent)
+            with path.open(encoding="utf-8", errors="replace") as file:
+                head, above, entries, damaged = _read(file, path.parent)
             if head is None:
                 _tell(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
             elif absolute_uri(head["uri"]) == absolute_uri(uri):

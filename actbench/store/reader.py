@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run
@@ -170,7 +170,7 @@ class Store:
         """Commands of this machine that were killed outright left runs RUNNING: of these nothing can be told."""
         for run in list(self._search("attributes.status = 'RUNNING'")):
             tags = run.data.tags
-            if tags.get("host") == socket.gethostname() and not _alive(int(tags.get("pid", "0"))):
+            if tags.get("host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("pid", "0"))):
                 if tags.get("kind") == "run":
                     self._client.delete_run(run.info.run_id)
                 else:
@@ -207,16 +207,6 @@ def _as_far_as_it_answers() -> Iterator[None]:
     except Exception as error:
         if not is_service_error(error):
             raise
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _has(tags: Mapping[str, str], weights: str) -> bool:

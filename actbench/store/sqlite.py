@@ -1,18 +1,13 @@
 """The file behind a sqlite:/// tracking URI: checked before MLflow would retry for minutes, and locked while made."""
 
 import contextlib
-import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from actbench.errors import UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
-
 
 _LOCAL = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs")
 
@@ -90,13 +85,6 @@ def checkpoint_log(uri: str) -> None:
             connection.execute("pragma wal_checkpoint(truncate)")
 
 
-@contextlib.contextmanager
-def database_lock(database: Path | None) -> Iterator[None]:
-    """Holds a lock beside a SQLite database while it is opened, and perhaps made."""
-    if database is None or fcntl is None:
-        yield
-        return
-    lock = database.with_name(f".{database.name}.lock")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def database_lock(database: Path | None) -> contextlib.AbstractContextManager[object]:
+    """A lock on `.<database>.lock`, to hold while a SQLite database is opened or created; none for other databases."""
+    return contextlib.nullcontext() if database is None else FileLock(database.with_name(f".{database.name}.lock"))

@@ -16,7 +16,7 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import Config
-from actbench.store import sqlite
+from actbench.store import client, sqlite
 from actbench.store.entries import Writer
 from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
 from actbench.store.reader import Store
@@ -163,7 +163,7 @@ def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "make", interrupted)
+        patched.setattr(client, "make_database", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Store(uri, "trial")
     assert is_new(uri)
