@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -45,6 +46,20 @@ def set_precision(precision: str) -> None:
     kind = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = kind
     torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def restored_precision() -> Iterator[None]:
+    """Restores on exit what `set_precision` changes: of this thread the treatment of subnormals, of torch its tf32."""
+    smallest = torch.full((1,), torch.finfo(torch.float32).tiny)
+    flushes = float(smallest / 2) == 0.0  # torch has no getter
+    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    kinds = matmul.fp32_precision, conv.fp32_precision
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushes)
+        matmul.fp32_precision, conv.fp32_precision = kinds
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from actbench.errors import UsageError, print_error
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import shipped
+from actbench.store.mlflow_settings import configure_mlflow
 
 
 def launch(words: Sequence[str]) -> int:
@@ -27,6 +28,7 @@ def launch(words: Sequence[str]) -> int:
 
 def _job(config: DictConfig) -> float | None:
     """One run of a multirun; its validation accuracy, for Hydra's sweepers."""
+    configure_mlflow()  # before MLflow is imported
     from actbench.commands.compare import train_one
 
     mapping = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

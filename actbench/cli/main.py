@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from actbench.errors import UsageError, print_error
+from actbench.store.mlflow_settings import configure_mlflow
 
 USAGE = 2  # exit code: wrong usage or configuration
 
@@ -185,6 +186,7 @@ def _carry_out(parsed: argparse.Namespace) -> int:
         from actbench.experiment.compose import single_config
 
         return run_ui(single_config(parsed.words).store.uri, parsed.port, parsed.open)
+    configure_mlflow()  # before MLflow is imported
     from actbench.commands.compare import print_config, run_command, run_data, write_report
 
     if parsed.command == "report":

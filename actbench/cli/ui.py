@@ -17,6 +17,7 @@ import psutil
 
 from actbench.errors import UsageError
 from actbench.store.dashboard import experiment_link, run_link, view_link
+from actbench.store.mlflow_settings import configure_mlflow
 from actbench.store.sqlite import check_database
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class _PortTaken(UsageError):
 
 
 def _arranged(uri: str) -> "list[Arranged]":
-    from actbench.store.views import Views  # imports for seconds, in which the server starts
+    configure_mlflow()  # before MLflow is imported, and not for the server
+    from actbench.store.views import Views  # its imports take seconds, in which the server starts
 
     return Views(uri).arranged()
 

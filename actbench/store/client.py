@@ -1,7 +1,5 @@
 """The tracking service behind a URI: how it is reached, and what is said where it is not."""
 
-import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,10 @@ from mlflow.exceptions import MlflowException
 from actbench.errors import UsageError
 from actbench.store.sqlite import check_database, database_lock, make_database
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A request that MLflow repeats by itself may be carried out twice: it is repeated from the journal, which looks first.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line a run
-
-
 NOBODY = "nobody answers"
 _BEHIND = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # whose own errors MLflow hands on
 _DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
-
-# Migrations of a new database are told line by line; errors we tell ourselves.
-for _name, _level in (("mlflow", logging.ERROR), ("alembic", logging.ERROR), ("mlflow.store.db", logging.CRITICAL)):
-    logging.getLogger(_name).setLevel(_level)
 
 
 def connect(uri: str, create: bool = True) -> MlflowClient:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from actbench.data.batches import Batches, split
 from actbench.data.datasets import PreparedData, load_data, prepare_data
-from actbench.determinism import autocast, set_precision, whole_vectors
+from actbench.determinism import autocast, restored_precision, set_precision, whole_vectors
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.experiment.schema import from_mapping
@@ -120,7 +120,6 @@ class Model(nn.Module):
                 inner.register_buffer(last, tensor)
             else:
                 inner.register_parameter(last, nn.Parameter(tensor))
-        set_precision(self.config.training.precision)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (batch, channels, height, width), uint8, or float from 0 to 1. Returns logits (batch, classes)."""
@@ -133,7 +132,8 @@ class Model(nn.Module):
         x = pixels.permute(0, 2, 3, 1).contiguous() * self.get_buffer("input.scale") + self.get_buffer("input.shift")
         parameters = {name: tensor.unsqueeze(0) for name, tensor in self.named_parameters()}
         buffers = {name: self.get_buffer(name).unsqueeze(0) for name in self._architecture.buffers}
-        with autocast(self.config.training.precision, x.device):
+        with restored_precision(), autocast(self.config.training.precision, x.device):
+            set_precision(self.config.training.precision)
             logits = self._architecture.forward(
                 parameters,
                 buffers,
