@@ -176,7 +176,9 @@ def _costs(command: Command, runs: Sequence[Run]) -> pd.DataFrame:
         return costs_frame([])
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():
-        command.begun().measured({str(id): {str(k): float(v) for k, v in own.items()} for id, own in medians.items()})
+        command.begun().add_metrics(
+            {str(id): {str(k): float(v) for k, v in own.items()} for id, own in medians.items()}
+        )
     return costs
 
 
@@ -213,8 +215,8 @@ def _finish(command: Command) -> int:
         print(f"failed: run {result.run.id} ({label}, seed {result.run.config.seed}): {result.error}")
     if not stored:
         print(
-            f"not in {command.store.uri} yet, as it is away: what it lacks is kept in {command.begun().kept}, and the "
-            "next command on this store in this folder writes it"
+            f"not in {command.store.uri} yet, as it is away: what it lacks is kept in "
+            f"{command.begun().journal_folder}, and the next command on this store in this folder writes it"
         )
     return FAILED if failures or not stored else 0
 

@@ -17,7 +17,7 @@ from actbench.report.numbers import count
 from actbench.signals import deferred_signals
 from actbench.store.files import costs_frame, write_comparison, write_results
 from actbench.store.reader import Store
-from actbench.store.runs import Parent
+from actbench.store.runs import ParentRun
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import LiveCurves, Record, Result, missing_result
@@ -37,7 +37,7 @@ class Command:
     pool: Pool
     uri: str
     folder: Path
-    parent: Parent | None = None
+    parent: ParentRun | None = None
     plan: list[Run] = field(default_factory=list)
     results: dict[str, Result] = field(default_factory=dict)
     trained: int = 0
@@ -67,11 +67,11 @@ class Command:
                 groups = self.pool.run(grouped, follow)
                 _ = self.store  # a new database takes seconds to make: workers train meanwhile
                 if todo[0].config.store.system_metrics:
-                    self.begun().watch()
+                    self.begun().monitor_system()
                 for group in groups:
                     self._keep(group, None if single else bar)
 
-    def begun(self) -> Parent:
+    def begun(self) -> ParentRun:
         """The command's parent run."""
         if self.parent is None:
             self.parent = self.store.start(self.kind, self.tags)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from actbench.errors import UsageError
 from actbench.store.client import connect, search_runs, store_errors
-from actbench.store.entries import WEIGHTS
+from actbench.store.names import WEIGHTS
 
 
 def fetch_weights(uri: str, run_id: str, which: str | None, folder: Path) -> Path:
