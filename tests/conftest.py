@@ -16,9 +16,11 @@ from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_d
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.schema import RunSettings
 from actbench.store.client import connect
+from actbench.store.mlflow_settings import configure_mlflow
 from actbench.store.sqlite import checkpoint_log
 
 torch.set_num_threads(1)
+configure_mlflow()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, and then in what tests start
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,12 +1,11 @@
 """`actbench activations`: the table as text, curves as a figure."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actbench.activations.table import TABLE, Activation
-from actbench.errors import UsageError
+from actbench.errors import UsageError, nearest_names
 
 if TYPE_CHECKING:
     from actbench.activations.bound import BoundActivation
@@ -59,9 +58,7 @@ def _row(name: str) -> Activation:
     if ":" in name:  # a user's own
         return _applied(name).record
     if name not in TABLE:
-        near = difflib.get_close_matches(name, TABLE, n=4, cutoff=0.5)
-        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(TABLE)}"
-        raise UsageError(f"no activation {name!r}; {hint}")
+        raise UsageError(f"no activation {name!r}{nearest_names(name, list(TABLE))}")
     return TABLE[name]
 
 

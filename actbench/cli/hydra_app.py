@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from actbench.errors import UsageError, print_error
 from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid, register_activations
 from actbench.experiment.questions import shipped
+from actbench.store.mlflow_settings import configure_mlflow
 
 
 def launch(words: Sequence[str]) -> int:
@@ -28,6 +29,7 @@ def launch(words: Sequence[str]) -> int:
 
 def _job(config: DictConfig) -> float | None:
     """Trains one run of a multirun; its validation accuracy is what Hydra's sweepers optimise."""
+    configure_mlflow()  # before MLflow is imported
     from actbench.commands.train import train_composed
 
     allow_modules_of_current_folder()

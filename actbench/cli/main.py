@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from actbench.errors import UsageError, print_error
+from actbench.store.mlflow_settings import configure_mlflow
 
 USAGE = 2  # exit code: wrong usage or configuration
 DEFAULT_EXPERIMENT = "quickstart"  # of compare
@@ -188,6 +189,8 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     from actbench.experiment.compose import allow_modules_of_current_folder
 
     allow_modules_of_current_folder()
+    if parsed.command != "ui":  # whose server process would inherit the settings
+        configure_mlflow()  # before MLflow is imported
     names, overrides = _split(parsed.words)
     match parsed.command:
         case "ui":

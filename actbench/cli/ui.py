@@ -17,10 +17,11 @@ import psutil
 
 from actbench.errors import UsageError
 from actbench.store.dashboard import experiment_link, run_link, view_link
+from actbench.store.mlflow_settings import configure_mlflow
 from actbench.store.sqlite import check_database
 
 if TYPE_CHECKING:
-    from actbench.store.views import Arranged
+    from actbench.store.views import ExperimentViews
 
 HOST = "127.0.0.1"
 PORTS = range(5000, 5100)
@@ -67,10 +68,11 @@ class _PortTaken(UsageError):
     """By another program, between our look and our server's."""
 
 
-def _arranged(uri: str) -> "list[Arranged]":
-    from actbench.store.views import Views  # imports for seconds, in which the server starts
+def _arranged(uri: str) -> "list[ExperimentViews]":
+    configure_mlflow()  # before MLflow is imported, and not for the server
+    from actbench.store.views import experiment_views  # its imports take seconds, in which the server starts
 
-    return Views(uri).arranged()
+    return experiment_views(uri)
 
 
 @contextlib.contextmanager
@@ -138,13 +140,13 @@ def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _tell(found: "Sequence[Arranged]", base: str, show: bool) -> None:
+def _tell(found: "Sequence[ExperimentViews]", base: str, show: bool) -> None:
     """A link for each view, the plain page of an experiment where there is none."""
     links = []
     for experiment in found:
         print(experiment.name)
-        if experiment.page is not None:
-            print(f"  the answer\n    {run_link(base, experiment.id, experiment.page)}")
+        if experiment.comparison is not None:
+            print(f"  the answer\n    {run_link(base, experiment.id, experiment.comparison)}")
         for view, key in experiment.views:
             plain = experiment_link(base, experiment.id)
             links.append(plain if key is None else view_link(base, experiment.id, key))

@@ -95,5 +95,5 @@ def _costs(session: Session, runs: Sequence[Run]) -> pd.DataFrame:
         return costs_frame([])
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():
-        session.parent.measured({str(id): {str(k): float(v) for k, v in row.items()} for id, row in medians.items()})
+        session.parent.add_metrics({str(id): {str(k): float(v) for k, v in row.items()} for id, row in medians.items()})
     return costs

@@ -26,7 +26,7 @@ from actbench.signals import deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
 from actbench.store.provenance import command_line, revision, versions
 from actbench.store.reader import Store
-from actbench.store.runs import Parent
+from actbench.store.runs import ParentRun
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import LiveCurves, Record, Result, missing_result
@@ -95,7 +95,7 @@ class Session:
     trained: int = 0
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
-    _parent: Parent | None = None
+    _parent: ParentRun | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -103,7 +103,7 @@ class Session:
         return Store(self.settings.store.uri, self.request.experiment)
 
     @property
-    def parent(self) -> Parent:
+    def parent(self) -> ParentRun:
         """The command's parent run, created at the first access."""
         if self._parent is None:
             self._parent = self.store.start(self.command, self.request.to_tags())
@@ -132,7 +132,7 @@ class Session:
             groups = self.pool.run(stacks, _LiveWriter(self, bar if single else None))
             _ = self.store  # making a new database takes seconds; workers train meanwhile
             if self.settings.store.system_metrics:
-                self.parent.watch()
+                self.parent.monitor_system()
             for results in groups:
                 self._store(results, None if single else bar)
 
@@ -182,8 +182,8 @@ class Session:
             print(f"failed: run {run.id} ({run.config.activation.label}, seed {run.config.seed}): {result.error}")
         if not stored:
             print(
-                f"not in {uri} yet, as it is away: what it lacks is kept in {self.parent.kept}, and the next command "
-                "on this store in this folder writes it"
+                f"not in {uri} yet, as it is away: what it lacks is kept in {self.parent.journal_folder}, and the next "
+                "command on this store in this folder writes it"
             )
         return FAILED if self.failures or not stored else 0
 

@@ -22,7 +22,7 @@ from actbench.report.formats.markdown import markdown
 from actbench.report.formats.typst import pdf
 from actbench.report.methods import methods_section
 from actbench.report.numbers import NEVER, count, in_points, interval, p_value
-from actbench.report.sentences import FIGURES, answer, decision_path, listed, ranks_sentence
+from actbench.report.sentences import answer, decision_path, listed, ranks_sentence
 from actbench.report.tables import EDGE, arrivals_table, hypotheses_table, runs_table, scores_table, training_table
 from actbench.report.training import training_section
 

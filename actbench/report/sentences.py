@@ -8,7 +8,6 @@ from actbench.analysis.statistics import Ranks
 from actbench.report.formats.blocks import FIGURES
 from actbench.report.numbers import accuracy
 
-FIGURES = "figures"  # folder of a report's figures
 _NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 
 

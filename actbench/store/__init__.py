@@ -1,5 +1,6 @@
-"""Where results live: the files of `results/<experiment>/` and MLflow. The only room that imports mlflow.
+"""Where results live. A report reads the files of `results/<experiment>/`; MLflow holds every run and a copy of the
+files, for the dashboard, for resuming, and for `actbench report` in another folder.
 
-Imports only the rooms before it. Start with `files.py` (what a report reads), then `runs.py` (writing to MLflow)
-and `reader.py` (resuming).
+The only room that imports mlflow; imports only the rooms before it. Start with `files.py` (the results folder), then
+`runs.py` (writing to MLflow) and `reader.py` (reading from it).
 """

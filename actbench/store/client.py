@@ -1,7 +1,6 @@
-"""The tracking service behind a URI: how it is reached, and what is said where it is not."""
+"""MLflow's client of a tracking URI, and errors of the service in one line."""
 
-import logging
-import os
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,27 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from actbench.errors import UsageError
-from actbench.store.sqlite import check_database, database_lock, make_database
+from actbench.store.sqlite import check_database, create_database, database_lock
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A request that MLflow repeats by itself may be carried out twice: it is repeated from the journal, which looks first.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line a run
-
-
-NOBODY = "nobody answers"
-_BEHIND = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # whose own errors MLflow hands on
+_BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # packages whose errors MLflow passes on
 _DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
 
-# Migrations of a new database are told line by line; errors we tell ourselves.
-for _name, _level in (("mlflow", logging.ERROR), ("alembic", logging.ERROR), ("mlflow.store.db", logging.CRITICAL)):
-    logging.getLogger(_name).setLevel(_level)
+_REFUSED = "nobody answers"
+_REASONS = {  # part of a message -> what it means
+    "Connection refused": _REFUSED,
+    "Connection aborted": "the connection broke",
+    "Connection broken": "the connection broke",
+    "timed out": "no answer in time",
+}
 
 
 def connect(uri: str, create: bool = True) -> MlflowClient:
-    """A client of the service at `uri`, its database made where there is none. Raises UsageError."""
+    """A client of the store at `uri`; creates a SQLite database that does not exist, if asked. Raises UsageError."""
     database = check_database(uri, create)
-    with store_errors(uri), database_lock(database):  # two processes that make one new database break it
+    with store_errors(uri), database_lock(database):  # two processes that create one database break it
         if database is not None and not database.exists():
-            make_database(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
+            create_database(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
         try:
             if uri.startswith(_DATABASES):
                 _check_connection(uri)
@@ -47,38 +41,38 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
 
 
 def _check_connection(uri: str) -> None:
-    """Raises where a database does not answer: MLflow would ask it for two minutes, in silence."""
+    """Raises where a database does not answer: MLflow would try it for two minutes without a word."""
     engine = sqlalchemy.create_engine(uri)
     engine.connect().close()
     engine.dispose()
 
 
 def absolute_uri(uri: str) -> str:
-    """The same, whatever the folder: MLflow keeps one engine a URI and process."""
+    """A URI that does not depend on the current folder: MLflow keeps one database engine for each URI of a process."""
     scheme = "sqlite:///"
     return f"{scheme}{Path(uri.removeprefix(scheme)).resolve()}" if uri.startswith(scheme) else uri.rstrip("/")
 
 
 def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
-    """Of the experiment of that name, made where there is none. Raises UsageError where it is deleted."""
-    found = client.get_experiment_by_name(experiment)
-    if found is not None and found.lifecycle_stage == "deleted":
+    """MLflow's id of an experiment, which is created where there is none. Raises UsageError where it is deleted."""
+    existing = client.get_experiment_by_name(experiment)
+    if existing is not None and existing.lifecycle_stage == "deleted":
         raise UsageError(
             f"experiment {experiment!r} in {uri} is deleted; run `mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}` or `mlflow gc`"
+            f"--experiment-id {existing.experiment_id}` or `mlflow gc`"
         )
-    if found is None:
+    if existing is None:
         try:
             return str(client.create_experiment(experiment))
-        except MlflowException:  # another command has just made it
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
+        except MlflowException:  # another command has just created it
+            existing = client.get_experiment_by_name(experiment)
+            if existing is None:
                 raise
-    return str(found.experiment_id)
+    return str(existing.experiment_id)
 
 
 def search_runs(client: MlflowClient, experiment: str, condition: str) -> Iterator[Any]:
-    """All active runs of an experiment (by id) under a condition, by their start."""
+    """All active runs of an experiment (its id) that meet a condition in MLflow's search grammar, oldest first."""
     token = None
     while True:
         page = client.search_runs(
@@ -91,34 +85,30 @@ def search_runs(client: MlflowClient, experiment: str, condition: str) -> Iterat
 
 
 def is_service_error(error: BaseException | None) -> bool:
-    """Whether it is the service that failed: MLflow, its connection, the database or the artifacts' place behind it."""
+    """Whether the store failed, and not this program: MLflow, the connection, the database or the artifact store."""
     known = isinstance(error, MlflowException | OSError | ImportError)
-    return known or type(error).__module__.split(".")[0] in _BEHIND
+    return known or type(error).__module__.split(".")[0] in _BACKENDS
 
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
-    for sign, said in (("Connection refused", NOBODY), ("Connection aborted", "the connection broke"),
-                       ("Connection broken", "the connection broke"), ("timed out", "no answer in time")):  # fmt: skip
+    for sign, meaning in _REASONS.items():
         if sign in str(error):
-            return said
+            return meaning
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[0][:300]
 
 
-class store_errors:
-    """Turns what MLflow raises into one line that names the store."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ImportError):
-            raise UsageError(f"store.uri={self._uri}: {error}; install the driver of this database") from error
-        if error is not None and is_service_error(error):
-            said = reason(error)
-            hint = "; start the server, or name another store.uri" if said == NOBODY else ""
-            raise UsageError(f"store.uri={self._uri}: {said}{hint}") from error
+@contextlib.contextmanager
+def store_errors(uri: str) -> Iterator[None]:
+    """Turns errors of the store into UsageError, one line that names the store."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"store.uri={uri}: {error}; install the driver of this database") from error
+    except Exception as error:
+        if not is_service_error(error):
+            raise
+        message = reason(error)
+        hint = "; start the server, or name another store.uri" if message == _REFUSED else ""
+        raise UsageError(f"store.uri={uri}: {message}{hint}") from error

@@ -1,6 +1,7 @@
-"""Views of MLflow's page of an experiment, arranged for comparing activations. Pure: state and links, nothing stored.
+"""The state of MLflow's page of an experiment, arranged for comparing activations, and links to it; stores nothing.
 
-MLflow does not document this format (read from its user interface, 3.17): where it changes, plain links remain.
+MLflow does not document this format (read from its user interface, 3.17). Where it changes, links to the plain page
+remain.
 """
 
 import base64
@@ -11,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-TAG = "mlflow.sharedViewState."  # and a view's key: a tag of the experiment
+TAG = "mlflow.sharedViewState."  # followed by a view's key: a tag of the experiment
 
-# Section -> (title, metric): lines over steps, or bars of the last values.
+# Section -> (title, metric): lines over steps, or bars of final values.
 LINES = {
     "Convergence": (
         ("Validation accuracy", "val_accuracy"), ("Validation loss", "val_loss"), ("Training loss", "train_loss"),
@@ -36,23 +37,26 @@ _COLUMNS = (
     "params.`activation`", "params.`lr`", "params.`seed`", "metrics.`test_accuracy`", "metrics.`val_accuracy`",
     "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",
 )  # fmt: skip
-LOADED = 100  # runs that MLflow loads at once, by the order of the view: of more, the first seeds, not the best
-_BUILT_IN = ("Model metrics", "System metrics")  # sections of MLflow's own, for what has no chart here
+LOADED = 100  # runs that MLflow loads at once, in the order of the view; larger views are ordered by seed, not score
+_BUILT_IN = ("Model metrics", "System metrics")  # MLflow's own sections, for metrics without a chart here
 
 
 @dataclass(frozen=True)
 class View:
-    """Runs of one phase and setting, their curves averaged over what `groups` (keys of params) do not tell apart."""
+    """Runs of one phase and task; the curves of runs with equal params `groups` are averaged.
+
+    filter: in MLflow's search grammar. values: of the params `groups`, one tuple a group. runs: their number.
+    """
 
     title: str
-    filter: str  # MLflow's search grammar
+    filter: str
     groups: tuple[str, ...]
-    values: tuple[tuple[str, ...], ...]  # those that the groups have
+    values: tuple[tuple[str, ...], ...]
     runs: int
 
     @property
     def is_loaded(self) -> bool:
-        """Whether MLflow shows all of it at once."""
+        """Whether MLflow shows all runs at once."""
         return self.runs <= LOADED
 
     def _group(self, values: Sequence[str]) -> str:
@@ -60,16 +64,15 @@ class View:
         return ",".join(f"param.{key}.{value}" for key, value in zip(self.groups, values, strict=True))
 
     def state(self, metrics: Sequence[str]) -> dict[str, Any]:
-        """What MLflow keeps of a page. metrics: of the experiment; those without a chart here get none."""
+        """The page's state in MLflow's format. metrics: of the experiment; those without a chart here are hidden."""
         charts, sections = [], []
         for name in _ORDER:
             sections.append({"uuid": _id(name), "name": name, "display": True, "isReordered": True, "deleted": False,
                              "isGenerated": False})  # fmt: skip
-            charts += [_line(name, *own) for own in LINES.get(name, ())] + [
-                _bar(name, *own) for own in BARS.get(name, ())
-            ]
+            charts += [_line(name, title, metric) for title, metric in LINES.get(name, ())]
+            charts += [_bar(name, title, metric) for title, metric in BARS.get(name, ())]
         shown = {chart["metricKey"] for chart in charts}
-        for name in _BUILT_IN:  # where MLflow puts a chart for each metric that has none: folded
+        for name in _BUILT_IN:  # folded: MLflow fills them with the metrics that have no chart
             sections.append({"uuid": _id(name), "name": name, "display": False, "isReordered": False, "deleted": False,
                              "isGenerated": True})  # fmt: skip
         charts += [_bar(_BUILT_IN[0], metric, metric) | {"deleted": True} for metric in metrics if metric not in shown]
@@ -112,20 +115,22 @@ def _bar(section: str, title: str, metric: str) -> dict[str, Any]:
 
 
 def packed_state(state: Mapping[str, Any]) -> tuple[str, str]:
-    """(key, value) of the tag that holds a state."""
+    """(key, value) of the tag that holds a page's state."""
     text = json.dumps(state, separators=(",", ":"))
     value = "deflate;" + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
     return _id(text), value
 
 
 def experiment_link(base: str, experiment_id: str) -> str:
+    """The plain page of an experiment. base: address of the server."""
     return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 def run_link(base: str, experiment_id: str, run_id: str) -> str:
-    """Of a run."""
+    """The page of a run."""
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
 
 def view_link(base: str, experiment_id: str, key: str) -> str:
+    """The page of an experiment in the view with that key."""
     return f"{experiment_link(base, experiment_id)}&compareRunsMode=CHART&viewStateShareKey={key}"

@@ -1,4 +1,4 @@
-"""MLflow runs as plain data, as they are to be stored; how they are written, and found again."""
+"""MLflow runs as plain data that can wait in a file, and the writer that turns them into runs of MLflow."""
 
 import json
 import shutil
@@ -11,20 +11,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from actbench.store.client import search_runs
+from actbench.store.names import NOTE, PARENT, WEIGHTS
 
 Point = tuple[str, float, int, int]  # metric, value, step, time (ms since 1970)
 
 RUNNING = "RUNNING"
-NOTE = "mlflow.note.content"  # Markdown, shown as a run's description
-WEIGHTS = "weights"  # tag of a run, and its folder of artifacts
-_LONGEST = 8000  # characters of a tag
-_METRICS = 1000  # that MLflow takes in one log_batch
+_MAX_TAG = 8000  # characters of a tag's value
+_MAX_METRICS = 1000  # that MLflow takes in one log_batch
 
 
 @dataclass(frozen=True)
 class Entry:
-    """uid: our own name of it, a tag, by which it is found again whatever came of a request. parent: uid of the run
-    under which it is folded. files: folders whose content becomes artifacts, each with its place among them."""
+    """One run of MLflow with all that is written to it.
+
+    uid: a tag by which the run is found again where the answer to a request was lost. parent: uid of its parent run.
+    dataset: the fields of MLflow's Dataset. files: (folder, folder among the run's artifacts): all content of the
+    first is uploaded to the second, None for the root.
+    """
 
     uid: str
     name: str
@@ -33,92 +36,96 @@ class Entry:
     status: str = RUNNING
     params: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[Point] = ()
-    dataset: Mapping[str, str] = field(default_factory=dict)  # of mlflow's Dataset, by key
+    dataset: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[tuple[str, str | None]] = ()
     started: int = field(default_factory=lambda: int(time.time() * 1000))  # ms since 1970
 
     def to_json(self) -> str:
+        """One line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Entry":
-        read = json.loads(text)
-        return cls(**read | {key: [tuple(each) for each in read[key]] for key in ("points", "files")})
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        return cls(**fields | {key: [tuple(item) for item in fields[key]] for key in ("points", "files")})
 
 
 def drop_weights(entry: Entry) -> None:
-    """Weights that are stored need no place of their own."""
-    for folder, place in entry.files:
-        if place == WEIGHTS:
+    """Deletes the local weights of an entry, once they are stored elsewhere."""
+    for folder, artifact_folder in entry.files:
+        if artifact_folder == WEIGHTS:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 class Writer:
-    """Writes entries into one experiment. Raises what MLflow raises."""
+    """Writes entries into one MLflow experiment. Raises what MLflow raises."""
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self.client, self._experiment_id = client, experiment_id
         self.ids: dict[str, str] = {}  # uid -> MLflow's run id
 
     def create(self, entry: Entry) -> str:
-        """The run as RUNNING, with its tags and, where it has one, its data set."""
-        above = {"mlflow.parentRunId": self.ids[entry.parent]} if entry.parent in self.ids else {}
-        tags = {**entry.tags, **above, "uid": entry.uid}
-        created = self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info.run_id
-        self.ids[entry.uid] = created
+        """Creates the run as RUNNING, with its tags and its data set; returns MLflow's run id."""
+        parent = {PARENT: self.ids[entry.parent]} if entry.parent in self.ids else {}
+        tags = {**entry.tags, **parent, "uid": entry.uid}
+        run_id = str(self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info.run_id)
+        self.ids[entry.uid] = run_id
         if entry.dataset:
             data = DatasetInput(Dataset(**entry.dataset), [InputTag("mlflow.data.context", "training")])
-            self.client.log_inputs(created, [data])
-        return str(created)
+            self.client.log_inputs(run_id, [data])
+        return run_id
 
     def fill(self, run_id: str, entry: Entry, tags: Mapping[str, str]) -> None:
-        """Its params, points, files and those tags, and its status at last: what has ended is whole."""
+        """Writes params, points, `tags` and files of an entry; the status comes last, so an ended run is complete."""
         params = [Param(key, value) for key, value in entry.params.items()]
-        own = [RunTag(key, value) for key, value in tags.items() if key != NOTE]
-        if NOTE in tags:
-            own.append(RunTag(NOTE, tags[NOTE].replace("RUN_ID", run_id)[:_LONGEST]))
-        self.log(run_id, entry.points, params, own)
-        for folder, place in entry.files:
-            self.client.log_artifacts(run_id, folder, place)
+        values = dict(tags)
+        if NOTE in values:
+            values[NOTE] = values[NOTE].replace("RUN_ID", run_id)[:_MAX_TAG]
+        self.log(run_id, entry.points, params, [RunTag(key, value) for key, value in values.items()])
+        for folder, artifact_folder in entry.files:
+            self.client.log_artifacts(run_id, folder, artifact_folder)
         if entry.status != RUNNING:
             self.client.set_terminated(run_id, entry.status)
 
     def log(
         self, run_id: str, points: Sequence[Point], params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
     ) -> None:
+        """Writes points, params and tags of a run, in as few requests as MLflow allows."""
         metrics = [Metric(key, value, ms, step) for key, value, step, ms in points]
-        self.client.log_batch(run_id, metrics[:_METRICS], params, tags)
-        for start in range(_METRICS, len(metrics), _METRICS):
-            self.client.log_batch(run_id, metrics[start : start + _METRICS])
+        self.client.log_batch(run_id, metrics[:_MAX_METRICS], params, tags)
+        for start in range(_MAX_METRICS, len(metrics), _MAX_METRICS):
+            self.client.log_batch(run_id, metrics[start : start + _MAX_METRICS])
 
-    def add(self, run_id_hash: str, values: Mapping[str, float]) -> None:
-        """Final values of a run that has ended, or of several that are the same."""
+    def add_metrics(self, run_id_hash: str, values: Mapping[str, float]) -> None:
+        """Adds final values to every finished run of that id that has none of them."""
         now = int(time.time() * 1000)
         condition = f"tags.run_id_hash = '{run_id_hash}' and attributes.status = 'FINISHED'"
-        for found in search_runs(self.client, self._experiment_id, condition):
-            if not set(values) & set(found.data.metrics):
-                self.log(found.info.run_id, [(key, value, 0, now) for key, value in values.items()])
+        for run in search_runs(self.client, self._experiment_id, condition):
+            if not set(values) & set(run.data.metrics):
+                self.log(run.info.run_id, [(key, value, 0, now) for key, value in values.items()])
 
     def find(self, uid: str) -> list[Any]:
-        """Runs that bear a uid: several only where a request was repeated on the way."""
+        """The runs with a uid: more than one only where a request was repeated on its way."""
         return list(search_runs(self.client, self._experiment_id, f"tags.uid = '{uid}'"))
 
-    def remove(self, uid: str) -> None:
-        for found in self.find(uid):
-            self.client.delete_run(found.info.run_id)
+    def delete(self, uid: str) -> None:
+        """Deletes the runs with a uid."""
+        for run in self.find(uid):
+            self.client.delete_run(run.info.run_id)
 
     def ensure(self, entry: Entry) -> str:
-        """A run under which others are folded: the one that there is, or a new one."""
+        """MLflow's run id of a parent run, which is created where the store has none."""
         if entry.uid not in self.ids:
-            found = self.find(entry.uid)
-            if found:
-                self.ids[entry.uid] = found[0].info.run_id
+            existing = self.find(entry.uid)
+            if existing:
+                self.ids[entry.uid] = existing[0].info.run_id
             else:
                 self.create(entry)
         return self.ids[entry.uid]
 
-    def write_again(self, entry: Entry) -> None:
-        """An entry of which nobody knows how far it came: left alone if it is whole, else written anew."""
-        if not any(found.info.status == entry.status for found in self.find(entry.uid)):
-            self.remove(entry.uid)
+    def rewrite(self, entry: Entry) -> None:
+        """Writes an entry that an earlier attempt may have written in part: not again where the run is complete."""
+        if not any(run.info.status == entry.status for run in self.find(entry.uid)):
+            self.delete(entry.uid)
             self.fill(self.create(entry), entry, {})

@@ -1,4 +1,4 @@
-"""results/<experiment>/: runs.csv, curves, layers and histograms.parquet, environment.json: mirrors of the store."""
+"""The files of `results/<experiment>/`: what a report reads, and what MLflow keeps a copy of."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
 from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
+from actbench.signals import replaced_file
 from actbench.store.provenance import environment
 from actbench.training.results import COLUMNS, MEASURED, Curves, Result
 
@@ -21,13 +22,13 @@ COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # 
 _INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _TYPES = {
     **dict.fromkeys(("lr", *MEASURED), "float64"),
-    **dict.fromkeys(_INTEGERS, "Int64"),  # knows missing values, and so does boolean
+    **dict.fromkeys(_INTEGERS, "Int64"),  # like boolean, it has missing values
     "reached_target": "boolean",
 }
 
 
 def results_folder(experiment: str) -> Path:
-    """results/<experiment>/ in the current folder, made and known to be writable. Raises UsageError."""
+    """Creates results/<experiment>/ in the current folder. Raises UsageError where it cannot be written."""
     path = Path("results") / experiment
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -49,21 +50,25 @@ def runs_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def write_results(path: Path, results: Sequence[Result], command: str) -> None:
-    """runs.csv and the tables of curves in the order of the plan, and environment.json; each replaced as a whole."""
+    """Writes runs.csv and the tables of curves, in the order of the plan, and environment.json.
+
+    Each file is replaced as a whole. Raises UsageError where the folder cannot be written.
+    """
     try:
         write_runs(path / RUNS, runs_frame(results))
-        _replace(path / CURVES, lambda file: curves_frame(results).to_parquet(file, index=False))
-        _replace(path / LAYERS, lambda file: layers_frame(results).to_parquet(file, index=False))
-        _replace(path / HISTOGRAMS, lambda file: histograms_frame(results).to_parquet(file, index=False))
+        for file, frame_of in _FRAMES.items():
+            with replaced_file(path / file) as scratch:
+                frame_of(results).to_parquet(scratch, index=False)
         write_environment(path, command)
     except OSError as error:
         raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
 
 
 def write_environment(path: Path, command: str) -> None:
-    """environment.json: the machine, versions and the code revision; replaced as a whole."""
+    """Writes environment.json: the machine, versions and the code revision."""
     text = json.dumps(environment(command), indent=2) + "\n"
-    _replace(path / ENVIRONMENT, lambda file: file.write_text(text))
+    with replaced_file(path / ENVIRONMENT) as scratch:
+        scratch.write_text(text)
 
 
 def write_runs(path: Path, runs: pd.DataFrame) -> None:
@@ -73,14 +78,9 @@ def write_runs(path: Path, runs: pd.DataFrame) -> None:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """As CSV; replaced as a whole."""
-    _replace(path, lambda file: frame.to_csv(file, index=False, lineterminator="\n"))
-
-
-def _replace(path: Path, write: object) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    write(scratch)  # type: ignore[operator]
-    scratch.replace(path)
+    """Writes a frame as CSV; the file is replaced as a whole."""
+    with replaced_file(path) as scratch:
+        frame.to_csv(scratch, index=False, lineterminator="\n")
 
 
 def _points(curves: Curves) -> Iterator[tuple[int, str, float]]:
@@ -110,18 +110,21 @@ def layers_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def histograms_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """(run_id, step, layer, low, high, count): outputs of units from low to below high, at step 0 and the last."""
-    ends = edges()
+    """(run_id, step, layer, low, high, count): number of unit outputs in [low, high), at step 0 and the last step."""
+    bins = edges()
     records = [
         (result.run.id, step, layer, low, high, count)
         for result in results
         for layer, by_step in sorted(result.histograms.items())
         for step, counts in sorted(by_step.items())
-        for low, high, count in zip(ends, ends[1:], counts, strict=False)
+        for low, high, count in zip(bins, bins[1:], counts, strict=False)
     ]
     frame = pd.DataFrame(records, columns=["run_id", "step", "layer", "low", "high", "count"])
     numbers = {"step": "int64", "layer": "int64", "low": "float64", "high": "float64", "count": "int64"}
     return frame.astype({"run_id": "str", **numbers})
+
+
+_FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame}
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -139,11 +142,12 @@ def read_runs(path: Path) -> pd.DataFrame:
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:
-    """curves, layers, histograms and costs by name; empty where an older version wrote none."""
-    empty = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame}
-    there = {name: (folder / name).exists() for name in empty}
-    frames = {name: pd.read_parquet(folder / name) if there[name] else make([]) for name, make in empty.items()}
-    return {name.removesuffix(".parquet"): f for name, f in frames.items()} | {"costs": read_costs(folder / COSTS)}
+    """The frames `curves`, `layers`, `histograms` and `costs` by name; empty where an older version wrote no file."""
+    frames = {"costs": read_costs(folder / COSTS)}
+    for file, frame_of in _FRAMES.items():
+        path = folder / file
+        frames[path.stem] = pd.read_parquet(path) if path.exists() else frame_of([])
+    return frames
 
 
 def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
@@ -160,25 +164,29 @@ def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
 
 
 def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:
-    """What an activation costs in training, a line a round, under the id of one of its runs: nanoseconds an output of
-    all layers, forward and backward; nanoseconds of a training step; share of the one in the other."""
+    """What activations cost in training: a row for each run id and round of measurement.
+
+    activation_ns: ns per output, over all layers, forward and backward. step_ns: ns of a training step. step_share:
+    share of the activation in the step. The run id is that of one run of the activation.
+    """
     frame = pd.DataFrame(measured, columns=["run_id", "round", "activation_ns", "step_ns", "step_share"])
     numbers = dict.fromkeys(("activation_ns", "step_ns", "step_share"), "float64")
     return frame.astype({"run_id": "str", "round": "int64", **numbers})
 
 
 def write_comparison(path: Path, costs: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> None:
-    """What a comparison has beside its runs."""
+    """Writes what a comparison has beside its runs: costs.csv and hypotheses.json."""
     write_table(path / COSTS, costs)
-    _replace(path / HYPOTHESES, lambda file: file.write_text(hypotheses_to_json(hypotheses), encoding="utf-8"))
+    with replaced_file(path / HYPOTHESES) as scratch:
+        scratch.write_text(hypotheses_to_json(hypotheses), encoding="utf-8")
 
 
 def read_hypotheses(folder: Path) -> tuple[Hypothesis, ...]:
-    """None where an older version wrote none."""
+    """The hypotheses of a comparison; empty where an older version wrote none."""
     path = folder / HYPOTHESES
     return hypotheses_from_json(path.read_text(encoding="utf-8")) if path.exists() else ()
 
 
 def read_costs(path: Path) -> pd.DataFrame:
-    """Empty where there is no such file."""
+    """Rows of a costs.csv; empty where there is no such file."""
     return pd.read_csv(path, dtype={"run_id": "str"}) if path.exists() else costs_frame([])

@@ -1,29 +1,23 @@
-"""Runs that could not be stored, kept in files until they can: nothing is lost, and nothing is stored twice."""
+"""Entries that the store could not take, in files until it can: none is lost, and none is stored twice."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 
 from actbench.errors import UsageError
 from actbench.store.client import absolute_uri, experiment_id, is_service_error, reason
 from actbench.store.entries import Entry, Writer, drop_weights
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
-
-
-_LINES, _FILES = "entries.jsonl", "files"
+_ENTRIES, _FILES, _LOCK = "entries.jsonl", "files", ".lock"
 
 
 def journals_folder() -> Path:
@@ -32,163 +26,167 @@ def journals_folder() -> Path:
 
 
 class Journal:
-    """What one command could not store, in order: a line an entry. `above`: the runs under which these are folded."""
+    """The entries that one command could not store, in order, in a folder of its own.
+
+    entries.jsonl: a line with the store's URI and the experiment, then one line for each parent run, under the key
+    `above`, and for each entry, under the key `entry`. files/: copies of the entries' files. .lock: a lock that is
+    held while the command lives, so that no other command takes its journal.
+    """
 
     def __init__(self, uri: str, experiment: str, name: str) -> None:
         self.folder = journals_folder() / name
+        self.entries: list[Entry] = []
         self._head = {"uri": uri, "experiment": experiment}
+        self._lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
         self._file: TextIO | None = None
-        self.waiting: list[Entry] = []
-        self._above: set[str] = set()
+        self._parents: set[str] = set()  # uids of those that have a line
 
-    def keep(self, entry: Entry, above: Sequence[Entry]) -> None:
-        """Written through to the disk before it returns, with a copy of its files."""
+    def append(self, entry: Entry, parents: Sequence[Entry]) -> None:
+        """Writes an entry and copies of its files through to the disk. Raises OSError."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / _LINES).open("a", encoding="utf-8")
-            _lock(self._file)
-            self._line(json.dumps(self._head))
-        for each in above:
-            if each.uid not in self._above:
-                self._above.add(each.uid)
-                self._line(json.dumps({"above": each.to_json()}))
-        here = [(f"{_FILES}/{entry.uid}", place) for _, place in entry.files]
-        for (folder, _), (name, _) in zip(entry.files, here, strict=True):
-            shutil.copytree(folder, self.folder / name, dirs_exist_ok=True)
-        self._line(json.dumps({"entry": replace(entry, files=here).to_json()}))
+            self._lock.acquire()
+            self._file = (self.folder / _ENTRIES).open("a", encoding="utf-8")
+            self._write(self._file, json.dumps(self._head))
+        for parent in parents:
+            if parent.uid not in self._parents:
+                self._parents.add(parent.uid)
+                self._write(self._file, json.dumps({"above": parent.to_json()}))
+        copies = [(f"{_FILES}/{entry.uid}", artifact_folder) for _, artifact_folder in entry.files]
+        for (folder, _), (copy, _) in zip(entry.files, copies, strict=True):
+            shutil.copytree(folder, self.folder / copy, dirs_exist_ok=True)
+        self._write(self._file, json.dumps({"entry": replace(entry, files=copies).to_json()}))
         os.fsync(self._file.fileno())
-        self.waiting.append(_found(replace(entry, files=here), self.folder))
+        self.entries.append(_located(replace(entry, files=copies), self.folder))
         drop_weights(entry)
 
-    def _line(self, text: str) -> None:
-        assert self._file is not None
-        self._file.write(text + "\n")
-        self._file.flush()
+    def _write(self, file: TextIO, line: str) -> None:
+        file.write(line + "\n")
+        file.flush()
 
     def close(self) -> None:
-        """What still waits is another command's."""
+        """Ends writing; the entries that are left are for the next command in this folder."""
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._lock.release()
 
-    def written(self) -> None:
-        """Everything is stored: the journal is gone."""
+    def clear(self) -> None:
+        """Removes the journal, whose entries are stored."""
+        self.entries.clear()
+        self._parents.clear()
+        _remove(self.folder)  # before the lock is released, so that no other command reads it
         self.close()
-        self.waiting.clear()
-        self._above.clear()
-        _remove(self.folder)
 
 
-def _found(entry: Entry, folder: Path) -> Entry:
-    """Its files where they lie: named from the journal's folder, which may have been moved with the project."""
-    return replace(entry, files=[(str(folder / name), place) for name, place in entry.files])
+def _located(entry: Entry, folder: Path) -> Entry:
+    """An entry with its files in a journal's folder, which may have been moved together with the project."""
+    return replace(entry, files=[(str(folder / name), artifact_folder) for name, artifact_folder in entry.files])
 
 
 def _remove(folder: Path) -> None:
-    """A journal, and the place of all with the last of them."""
+    """Removes a journal, and the folder of all journals with the last of them."""
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
 
 
-def _lock(file: TextIO) -> None:
-    """Held while the command lives, so that no other takes its journal. Raises OSError where another holds it."""
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def write_journals(client: MlflowClient, uri: str) -> int:
+    """Stores what ended commands in the current folder have left for this store; returns the number of trainings.
 
-
-def write_waiting(client: MlflowClient, uri: str) -> int:
-    """Stores what ended commands of this folder have left for this service; returns how many runs.
-
-    Raises what MLflow raises; the journal is there then as before. Damaged lines are told, and kept in a file aside.
+    Raises UsageError where the store does not take it; the journal then stays as it is. Damaged lines are reported, and
+    kept in a file with the suffix .damaged.
     """
     count = 0
-    for path in sorted(journals_folder().glob(f"*/{_LINES}")):
-        try:
-            file = path.open("r+", encoding="utf-8", errors="replace")
-        except FileNotFoundError:  # another command has just written it
-            continue
-        with file:
-            try:
-                _lock(file)
-            except BlockingIOError:
+    for path in sorted(journals_folder().glob(f"*/{_ENTRIES}")):
+        with contextlib.suppress(Timeout), FileLock(path.parent / _LOCK, timeout=0):
+            if not path.exists():  # another command has written and removed it since the search
+                _remove(path.parent)
                 continue
-            head, above, entries, damaged = _read(file, path.parent)
-            if head is None:
-                _tell(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
-            elif absolute_uri(head["uri"]) == absolute_uri(uri):
-                writer = Writer(client, _experiment(client, uri, path, head["experiment"]))
-                with _waiting(path.parent, uri):
-                    write_entries(writer, above, entries)
-                count += count_runs(entries)
-                _done(path, damaged)
+            contents = _read(path)
+            if contents.head is None:
+                _warn(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
+            elif absolute_uri(contents.head["uri"]) == absolute_uri(uri):
+                with _journal_errors(uri, path):
+                    writer = Writer(client, experiment_id(client, uri, contents.head["experiment"]))
+                    write_entries(writer, contents.parents, contents.entries)
+                count += count_trainings(contents.entries)
+                _discard(path, contents.damaged)
     return count
 
 
 @contextlib.contextmanager
-def _waiting(folder: Path, uri: str) -> Iterator[None]:
-    """Says where what cannot be written lies."""
+def _journal_errors(uri: str, path: Path) -> Iterator[None]:
+    """Turns errors of the service into UsageError that names the journal."""
+    hint = "move that away to go on without them"
     try:
         yield
+    except UsageError as error:
+        raise UsageError(f"{error}; runs of it wait in {path}: {hint}") from error
     except Exception as error:
         if not is_service_error(error):
             raise
-        told = f"store.uri={uri}: {reason(error)}, while runs that wait in {folder} were written"
-        raise UsageError(f"{told}; move that away to go on without them") from error
+        problem = f"store.uri={uri}: {reason(error)}, while runs that wait in {path.parent} were written"
+        raise UsageError(f"{problem}; {hint}") from error
 
 
-def _read(file: TextIO, folder: Path) -> tuple[dict[str, str] | None, list[Entry], list[Entry], int]:
-    """(head, above, entries, number of damaged lines). A last line that was cut by a kill is one, and one whose files
-    are gone."""
-    head, above, entries, damaged = None, list[Entry](), list[Entry](), 0
-    for line in file:
-        try:
-            read = json.loads(line)
-            if head is None:
-                head = {"uri": str(read["uri"]), "experiment": str(read["experiment"])}
-            elif "above" in read:
-                above.append(Entry.from_json(read["above"]))
-            else:
-                entry = _found(Entry.from_json(read["entry"]), folder)
-                if not all(Path(each).is_dir() for each, _ in entry.files):
-                    raise ValueError("its files are gone")
-                entries.append(entry)
-        except (ValueError, KeyError, TypeError):
-            damaged += 1
-    return head, above, entries, damaged
+@dataclass
+class _Contents:
+    """head: the store's URI and the experiment. damaged: number of lines that could not be read."""
+
+    head: dict[str, str] | None = None
+    parents: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    damaged: int = 0
 
 
-def _experiment(client: MlflowClient, uri: str, path: Path, name: str) -> str:
-    try:
-        return experiment_id(client, uri, name)
-    except UsageError as error:
-        raise UsageError(f"{error}; runs of it wait in {path}: move that away to go on without them") from error
+def _read(path: Path) -> _Contents:
+    """A line that a kill cut short is damaged, and so is an entry whose files are gone."""
+    contents = _Contents()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                values = json.loads(line)
+                if contents.head is None:
+                    contents.head = {"uri": str(values["uri"]), "experiment": str(values["experiment"])}
+                elif "above" in values:
+                    contents.parents.append(Entry.from_json(values["above"]))
+                else:
+                    entry = _located(Entry.from_json(values["entry"]), path.parent)
+                    if not all(Path(folder).is_dir() for folder, _ in entry.files):
+                        raise ValueError("its files are gone")
+                    contents.entries.append(entry)
+            except (ValueError, KeyError, TypeError):
+                contents.damaged += 1
+    return contents
 
 
-def _done(path: Path, damaged: int) -> None:
+def _discard(path: Path, damaged: int) -> None:
+    """Removes a journal that is stored, except for one with damaged lines."""
     if not damaged:
         _remove(path.parent)
         return
-    kept = path.with_suffix(".damaged")
-    path.rename(kept)
-    _tell(kept, f"{damaged} damaged lines could not be written; the same command trains their runs again")
+    renamed = path.with_suffix(".damaged")
+    path.rename(renamed)
+    _warn(renamed, f"{damaged} damaged lines could not be written; the same command trains their runs again")
 
 
-def _tell(path: Path, what: str) -> None:
-    print(f"actbench: {path}: {what}", file=sys.stderr, flush=True)
+def _warn(path: Path, problem: str) -> None:
+    print(f"actbench: {path}: {problem}", file=sys.stderr, flush=True)
 
 
-def count_runs(entries: Sequence[Entry]) -> int:
-    """How many of them are trainings."""
+def count_trainings(entries: Sequence[Entry]) -> int:
+    """How many of the entries are trainings, and not parent runs."""
     return sum(entry.tags["kind"] == "run" for entry in entries)
 
 
-def write_entries(writer: Writer, above: Sequence[Entry], entries: Sequence[Entry]) -> None:
-    """above: parents before what is folded under them. An entry of an `above` is that run's end."""
-    for entry in above:
-        writer.ensure(entry)
+def write_entries(writer: Writer, parents: Sequence[Entry], entries: Sequence[Entry]) -> None:
+    """Writes parent runs, then entries. parents: each after its own parent. An entry of a parent run ends that run."""
+    for parent in parents:
+        writer.ensure(parent)
+    parent_uids = {parent.uid for parent in parents}
     for entry in entries:
-        if entry.uid in {each.uid for each in above}:
+        if entry.uid in parent_uids:
             writer.fill(writer.ids[entry.uid], entry, entry.tags)
         else:
-            writer.write_again(entry)
+            writer.rewrite(entry)

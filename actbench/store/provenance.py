@@ -1,4 +1,4 @@
-"""Versions, machine, command and code revision that results come from."""
+"""Where results come from: versions, machine, command and code revision."""
 
 import os
 import platform
@@ -13,6 +13,7 @@ _PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy"
 
 
 def environment(command: str) -> Mapping[str, object]:
+    """The content of environment.json."""
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -26,14 +27,16 @@ def environment(command: str) -> Mapping[str, object]:
 
 
 def versions() -> dict[str, str]:
+    """Versions of the packages that decide or hold results, by name."""
     return {name: version(name) for name in _PACKAGES}
 
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] \
-        if info.is_file() else []  # fmt: skip
-    return names[0] if names else platform.processor()
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
 
 
 def revision() -> str | None:
@@ -52,4 +55,5 @@ def revision() -> str | None:
 
 
 def command_line() -> str:
+    """The command of this process, as the user typed it."""
     return " ".join(["actbench", *sys.argv[1:]])

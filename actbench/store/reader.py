@@ -1,8 +1,10 @@
-"""The runs of one experiment, as MLflow holds them."""
+"""Reading from MLflow: finished runs, for a command that resumes, and the copy of a command's files.
+
+A report reads `results/<experiment>/`; `actbench report` restores that folder from the copy.
+"""
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import sys
@@ -13,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
-from actbench.store.entries import WEIGHTS
 from actbench.store.files import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_costs, read_curves
-from actbench.store.journal import write_waiting
-from actbench.store.runs import CHECKED, FILES, Parent, digest
+from actbench.store.journal import write_journals
+from actbench.store.names import FILES, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
+from actbench.store.runs import CHECKED, ParentRun, digest
 from actbench.training.results import IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
 
-_AGAIN = 5.0  # seconds
-_COMMANDS = "tags.kind != 'run' and tags.kind != 'phase'"
+_RETRY_EVERY = 5.0  # seconds
+_COMMANDS = IS_COMMAND
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 
 
@@ -40,54 +43,55 @@ class Store:
         self._client = connect(uri, create)
         with store_errors(uri):
             self._experiment_id = experiment_id(self._client, uri, experiment)
-            waited = write_waiting(self._client, uri)
-        if waited:
-            print(f"{waited} runs that an earlier command could not store are written to {uri}", flush=True)
-        self._children: dict[str, list[Any]] | None = None  # by run id, as they were when first asked for
+            written = write_journals(self._client, uri)
+        if written:
+            print(f"{written} runs that an earlier command could not store are written to {uri}", flush=True)
+        self._finished_children: dict[str, list[Any]] | None = None  # by run id, as of the first search
 
     def finished(self, runs: Sequence[Run], weights: str = "none") -> dict[str, Result]:
-        """Results of those runs that the store already holds, by run id. A failed run is not held: it is tried again.
+        """Results of those runs that the store already has, by run id; without failed runs, which are tried again.
 
-        Tuning runs never read the test set, so they stand in for no run of another phase; runs without the weights
-        that are asked for stand in for none. A service that has answered before and is away now is waited for.
+        Tuning runs never read the test set, so they do not count for a run of another phase. Runs without the weights
+        that are asked for do not count. Waits for a store that has answered before and is unreachable now.
         """
-        told = False
+        reported = False
         while True:
             try:
                 return self._finished(runs, weights)
             except Exception as error:
-                if self._children is None or not is_service_error(error):
+                if self._finished_children is None or not is_service_error(error):
                     with store_errors(self.uri):
                         raise
-                if not told:
-                    said = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this"
-                    print(f"{said} phase (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
-                told = True
-                time.sleep(_AGAIN)
+                if not reported:
+                    problem = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this phase"
+                    print(f"{problem} (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
+                reported = True
+                time.sleep(_RETRY_EVERY)
 
     def _finished(self, runs: Sequence[Run], weights: str) -> dict[str, Result]:
         wanted = {run.id: run for run in runs}
-        held: dict[str, Any] = {}
-        for id, children in self._whole().items():
-            for child in children:
-                run, tags = wanted.get(id), child.data.tags
-                if run is not None and not (run.reads_test and tags.get("phase") == "tune") and _has(tags, weights):
-                    held[run.id] = child
-        curves = self._held_curves(set(held))
-        found = {}
-        for id, child in held.items():
+        children_by_id = self._search_finished()
+        children: dict[str, Any] = {}  # the newest that counts for a run
+        for run in wanted.values():
+            for child in children_by_id.get(run.id, ()):
+                tags = child.data.tags
+                if not (run.reads_test and tags.get("phase") == "tune") and _has_weights(tags, weights):
+                    children[run.id] = child
+        curves = self._held_curves(set(children))
+        results = {}
+        for id, child in children.items():
             with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
-                found[id] = self._result(wanted[id], child, curves.get(id))
-        return found
+                results[id] = self._result(wanted[id], child, curves.get(id))
+        return results
 
-    def _whole(self) -> dict[str, list[Any]]:
-        """Runs that have ended and not failed."""
-        if self._children is None:
-            found: dict[str, list[Any]] = {}
+    def _search_finished(self) -> dict[str, list[Any]]:
+        """Runs that have ended and not failed, by run id, oldest first."""
+        if self._finished_children is None:
+            children: dict[str, list[Any]] = {}
             for child in self._search("tags.status != 'failed' and attributes.status = 'FINISHED'"):
-                found.setdefault(child.data.tags.get("run_id_hash", ""), []).append(child)
-            self._children = found
-        return self._children
+                children.setdefault(child.data.tags.get("run_id_hash", ""), []).append(child)
+            self._finished_children = children
+        return self._finished_children
 
     def _search(self, condition: str) -> Iterator[Any]:
         return search_runs(self._client, self._experiment_id, condition)
@@ -108,7 +112,7 @@ class Store:
         return found
 
     def _fetch(self, parent: Any, names: Iterable[str], folder: str) -> None:
-        """Downloads files of a command. Raises UsageError where one is not what the command has written."""
+        """Downloads files of a command. Raises UsageError where one differs from what the command has written."""
         written = json.loads(parent.data.tags.get(FILES, "{}"))
         for name in names:
             self._client.download_artifacts(parent.info.run_id, name, folder)
@@ -119,19 +123,19 @@ class Store:
                 )
 
     def costs(self, ids: set[str]) -> pd.DataFrame | None:
-        """What the newest comparison of these confirming runs measured, as costs.csv has it; None where that is not
-        known."""
+        """The costs that the newest comparison of these runs measured, as in costs.csv; None where there is none."""
         with _as_far_as_it_answers(), tempfile.TemporaryDirectory(prefix="actbench-") as folder:
-            for parent in reversed(list(self._search("tags.kind = 'compare'"))):
+            for parent in reversed(list(self._search(IS_COMPARISON))):
                 if COSTS in self._files(parent.info.run_id):
                     with contextlib.suppress(UsageError):
                         self._fetch(parent, [COSTS], folder)
-                        found = read_costs(Path(folder, COSTS))
-                        if ids <= set(found["run_id"]):
-                            return found[found["run_id"].isin(ids)]
+                        costs = read_costs(Path(folder, COSTS))
+                        if ids <= set(costs["run_id"]):
+                            return costs[costs["run_id"].isin(ids)]
         return None
 
     def _files(self, run_id: str) -> set[str]:
+        """Names of a run's artifacts."""
         return {entry.path for entry in self._client.list_artifacts(run_id)}
 
     def _result(self, run: Run, child: Any, stored: tuple[Curves, dict[int, Curves]] | None) -> Result:
@@ -165,17 +169,17 @@ class Store:
                 layers.setdefault(layer, {})[metric] = points
         return curves, layers
 
-    def start(self, kind: str, tags: Mapping[str, str]) -> "Parent":
-        """A parent run for one command (kind: train, sweep or compare)."""
+    def start(self, kind: str, tags: Mapping[str, str]) -> ParentRun:
+        """Starts the parent run of a command. kind: train, sweep or compare."""
         with _as_far_as_it_answers():
             self._end_abandoned()
-        return Parent(self._client, self._experiment_id, self.uri, self.experiment, kind, tags)
+        return ParentRun(self._client, self._experiment_id, self.uri, self.experiment, kind, tags)
 
     def _end_abandoned(self) -> None:
-        """Commands of this machine that were killed outright left runs RUNNING: of these nothing can be told."""
-        for run in list(self._search("attributes.status = 'RUNNING'")):
+        """Ends what killed commands of this machine left RUNNING; trainings are deleted, as they are not complete."""
+        for run in list(self._search(IS_RUNNING)):
             tags = run.data.tags
-            if tags.get("host") == socket.gethostname() and not _alive(int(tags.get("pid", "0"))):
+            if tags.get("host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("pid", "0"))):
                 if tags.get("kind") == "run":
                     self._client.delete_run(run.info.run_id)
                 else:
@@ -184,18 +188,17 @@ class Store:
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
         """Copies the files of the newest ended command of that kind to `folder`; returns its tags.
 
-        Raises UsageError where there is none.
+        Raises UsageError where there is none, or where a file is damaged; `folder` is then unchanged.
         """
         with store_errors(self.uri):
             ended = list(self._search(f"tags.kind = '{kind}' and attributes.status != 'RUNNING'"))
             for parent in reversed(ended):
-                there = self._files(parent.info.run_id)
-                if RUNS not in there:
-                    continue
-                with tempfile.TemporaryDirectory(prefix="actbench-") as whole:  # nothing is replaced by half of it
-                    self._fetch(parent, there & {*CHECKED, ENVIRONMENT}, whole)
-                    shutil.copytree(whole, folder, dirs_exist_ok=True)
-                return dict(parent.data.tags)
+                available = self._files(parent.info.run_id)
+                if RUNS in available:
+                    with tempfile.TemporaryDirectory(prefix="actbench-") as download:
+                        self._fetch(parent, available & {*CHECKED, ENVIRONMENT}, download)
+                        shutil.copytree(download, folder, dirs_exist_ok=True)
+                    return dict(parent.data.tags)
         raise UsageError(
             f"the files of {self.experiment!r} are gone from the artifacts of {self.uri}; run `actbench {kind} "
             f"{self.experiment}` again: it trains nothing anew and writes them"
@@ -206,7 +209,7 @@ class Store:
 
 @contextlib.contextmanager
 def _as_far_as_it_answers() -> Iterator[None]:
-    """What can be done without stops nobody where the service is away."""
+    """Ends the block quietly where the store fails."""
     try:
         yield
     except Exception as error:
@@ -214,21 +217,11 @@ def _as_far_as_it_answers() -> Iterator[None]:
             raise
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _has(tags: Mapping[str, str], weights: str) -> bool:
-    """Whether a run was stored with its weights of that kind: last, best, or all. One that diverged needs none."""
-    there = tags.get(WEIGHTS, "").split()
-    every = weights == "all" and any(name.startswith("step-") for name in there)
-    return weights in ("none", *there) or every or tags.get("status") == "diverged"
+def _has_weights(tags: Mapping[str, str], weights: str) -> bool:
+    """Whether a run was stored with the weights asked for (none, last, best or all). A diverged run needs none."""
+    files = tags.get(WEIGHTS, "").split()
+    has_all = weights == "all" and any(name.startswith("step-") for name in files)
+    return weights in ("none", *files) or has_all or tags.get("status") == "diverged"
 
 
 def curves_of(child: Any) -> list[str]:

@@ -1,54 +1,56 @@
-"""What a command stores: its parent run, phases folded under it, a run of each training, live; files at the end."""
+"""Writing to MLflow: the parent run of a command, its phases, and each training, while it runs and when it ends."""
 
 import hashlib
 import json
 import math
 import os
 import socket
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, layer_key
-from actbench.store.client import absolute_uri, is_service_error, reason
-from actbench.store.entries import NOTE, WEIGHTS, Entry, Point, Writer, drop_weights
+from actbench.store.client import absolute_uri
+from actbench.store.entries import Entry, Point, Writer, drop_weights
 from actbench.store.files import COSTS, CURVES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
-from actbench.store.journal import Journal, count_runs, write_entries
+from actbench.store.names import FILES, NOTE, WEIGHTS
+from actbench.store.outbox import Outbox
 from actbench.training.results import MEASURED, CurvePoint, Result, run_params
 
-CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that are read again
-FILES = "files"  # tag of a parent run: what they were when they were written
+CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that later commands read from the artifacts
 
-_WATCHED_EVERY = 5  # seconds
-_AGAIN = 5.0  # seconds until a service that was away is asked again, at least
-_SELDOM = 20  # times what it took not to answer: a twentieth of the time is lost to it
+_MONITOR_EVERY = 5  # seconds
 
 
 def digest(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 @dataclass
-class _Live:
-    """A run that has begun, with the points that are on their way or there, and those not sent yet."""
+class _LiveRun:
+    """A run that is in the store while it trains.
+
+    is_created: whether the store has confirmed it. known: (metric, step) of its points, sent or unsent.
+    """
 
     entry: Entry
+    is_created: bool = False
     known: set[tuple[str, int]] = field(default_factory=set)
-    waiting: list[Point] = field(default_factory=list)
+    unsent: list[Point] = field(default_factory=list)
 
 
-class Parent:
-    """The parent run of one command: runs begin and are added, then files, then it ends.
+class ParentRun:
+    """The parent run of one command in MLflow, under which its trainings are written.
 
-    A service that is away stops nothing: what it has not taken is kept in a journal, and written when it is back.
+    An unreachable store stops nothing: what it has not taken goes to a journal, and is written when it is back.
     """
 
     def __init__(
@@ -58,96 +60,103 @@ class Parent:
         self._tags = {**tags, "host": socket.gethostname(), "pid": str(os.getpid())}
         name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
+        self._has_phases = kind == "compare"
         self._phases: dict[str, Entry] = {}
-        self._folded = kind == "compare"  # into phases
-        self._live: dict[str, _Live] = {}  # by run id
-        self._lost: set[str] = set()  # uids of which nobody knows how far they came
-        self._journal = Journal(uri, experiment, self._parent.uid)
-        self._away_until: float | None = None
-        self._told = False  # that it is away
+        self._live: dict[str, _LiveRun] = {}  # by run id
         self._monitor: SystemMetricsMonitor | None = None
-        self._try(lambda: self._writer.create(self._parent))
-
-    def watch(self) -> None:
-        """Memory, processor and GPU of this machine, from now to the end, as metrics of the parent run."""
-        if self._monitor is None and self._parent.uid in self._writer.ids:
-            run_id, uri = self._writer.ids[self._parent.uid], absolute_uri(self._uri)
-            self._monitor = SystemMetricsMonitor(run_id, _WATCHED_EVERY, tracking_uri=uri)
-            self._monitor.start()
+        self.outbox = Outbox(self._writer, uri, experiment, self._parent)
+        self.outbox.send(partial(self._writer.create, self._parent))
 
     @property
     def is_stored(self) -> bool:
-        """Whether the service has taken everything."""
-        return not self._journal.waiting
+        """Whether the store has taken everything."""
+        return not self.outbox.journal.entries
 
     @property
-    def kept(self) -> Path:
-        """Where those are."""
-        return self._journal.folder
+    def journal_folder(self) -> Path:
+        """Where the entries lie that the store has not taken."""
+        return self.outbox.journal.folder
+
+    def monitor_system(self) -> None:
+        """Records memory, processor and GPU of this machine as metrics of the parent run, from now until it ends."""
+        if self._monitor is None and self._parent.uid in self._writer.ids:
+            run_id, uri = self._writer.ids[self._parent.uid], absolute_uri(self._uri)
+            self._monitor = SystemMetricsMonitor(run_id, _MONITOR_EVERY, tracking_uri=uri)
+            self._monitor.start()
 
     def begin(self, runs: Iterable[Run]) -> None:
-        """Those runs appear as RUNNING."""
+        """Creates runs as RUNNING, those that are not created yet."""
         for run in runs:
             if run.id not in self._live:
-                self._try(lambda run=run: self._begin(run))  # type: ignore[misc]
+                self.outbox.send(partial(self._begin, run))
 
     def _begin(self, run: Run) -> None:
         entry = self._entry(run, "running")
-        self._above(run.phase)
-        self._live[run.id] = _Live(entry)
-        self._lost.add(entry.uid)
+        self._ensure_parents(run.phase)
+        live = self._live[run.id] = _LiveRun(entry)
         self._writer.fill(self._writer.create(entry), entry, {})
-        self._lost.discard(entry.uid)
+        live.is_created = True
 
     def log(self, run: Run, points: Iterable[CurvePoint]) -> None:
-        """Points of a run that has begun; those that it has already are passed over."""
+        """Writes points of a run that has begun, without those that it has already."""
         if run.id in self._live:
             live = self._live[run.id]
-            live.waiting += [point for point in _points(points) if (point[0], point[2]) not in live.known]
-            live.known |= {(metric, step) for metric, _, step, _ in live.waiting}
-            # Sent again where nobody knows whether it came: MLflow drops a point that it has, to the millisecond.
-            ready = bool(live.waiting) and live.entry.uid not in self._lost
-            if ready and self._try(lambda: self._writer.log(self._writer.ids[live.entry.uid], live.waiting)):
-                live.waiting = []
+            live.unsent += [point for point in _points(points) if (point[0], point[2]) not in live.known]
+            live.known |= {(metric, step) for metric, _, step, _ in live.unsent}
+            # Points whose arrival was not confirmed are sent again: MLflow drops one that it has, to the millisecond.
+            send = partial(self._send_points, live)
+            if live.unsent and live.is_created and self.outbox.send(send):
+                live.unsent = []
+
+    def _send_points(self, live: _LiveRun) -> None:
+        self._writer.log(self._writer.ids[live.entry.uid], live.unsent)
 
     def add(self, result: Result, weights: Path | None = None) -> None:
-        """One run, complete: params, curves, final values, tags, status; and the files of a folder of weights, if it is
-        there."""
+        """Writes a run that has ended: params, curves, final values, tags, status and weights.
+
+        weights: folder of its weight files, which is deleted once they are stored.
+        """
         live = self._live.pop(result.run.id, None)
         entry = self._ended(result, weights, live.entry if live else None)
-        if live and entry.uid not in self._lost:
-            rest = [point for point in entry.points if (point[0], point[2]) not in live.known]
-            left = replace(entry, points=[*live.waiting, *rest], params={})  # the params it has
-            whole = self._try(lambda: self._writer.fill(self._writer.ids[entry.uid], left, entry.tags))
+        if live is None:
+            is_stored = self.outbox.send(partial(self._write, entry, result.run.phase))
         else:
-            whole = not live and self._try(lambda: self._write(entry, result.run.phase))
-        if not whole:
-            self._keep(entry, result.run.phase)
-        else:
+            is_stored = live.is_created and self.outbox.send(partial(self._complete, live, entry))
+        if is_stored:
             drop_weights(entry)
+        else:
+            self.outbox.keep(entry)
 
     def _write(self, entry: Entry, phase: str) -> None:
-        self._above(phase)
+        self._ensure_parents(phase)
         self._writer.fill(self._writer.create(entry), entry, {})
 
-    def _above(self, phase: str) -> None:
-        """The runs under which one of a phase is folded are there; an earlier phase has ended."""
-        for entry in self._chain(phase):
+    def _complete(self, live: _LiveRun, entry: Entry) -> None:
+        """Writes what a live run lacks; it has its params."""
+        missing = [point for point in entry.points if (point[0], point[2]) not in live.known]
+        rest = replace(entry, points=[*live.unsent, *missing], params={})
+        self._writer.fill(self._writer.ids[entry.uid], rest, entry.tags)
+
+    def _ensure_parents(self, phase: str) -> None:
+        """Creates the parent runs of a phase's runs; the start of a phase ends the others."""
+        for entry in self._parents_of(phase):
             if entry.uid not in self._writer.ids:
                 self._writer.ensure(entry)
-                self._end_phases(but=phase)
+                self._end_phases(except_for=phase)
 
-    def _chain(self, phase: str) -> list[Entry]:
-        if not self._folded:
+    def _parents_of(self, phase: str) -> list[Entry]:
+        """The parent runs of a phase's runs, from the outermost."""
+        if not self._has_phases:
             return [self._parent]
         if phase not in self._phases:
             tags = {**self._tags, "kind": "phase", "phase": phase}
             self._phases[phase] = Entry(uuid.uuid4().hex, phase, tags, self._parent.uid)
+            self.outbox.parents.append(self._phases[phase])
         return [self._parent, self._phases[phase]]
 
-    def _end_phases(self, but: str | None) -> None:
+    def _end_phases(self, except_for: str | None) -> None:
         for phase, entry in self._phases.items():
-            if phase != but and entry.uid in self._writer.ids:
+            if phase != except_for and entry.uid in self._writer.ids:
                 self._writer.client.set_terminated(self._writer.ids[entry.uid])
 
     def _entry(self, run: Run, status: str) -> Entry:
@@ -164,8 +173,8 @@ class Parent:
         }  # fmt: skip
         name = f"{label} lr={config.optimizer.lr:g} seed={config.seed}"
         params = {key: str(value) for key, value in run_params(run).items()}
-        above = self._chain(run.phase)[-1].uid
-        return Entry(uuid.uuid4().hex, name, tags, above, params=params, dataset=described)
+        parent = self._parents_of(run.phase)[-1].uid
+        return Entry(uuid.uuid4().hex, name, tags, parent, params=params, dataset=described)
 
     def _ended(self, result: Result, weights: Path | None, begun: Entry | None) -> Entry:
         entry = begun or self._entry(result.run, "")
@@ -183,79 +192,41 @@ class Parent:
         points = [*_points(result.points()), *_final(result)]
         return replace(entry, tags=tags, points=points, status=status, files=files)
 
-    def measured(self, values: Mapping[str, Mapping[str, float]]) -> None:
-        """More final values of runs that have ended, metric -> value by run id; shown where the service answers, as
-        files of the command hold them anyway."""
-        for run_id, own in values.items():
-            self._try(lambda run_id=run_id, own=own: self._writer.add(run_id, own))  # type: ignore[misc]
+    def add_metrics(self, values: Mapping[str, Mapping[str, float]]) -> None:
+        """Adds final values, metric -> value by run id, to runs that have ended.
+
+        An unreachable store misses them, and no journal keeps them: the command's files hold them anyway.
+        """
+        for run_id, metrics in values.items():
+            self.outbox.send(partial(self._writer.add_metrics, run_id, metrics))
 
     def end(self, status: str, note: str, folder: Path) -> None:
-        """status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description, RUN_ID in it by MLflow's
-        id. folder: of results, every file of it and of folders in it becomes an artifact."""
-        self._abandon_live()
+        """Writes the command's files and ends its runs.
+
+        status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description, with RUN_ID for MLflow's id.
+        folder: of results; all its content becomes artifacts.
+        """
+        self._delete_live()
         if self._monitor is not None:
             self._monitor.finish()
         digests = {name: digest(folder / name) for name in CHECKED if (folder / name).is_file()}
-        tags = {**self._parent.tags, FILES: json.dumps(digests)}
-        ended = replace(self._parent, tags=tags, status=status, files=[(str(folder), None)])
-
-        def finish() -> None:
-            created = self._writer.ensure(self._parent)
-            self._writer.fill(created, ended, {FILES: tags[FILES], NOTE: note})
-            self._end_phases(but=None)
-
-        self._away_until = None  # it is asked once more
-        if not self._try(finish):
-            above = [self._parent, *self._phases.values()]
+        tags = {FILES: json.dumps(digests), NOTE: note}
+        ended = replace(self._parent, status=status, files=[(str(folder), None)])
+        if not self.outbox.send(partial(self._finish, ended, tags), force=True):
             for entry in self._phases.values():
-                self._journal.keep(replace(entry, status="FINISHED"), above)
-            self._journal.keep(replace(ended, tags={**tags, NOTE: note}), above)
-        self._journal.close()
+                self.outbox.keep(replace(entry, status="FINISHED"))
+            self.outbox.keep(replace(ended, tags={**ended.tags, **tags}))
+        self.outbox.journal.close()
 
-    def _abandon_live(self) -> None:
-        """Runs that were interrupted will be trained from their start: what they have shown says nothing."""
+    def _finish(self, ended: Entry, tags: Mapping[str, str]) -> None:
+        self._writer.fill(self._writer.ensure(self._parent), ended, tags)
+        self._end_phases(except_for=None)
+
+    def _delete_live(self) -> None:
+        """Deletes runs that were interrupted, as they will be trained from their start."""
         for live in self._live.values():
-            self._try(lambda uid=live.entry.uid: self._writer.remove(uid))  # type: ignore[misc]
+            self.outbox.send(partial(self._writer.delete, live.entry.uid))
         self._live.clear()
-
-    def _keep(self, entry: Entry, phase: str) -> None:
-        try:
-            self._journal.keep(entry, self._chain(phase))
-        except OSError as error:
-            raise UsageError(
-                f"store.uri={self._uri} is away and {self._journal.folder} cannot be written: {error.strerror}"
-            ) from error
-
-    def _try(self, action: Callable[[], object]) -> bool:
-        """Whether the service has taken it. One that is away is not asked for a while; what waits goes first."""
-        if self._away_until is not None and time.monotonic() < self._away_until:
-            return False
-        began = time.monotonic()
-        try:
-            if self._away_until is not None or self._journal.waiting:
-                self._catch_up()
-            action()
-        except Exception as error:
-            if not is_service_error(error):
-                raise
-            if not self._told:
-                self._told = True
-                told = f"store.uri={self._uri}: {reason(error)}; runs are kept in {self._journal.folder.parent}"
-                print(f"{told} and written when it is back", file=sys.stderr, flush=True)
-            now = time.monotonic()
-            self._away_until = now + max(_AGAIN, _SELDOM * (now - began))
-            return False
-        self._away_until = None
-        return True
-
-    def _catch_up(self) -> None:
-        count = count_runs(self._journal.waiting)
-        above = [self._parent, *self._phases.values()]
-        write_entries(self._writer, above, self._journal.waiting)
-        self._journal.written()
-        self._away_until, self._told = None, False
-        if count:
-            print(f"store.uri={self._uri} is back: what was kept is written, {count} runs", file=sys.stderr, flush=True)
 
 
 def _points(points: Iterable[CurvePoint]) -> list[Point]:

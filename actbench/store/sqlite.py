@@ -1,30 +1,28 @@
-"""The file behind a sqlite:/// tracking URI: checked before MLflow would retry for minutes, and locked while made."""
+"""The file behind a sqlite:/// tracking URI: checked, as MLflow would retry for minutes, and locked while created."""
 
 import contextlib
-import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
 
 from actbench.errors import UsageError
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
-
-
-_LOCAL = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs")
+_LOCAL_FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs")
 
 
 def is_new(uri: str) -> bool:
-    """Whether nothing is there yet. Raises UsageError where nothing can be."""
+    """Whether the URI names a SQLite database that does not exist yet. Raises UsageError where it cannot be a store."""
     database = check_database(uri, True)
     return database is not None and not database.exists()
 
 
 def check_database(uri: str, create: bool) -> Path | None:
-    """The file behind a sqlite URI. Raises UsageError where it cannot be a store."""
+    """The file behind a sqlite URI; None for other URIs. create: whether the file may be missing.
+
+    Raises UsageError where it cannot be a store.
+    """
     if not uri.startswith("sqlite:///"):
         return None
     path = Path(uri.removeprefix("sqlite:///"))
@@ -34,15 +32,15 @@ def check_database(uri: str, create: bool) -> Path | None:
         raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
     if not path.parent.is_dir():
         raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
-    odd = [character for character in "?%'\"" if character in str(path.resolve())]
-    if odd:
+    refused = [character for character in "?%'\"" if character in str(path.resolve())]
+    if refused:
         raise UsageError(
-            f"store.uri={uri}: MLflow keeps no store under a path with {' or '.join(odd)}: {path.resolve()}; work in "
-            "another folder"
+            f"store.uri={uri}: MLflow keeps no store under a path with {' or '.join(refused)}: {path.resolve()}; work "
+            "in another folder"
         )
     if not path.exists():
         return path
-    try:  # for writing, as only then what an interrupted commit has left can be undone
+    try:  # opened for writing, since only then SQLite can roll back an interrupted commit
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
@@ -54,49 +52,45 @@ def check_database(uri: str, create: bool) -> Path | None:
     return path
 
 
-def make_database(database: Path, fill: Callable[[str], object]) -> None:
-    """A new database whole or not at all: `fill` makes it at another URI, then it gets its name."""
+def create_database(database: Path, fill: Callable[[str], object]) -> None:
+    """Creates a database that is complete or absent: `fill` creates it at the URI of a scratch file, which is renamed.
+
+    The scratch file has a fixed name, so that one of a killed process is found and removed.
+    """
     for abandoned in database.parent.glob(f".{database.name}.new*"):
         abandoned.unlink()
     scratch = database.with_name(f".{database.name}.new")
     fill(f"sqlite:///{scratch}")
     if _is_local(database):
-        _log_ahead(scratch)
+        _use_write_ahead_log(scratch)
     scratch.rename(database)
 
 
-def _log_ahead(database: Path) -> None:
-    """SQLite's write-ahead log, for good: commits take less than half the time, and readers such as a dashboard do
-    not wait for them."""
+def _use_write_ahead_log(database: Path) -> None:
+    """Switches a database to SQLite's write-ahead log: commits take less than half the time, and readers such as a
+    dashboard do not wait for them."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("pragma journal_mode=wal")
 
 
 def _is_local(path: Path) -> bool:
-    """Whether a file lies on a disk of this machine, where the log works. Unknown file systems are taken for remote."""
+    """Whether a file is on a disk of this machine, as a write-ahead log needs. Unknown file systems count as remote."""
     mounts = Path("/proc/self/mounts")
-    if not mounts.exists():  # no Linux
+    if not mounts.exists():  # not Linux
         return True
-    found = [line.split()[1:3] for line in mounts.read_text().splitlines()]
-    above = [(place, kind) for place, kind in found if path.resolve().is_relative_to(place)]
-    return max(above, key=lambda each: len(each[0]))[1] in _LOCAL if above else False
+    mounted = [line.split()[1:3] for line in mounts.read_text().splitlines()]  # mount point, file system
+    kinds = {point: kind for point, kind in mounted if path.resolve().is_relative_to(point)}
+    return bool(kinds) and kinds[max(kinds, key=len)] in _LOCAL_FILE_SYSTEMS
 
 
 def checkpoint_log(uri: str) -> None:
-    """Brings what the log holds into the database, so that its one file is all."""
+    """Moves the content of the write-ahead log into the database, so that one file holds everything."""
     database = check_database(uri, True)
     if database is not None and database.exists():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
 
-@contextlib.contextmanager
-def database_lock(database: Path | None) -> Iterator[None]:
-    """Holds a lock beside a SQLite database while it is opened, and perhaps made."""
-    if database is None or fcntl is None:
-        yield
-        return
-    lock = database.with_name(f".{database.name}.lock")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def database_lock(database: Path | None) -> contextlib.AbstractContextManager[object]:
+    """A lock on `.<database>.lock`, to hold while a SQLite database is opened or created; none for other databases."""
+    return contextlib.nullcontext() if database is None else FileLock(database.with_name(f".{database.name}.lock"))

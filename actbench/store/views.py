@@ -1,4 +1,4 @@
-"""Views of each experiment's page, kept as tags of the experiment, where MLflow keeps those that are shared."""
+"""Views of each experiment's page in MLflow, kept as tags of the experiment, as MLflow keeps shared views."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,85 +8,88 @@ from mlflow.entities import ViewType
 
 from actbench.store.client import connect, is_service_error, search_runs, store_errors
 from actbench.store.dashboard import TAG, View, packed_state
-from actbench.store.journal import write_waiting
+from actbench.store.journal import write_journals
+from actbench.store.names import IS_COMPARISON, IS_RUN
 
-_PHASES = ("confirm", "sweep", "train", "tune")  # the most telling first
-_NAMED = ("activation", "seed", "steps", "dataset", "architecture")  # short params that a view's title or bands say
-_MOST = 3  # keys beside the activation by which a view tells runs apart
+_PHASES = ("confirm", "sweep", "train", "tune")  # in the order of their views
+_IN_TITLE = ("activation", "seed", "steps", "dataset", "architecture")  # params that a view's title or bands show
+_MAX_KEYS = 3  # beside the activation, by which a view groups runs
+
+Task = tuple[str, str, str]  # phase, data set, architecture
 
 
 @dataclass(frozen=True)
-class Arranged:
-    """An experiment, and (view, its key) for each phase and setting; no key where it could not be kept."""
+class ExperimentViews:
+    """An experiment with its views, each with its key; None where the store does not keep it.
+
+    comparison: MLflow's id of the newest comparison, whose page shows the report.
+    """
 
     id: str
     name: str
-    page: str | None  # MLflow's id of the newest comparison, whose page has the answer
+    comparison: str | None
     views: tuple[tuple[View, str | None], ...]
 
 
-class Views:
-    """The experiments of a store. Raises UsageError where it cannot be reached."""
+def experiment_views(uri: str) -> list[ExperimentViews]:
+    """The experiments of a store that hold runs of actbench, the newest first, with their views stored.
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._client = connect(uri, create=False)
-        with store_errors(uri):
-            write_waiting(self._client, uri)
+    Raises UsageError where the store cannot be reached.
+    """
+    client = connect(uri, create=False)
+    with store_errors(uri):
+        write_journals(client, uri)
+        experiments = client.search_experiments(ViewType.ACTIVE_ONLY, order_by=["last_update_time DESC"])
+        arranged = [_store_views(client, experiment) for experiment in experiments]
+    return [experiment for experiment in arranged if experiment.views]
 
-    def arranged(self) -> list[Arranged]:
-        """Every experiment that holds runs of ours, the newest first."""
-        with store_errors(self._uri):
-            found = self._client.search_experiments(ViewType.ACTIVE_ONLY, order_by=["last_update_time DESC"])
-            each = [self._arrange(experiment) for experiment in found]
-        return [own for own in each if own.views]
 
-    def _arrange(self, experiment: Any) -> Arranged:
-        runs = list(self._search(experiment, "tags.kind = 'run'"))
-        metrics = sorted({metric for run in runs for metric in run.data.metrics})
-        views: list[tuple[View, str | None]] = []
-        for view in views_of([(run.data.tags, run.data.params) for run in runs]):
-            key, value = packed_state(view.state(metrics))
-            try:
-                if experiment.tags.get(TAG + key) != value:
-                    self._client.set_experiment_tag(experiment.experiment_id, TAG + key, value)
-            except Exception as error:  # a store that may only be read, or takes no tag as long
-                if not is_service_error(error):
-                    raise
-                views.append((view, None))
-            else:
-                views.append((view, key))
-        compared = [run.info.run_id for run in self._search(experiment, "tags.kind = 'compare'")]
-        return Arranged(experiment.experiment_id, experiment.name, compared[-1] if compared else None, tuple(views))
-
-    def _search(self, experiment: Any, condition: str) -> Iterator[Any]:
-        return search_runs(self._client, experiment.experiment_id, condition)
+def _store_views(client: Any, experiment: Any) -> ExperimentViews:
+    """Stores the views of one experiment, those that have changed."""
+    id = experiment.experiment_id
+    runs = list(search_runs(client, id, IS_RUN))
+    metrics = sorted({metric for run in runs for metric in run.data.metrics})
+    views: list[tuple[View, str | None]] = []
+    for view in views_of([(run.data.tags, run.data.params) for run in runs]):
+        key, value = packed_state(view.state(metrics))
+        try:
+            if experiment.tags.get(TAG + key) != value:
+                client.set_experiment_tag(id, TAG + key, value)
+        except Exception as error:  # a read-only store, or one that refuses a tag of that length
+            if not is_service_error(error):
+                raise
+            views.append((view, None))
+        else:
+            views.append((view, key))
+    comparisons = [run.info.run_id for run in search_runs(client, id, IS_COMPARISON)]
+    return ExperimentViews(id, experiment.name, comparisons[-1] if comparisons else None, tuple(views))
 
 
 def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[View]:
     """A view for each phase, data set and architecture. runs: (tags, params) of each."""
-    settings: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    params_by_task: dict[Task, list[Mapping[str, str]]] = {}
     for tags, params in runs:
-        named = tags.get("phase", ""), params.get("dataset", ""), params.get("architecture", "")
-        if named[0] in _PHASES and not any("'" in part for part in named):  # ours
-            settings.setdefault(named, []).append(params)
-    for phase, dataset, architecture in sorted(settings, key=lambda named: _PHASES.index(named[0])):
+        task = tags.get("phase", ""), params.get("dataset", ""), params.get("architecture", "")
+        if task[0] in _PHASES and not any("'" in part for part in task):  # a run of actbench, and no quote to escape
+            params_by_task.setdefault(task, []).append(params)
+    for task in sorted(params_by_task, key=lambda task: _PHASES.index(task[0])):
+        phase, dataset, architecture = task
         condition = (
-            f"tags.kind = 'run' and tags.phase = '{phase}' and params.dataset = '{dataset}' "
+            f"{IS_RUN} and tags.phase = '{phase}' and params.dataset = '{dataset}' "
             f"and params.architecture = '{architecture}'"
         )
-        own = settings[phase, dataset, architecture]
-        groups = ("activation", *_telling_apart(own, phase))
-        values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in own)
-        yield View(f"{phase}: {dataset}, {architecture}", condition, groups, tuple(values), len(own))
+        groups = ("activation", *_differing_keys(params_by_task[task], phase))
+        values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in params_by_task[task])
+        title = f"{phase}: {dataset}, {architecture}"
+        yield View(title, condition, groups, tuple(values), len(params_by_task[task]))
 
 
-def _telling_apart(runs: Sequence[Mapping[str, str]], phase: str) -> tuple[str, ...]:
-    """Keys that differ among runs of one activation, seeds apart: their curves must not be averaged."""
-    values: dict[str, dict[str, set[str]]] = {}
+def _differing_keys(runs: Sequence[Mapping[str, str]], phase: str) -> tuple[str, ...]:
+    """Params other than the seed that differ among runs of one activation: their curves must not be averaged."""
+    values: dict[str, dict[str, set[str]]] = {}  # key -> activation -> values
     for params in runs:
         for key, value in params.items():
             values.setdefault(key, {}).setdefault(params.get("activation", ""), set()).add(value)
-    differing = [key for key, own in values.items() if any(len(each) > 1 for each in own.values())]
-    known = _NAMED if phase != "confirm" else (*_NAMED, "lr")  # there each activation has one
-    return tuple([key for key in differing if key not in (*known, "optimizer.lr")][:_MOST])
+    differing = [key for key in values if any(len(seen) > 1 for seen in values[key].values())]
+    ignored = {*_IN_TITLE, "optimizer.lr"} | ({"lr"} if phase == "confirm" else set())  # one rate an activation there
+    return tuple([key for key in differing if key not in ignored][:_MAX_KEYS])

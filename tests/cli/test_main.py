@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from actbench.cli.main import main
-from actbench.store.runs import Parent
+from actbench.store.runs import ParentRun
 from actbench.training.results import WALL_CLOCK
 
 TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
@@ -153,13 +153,13 @@ def _check_pages_of_mlflow(confirmed: pd.DataFrame) -> None:
 
 def test_system_metrics_of_a_command_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
-    end = Parent.end
+    end = ParentRun.end
 
-    def after_two_samples(self: Parent, *words: Any) -> None:
+    def after_two_samples(self: ParentRun, *words: Any) -> None:
         time.sleep(2.5)
         end(self, *words)
 
-    monkeypatch.setattr(Parent, "end", after_two_samples)
+    monkeypatch.setattr(ParentRun, "end", after_two_samples)
     words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=20"]
     assert actbench("sweep", *words, "execution.workers=1", "store.system_metrics=true") == 0
     client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")

@@ -22,7 +22,7 @@ from actbench.cli import ui
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, LEAN, _arranged, _free_port, _tell, run_ui
 from actbench.errors import UsageError
-from actbench.store import dashboard
+from actbench.store import views
 from actbench.store.dashboard import packed_state
 from actbench.store.views import views_of
 from tests.cli.browser import CHROMIUM, browse
@@ -130,7 +130,7 @@ def test_plain_links_remain_where_no_view_can_be_kept(
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
-    monkeypatch.setattr(dashboard, "packed", lambda state: ("other", "other"))
+    monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
     _tell(_arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == ["sweep", "  sweep: digits, cnn"]

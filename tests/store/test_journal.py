@@ -16,7 +16,7 @@ from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
-from actbench.store import runs
+from actbench.store import outbox
 from actbench.store.client import experiment_id
 from actbench.store.entries import Writer
 from actbench.store.reader import Store
@@ -87,7 +87,7 @@ def test_a_run_whose_files_are_gone_is_told_and_not_stored_without_them(
     with monkeypatch.context() as patched:
         patched.setattr(Writer, "fill", away)
         parent.add(result, kept)
-    parent._journal.close()
+    parent.outbox.journal.close()
     (copied,) = (tmp_path / "results/.journal").rglob("last.safetensors")
     assert not kept.exists()
     copied.unlink()
@@ -100,8 +100,8 @@ def test_a_run_whose_files_are_gone_is_told_and_not_stored_without_them(
 def test_points_that_a_live_run_could_not_show_come_with_the_next(
     uri: str, run: Run, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_AGAIN", 0.0)
-    monkeypatch.setattr(runs, "_SELDOM", 0.0)
+    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "_RETRY_COST", 0.0)
     parent, log = Store(uri, "trial").start("sweep", {}), Writer.log
 
     def answers_in_vain(*words: Any) -> None:
@@ -125,7 +125,7 @@ def test_points_that_a_live_run_could_not_show_come_with_the_next(
 def test_a_service_that_takes_long_not_to_answer_is_asked_seldom(
     uri: str, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_AGAIN", 0.0)
+    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
     parent, asked = Store(uri, "trial").start("sweep", {}), []
 
     def silent(*words: object) -> None:
@@ -136,7 +136,7 @@ def test_a_service_that_takes_long_not_to_answer_is_asked_seldom(
     monkeypatch.setattr(Writer, "create", silent)
     parent.add(result)
     parent.add(result)
-    parent._journal.close()
+    parent.outbox.journal.close()
     assert len(asked) == 1  # 20 times 0.3 s have not passed
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
-from actbench.store import sqlite
+from actbench.store import client, sqlite
 from actbench.store.entries import Writer
 from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
+from actbench.store.names import TAGS
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
 from actbench.training.results import COLUMNS, Result, failed_result
@@ -165,7 +167,7 @@ def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "make", interrupted)
+        patched.setattr(client, "create_database", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Store(uri, "trial")
     assert is_new(uri)
@@ -275,3 +277,14 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write to .*results/trial"):
         results_folder("trial")
+
+
+def test_every_tag_of_a_run_is_defined(uri: str, stored: Path) -> None:
+    from mlflow import MlflowClient
+
+    experiment = MlflowClient(uri).get_experiment_by_name("trial")
+    assert experiment is not None
+    of_the_command = {"command", "question"}  # the request, which a command passes as tags
+    for run in MlflowClient(uri).search_runs([experiment.experiment_id]):
+        tags = {re.sub(r"/\d\d$", "/NN", key) for key in run.data.tags if not key.startswith("mlflow.")}
+        assert tags - of_the_command <= set(TAGS)

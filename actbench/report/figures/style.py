@@ -1,6 +1,5 @@
 """Colours, line styles, panels and files of figures."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError
+from actbench.signals import replaced_file
 
 # Okabe & Ito 2008, colour-blind safe; black last. The yellow, unreadable on white, is left out.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -74,14 +74,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     if suffix not in formats:
         raise UsageError(f"{path}: cannot draw {path.suffix or 'a file without suffix'}; take .png, .svg or .pdf")
     metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix, {})
-    scratch = path.with_name(f".{path.stem}.{os.getpid()}.{suffix}")
     import matplotlib as mpl
 
     try:
-        with mpl.rc_context({"svg.hashsalt": "actbench"}):
+        with replaced_file(path) as scratch, mpl.rc_context({"svg.hashsalt": "actbench"}):
             figure.savefig(scratch, dpi=200, metadata=metadata)
         figure.set_layout_engine(None)  # what is laid out once stays, and the next format draws it once
-        scratch.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 

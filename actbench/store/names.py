@@ -1,0 +1,39 @@
+"""What the names mean under which MLflow holds runs: every tag that is written, and the conditions of searches.
+
+Params are those of `training.results.run_params`. Metrics are the columns `training.results.MEASURED`, and
+`layer/NN/<metric>` of one hidden layer, as `metrics.names` has them.
+"""
+
+NOTE = "mlflow.note.content"  # Markdown, shown as a run's description
+PARENT = "mlflow.parentRunId"
+WEIGHTS = "weights"
+FILES = "files"
+
+TAGS = {
+    # of every run
+    "kind": "run: one training; phase: the runs of one phase of a comparison; train, sweep, compare: one command",
+    "uid": "the name under which a writer finds a run again where the answer to its request was lost",
+    "host": "machine of the command",
+    "pid": "process of the command on its machine",
+    # of a command and, repeated, of its phases and runs: the tags of experiment.request, and
+    FILES: "JSON: digest by name of the result files that are among the artifacts",
+    # of a run
+    "run_id_hash": "the run id: the same for equal runs",
+    "phase": "train, sweep, tune or confirm; of a phase too",
+    "status": "running, finished, diverged or failed; the column of runs.csv",
+    "architecture": "name of the architecture",
+    "activation": "label of the activation",
+    "device": "device that the run was trained on",
+    "curves": "names of the metrics that are curves, without those of one layer, which always are",
+    "error": "why a failed run failed",
+    WEIGHTS: "names of the weight files in the artifact folder of the same name: last, best, step-N",
+    "histogram/NN": "JSON: counts by step of the unit outputs of hidden layer NN, in the bins of metrics.histograms",
+    # of MLflow
+    NOTE: "Markdown that MLflow shows as a run's description",
+    PARENT: "MLflow's id of the run's parent run",
+}
+
+IS_RUN = "tags.kind = 'run'"
+IS_COMPARISON = "tags.kind = 'compare'"
+IS_COMMAND = "tags.kind != 'run' and tags.kind != 'phase'"
+IS_RUNNING = "attributes.status = 'RUNNING'"
