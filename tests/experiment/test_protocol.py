@@ -1,14 +1,12 @@
 """The protocol of a comparison: how grids grow, which rate is chosen."""
 
-from collections.abc import Callable
-
 import pytest
 
 from actbench.experiment.protocol import grown_rates
-from actbench.experiment.schema import Config
+from tests.support import Configs
 
 
-def test_grids_grow_at_the_ends_that_somebody_chose_for_all_of_a_setting(configs: Callable[..., list[Config]]) -> None:
+def test_grids_grow_at_the_ends_that_somebody_chose_for_all_of_a_setting(configs: Configs) -> None:
     points = configs("architecture=mlp,cnn", "activation=relu,tanh,gelu", "protocol.learning_rates=[0.01,0.1,0.03]")
     names = [(point.architecture.name, point.activation.name) for point in points]
     chosen = {("mlp", "relu"): 0.1, ("mlp", "tanh"): 0.03, ("cnn", "gelu"): 0.01, ("cnn", "tanh"): 0.1}
@@ -18,7 +16,7 @@ def test_grids_grow_at_the_ends_that_somebody_chose_for_all_of_a_setting(configs
         assert found["cnn", name] == pytest.approx((0.00333333, 0.333333))
 
 
-def test_a_grid_within_which_all_chose_or_of_one_rate_stays(configs: Callable[..., list[Config]]) -> None:
+def test_a_grid_within_which_all_chose_or_of_one_rate_stays(configs: Configs) -> None:
     points = configs("activation=relu,tanh", "protocol.learning_rates=[0.01,0.1,1]")
     assert grown_rates(points, [0.1, 0.1]) == [(), ()]
     points = configs("activation=relu,tanh", "protocol.learning_rates=[0.01]")

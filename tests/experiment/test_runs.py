@@ -1,6 +1,5 @@
 """Run ids, and how runs are grouped."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,10 +7,8 @@ import pytest
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run, training_steps
-from actbench.experiment.schema import Config
 from actbench.training.stacks import CPU_STACK, pack_stacks
-
-Configs = Callable[..., list[Config]]
+from tests.support import Configs
 
 
 def ids(configs: Configs, data: PreparedData, *overrides: str) -> str:

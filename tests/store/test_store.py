@@ -22,7 +22,7 @@ from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_f
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
 from actbench.training.results import COLUMNS, Result, failed_result
-from tests.training.test_loop import RAGGED, results
+from tests.support import RAGGED, results
 
 Configs = Callable[..., list[Config]]
 
