@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from actbench.signals import deferred_signals
-from tests.cli.test_main import COMMAND, TINY
+from tests.support import COMMAND, TINY
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 

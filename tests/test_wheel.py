@@ -7,7 +7,7 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
 
 
 def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:

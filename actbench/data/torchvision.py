@@ -23,8 +23,8 @@ _CLASSES = {
 TORCHVISION_NAMES = tuple(_CLASSES)
 
 _IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_IDX_SHAPES = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
-_IDX_MD5 = {  # of the extracted files; torchvision knows only the archives'
+IDX_SHAPES = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
+IDX_MD5 = {  # of the extracted files; torchvision knows only the archives'
     "mnist": (
         "6bbc9ace898e44ae57da46a324031adb",
         "a25bea736e30d166cdddb491f175f624",
@@ -102,7 +102,7 @@ def _refetch(name: str) -> str:
 
 def _check_idx(name: str, root: Path) -> None:
     """Header, size and, where known, MD5 of the four idx files (format: http://yann.lecun.com/exdb/mnist)."""
-    for index, (file, shape) in enumerate(zip(_IDX_FILES, _IDX_SHAPES, strict=True)):
+    for index, (file, shape) in enumerate(zip(_IDX_FILES, IDX_SHAPES, strict=True)):
         path = _folder(name, root) / file
         content = _read_bytes(name, path)
         header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
@@ -111,7 +111,7 @@ def _check_idx(name: str, root: Path) -> None:
             raise UsageError(f"dataset={name}: {path} is truncated: {len(content)} of {whole} bytes; {_refetch(name)}")
         if len(content) > whole or not content.startswith(header):
             raise UsageError(f"dataset={name}: {path} is not the idx file it should be; {_refetch(name)}")
-        known = _IDX_MD5.get(name)
+        known = IDX_MD5.get(name)
         if known and hashlib.md5(content, usedforsecurity=False).hexdigest() != known[index]:
             raise UsageError(f"dataset={name}: {path} is corrupt (its MD5 sum is wrong); {_refetch(name)}")
 

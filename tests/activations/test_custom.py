@@ -15,7 +15,7 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
-from tests.training.test_loop import RAGGED, numbers, results
+from tests.support import RAGGED, numbers, results
 
 OWN = "tests.own_activations"
 Configs = Callable[..., list[RunSettings]]

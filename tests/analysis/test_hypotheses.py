@@ -12,7 +12,7 @@ from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json, load_experiment
 from actbench.report.tables import hypotheses_table
 from actbench.store.files import costs_frame
-from tests.analysis.test_pairs import rows
+from tests.support import rows
 
 NO_COSTS = costs_frame([])
 

@@ -16,35 +16,12 @@ from actbench.report.figures.ranks import ranks_figure
 from actbench.report.report import FORMATS, write_report
 from actbench.report.sentences import answer
 from actbench.store.files import costs_frame, curves_frame, histograms_frame, layers_frame
-from actbench.training.results import COLUMNS
+from tests.support import rows
 
 TAGS = {
     "experiment": "mine", "question": "Which?", "baseline": "relu", "margin": "0.01",
     "command": "actbench compare mine", "revision": "abc", "version.torch": "2.10",
 }  # fmt: skip
-
-
-def rows(scores: dict[str, list[float | None]], **columns: object) -> pd.DataFrame:
-    """Confirming runs: scores by activation and seed; None: diverged. Steps to target: 10 times the seed's place."""
-    lines = []
-    for activation, values in scores.items():
-        for seed, score in enumerate(values):
-            line: dict[str, object] = dict.fromkeys(COLUMNS)
-            line |= {
-                "run_id": f"{activation}{seed}", "phase": "confirm", "dataset": "digits", "architecture": "mlp",
-                "initialization": "matched", "optimizer": "adam", "activation": activation, "variant": {}, "lr": 0.1,
-                "seed": seed, "status": "diverged" if score is None else "finished", "steps": 100, "seconds": 1.0,
-                "test_accuracy": score, "val_accuracy": score, "reached_target": score is not None,
-                "steps_to_target": None if score is None else 10 * (seed + 1), "parameters": 1000,
-                "samples_to_target": None if score is None else 640 * (seed + 1), "samples_per_second": 6400.0,
-                "seconds_to_target": None if score is None else 0.1 * (seed + 1),
-            }  # fmt: skip
-            lines.append(line | columns)
-    numbers = dict.fromkeys(
-        ("test_accuracy", "val_accuracy", "steps_to_target", "samples_to_target", "seconds_to_target", "dead_fraction",
-         "zero_share", "unit_mean", "gradient_ratio"), "float64",
-    )  # fmt: skip
-    return pd.DataFrame(lines).astype(numbers)
 
 
 def compared(frame: pd.DataFrame, baseline: str = "relu") -> Comparison:

@@ -14,9 +14,7 @@ from mlflow import MlflowClient
 from actbench.cli.main import main
 from actbench.store.runs import ParentRun
 from actbench.training.results import WALL_CLOCK
-
-TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
-COMMAND = [sys.executable, "-m", "actbench"]
+from tests.support import COMMAND, TINY
 
 
 @pytest.fixture(autouse=True)

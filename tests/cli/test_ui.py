@@ -26,9 +26,7 @@ from actbench.store import views
 from actbench.store.dashboard import packed_state
 from actbench.store.views import views_of
 from tests.cli.browser import CHROMIUM, browse
-from tests.store.test_client import until
-
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+from tests.support import ENVIRONMENT, until
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,11 @@ import pickle
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from actbench.data import torchvision as sources
-from actbench.data.datasets import SOURCES, PreparedData, _Source, load_data, prepare_data
-from actbench.data.torchvision import _CIFAR_FILES, _CIFAR_FOLDERS, _CLASSES, _IDX_FILES, TORCHVISION_NAMES
+from actbench.data.datasets import SOURCES, PreparedData, load_data, prepare_data
+from actbench.data.torchvision import TORCHVISION_NAMES
 from actbench.errors import UsageError
 
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHAPES = ((300, 28, 28), (300,), (60, 28, 28), (60,))
 
 
@@ -28,7 +31,7 @@ def idx_files(seed: int = 0) -> dict[str, bytes]:
     """Four small idx files in MNIST's format."""
     generator = np.random.default_rng(seed)
     files = {}
-    for name, shape in zip(_IDX_FILES, SHAPES, strict=True):
+    for name, shape in zip(IDX_FILES, SHAPES, strict=True):
         values = generator.integers(0, 256 if len(shape) == 3 else 10, shape, dtype=np.uint8)
         header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
         files[name] = header + values.tobytes()
@@ -39,9 +42,9 @@ def idx_files(seed: int = 0) -> dict[str, bytes]:
 def small_mnist(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """MNIST shrunk to 300 + 60 images: the checks and torchvision's reader are the real ones."""
     files = idx_files()
-    monkeypatch.setattr(sources, "_IDX_SHAPES", SHAPES)
+    monkeypatch.setattr(sources, "IDX_SHAPES", SHAPES)
     sums = tuple(hashlib.md5(content).hexdigest() for content in files.values())
-    monkeypatch.setattr(sources, "_IDX_MD5", {"mnist": sums})
+    monkeypatch.setattr(sources, "IDX_MD5", {"mnist": sums})
     return files
 
 
@@ -86,7 +89,7 @@ def test_digits_are_scikit_learns_and_the_splits_are_disjoint(digits: PreparedDa
 
 
 def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "digits", _Source(lambda root, download: [], lambda root, size: 1 / 0))
+    monkeypatch.setitem(SOURCES, "digits", replace(SOURCES["digits"], read=lambda root, size: 1 / 0))
     assert prepare_data("digits", None, False, None) == digits
 
 
@@ -137,12 +140,23 @@ def test_missing_files_without_a_download_are_named(tmp_path: Path) -> None:
             prepare_data(name, str(tmp_path), False, None)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("mnist", torchvision.datasets.MNIST),
+        ("fashion_mnist", torchvision.datasets.FashionMNIST),
+        ("kmnist", torchvision.datasets.KMNIST),
+    ],
+)
 def test_idx_data_sets_are_downloaded_by_torchvision(
-    name: str, tmp_path: Path, small_mnist: dict[str, bytes], server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    cls: Any,
+    tmp_path: Path,
+    small_mnist: dict[str, bytes],
+    server: tuple[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, folder = server
-    cls = getattr(torchvision.datasets, _CLASSES[name])
     resources = []
     for file, content in small_mnist.items():
         archive = gzip.compress(content)
@@ -157,18 +171,19 @@ def test_idx_data_sets_are_downloaded_by_torchvision(
         prepare_data(name, str(tmp_path / "other"), True, None)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize(
+    ("name", "cls"), [("cifar10", torchvision.datasets.CIFAR10), ("cifar100", torchvision.datasets.CIFAR100)]
+)
 def test_cifar_is_downloaded_and_every_file_checked(
-    name: str, tmp_path: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    name: str, cls: Any, tmp_path: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, folder = server
-    cls = getattr(torchvision.datasets, _CLASSES[name])
-    base = _CIFAR_FOLDERS[name]
+    base = cls.base_folder
     generator = np.random.default_rng(0)
     source = tmp_path / base
     source.mkdir()
     sums = {}
-    for file in _CIFAR_FILES[name]:
+    for file in [*(file for file, _ in cls.train_list + cls.test_list), cls.meta["filename"]]:
         key, classes = ("labels", 10) if name == "cifar10" else ("fine_labels", 100)
         content: dict[str, object] = {
             "data": generator.integers(0, 256, (20, 3072), dtype=np.uint8),

@@ -14,7 +14,7 @@ from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training import loop
 from actbench.training.stacks import Stack, pack_stacks
-from tests.training.test_loop import numbers
+from tests.support import numbers
 
 Configs = Callable[..., list[RunSettings]]
 TINY = ("architecture=mlp_small", "training.steps=3", "training.batch_size=37")

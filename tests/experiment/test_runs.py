@@ -1,6 +1,5 @@
 """Run ids, and how runs are grouped."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,8 @@ from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import learning_rates, tuning_settings
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import make_run, training_steps
-from actbench.experiment.schema import RunSettings
 from actbench.training.stacks import CPU_STACK, pack_stacks
-
-Configs = Callable[..., list[RunSettings]]
+from tests.support import Configs
 
 
 def ids(configs: Configs, data: PreparedData, *overrides: str) -> str:

@@ -1,6 +1,5 @@
 """Every YAML builds; every wrong value is refused by name; the grid is Hydra's grammar."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,11 @@ from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import learning_rates, tuning_settings
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import make_run
-from actbench.experiment.schema import RunSettings
 from actbench.store.files import runs_frame
 from actbench.training.results import missing_result
 from actbench.training.stacks import Stack, pack_stacks
-from tests.training.test_loop import results
+from tests.support import ROOT, Configs, results
 
-ROOT = Path(__file__).parents[2]
 CHOICES = sorted(
     path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml") if path.name != "config.yaml"
 )
@@ -26,7 +23,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
-def test_every_yaml_builds_a_config(choice: Path, configs: Callable[..., list[RunSettings]]) -> None:
+def test_every_yaml_builds_a_config(choice: Path, configs: Configs) -> None:
     line = f"{choice.parent}={choice.stem}"
     if choice.stem == "custom":
         line = "activation=torch.nn.functional:mish"
@@ -81,19 +78,19 @@ def test_every_experiment_trains_for_one_step(path: Path, digits: PreparedData, 
         ("protocol.seeds=1,2", "protocol must be the same for all runs of a command"),
     ],
 )
-def test_wrong_values_are_refused_by_name(line: str, message: str, configs: Callable[..., list[RunSettings]]) -> None:
+def test_wrong_values_are_refused_by_name(line: str, message: str, configs: Configs) -> None:
     with pytest.raises(UsageError) as caught:
         configs(line)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_transformer_heads_must_divide_its_width(configs: Callable[..., list[RunSettings]]) -> None:
+def test_transformer_heads_must_divide_its_width(configs: Configs) -> None:
     with pytest.raises(UsageError, match="a divisor of the width, 64"):
         configs("architecture=transformer", "architecture.heads=5")
 
 
-def test_grid_is_the_product_in_the_order_of_the_overrides(configs: Callable[..., list[RunSettings]]) -> None:
+def test_grid_is_the_product_in_the_order_of_the_overrides(configs: Configs) -> None:
     points = configs("architecture=mlp,cnn", "activation=relu,maxout", "seed=range(0,2)", "optimizer.lr=0.1,0.2")
     labels = [(p.architecture.name, p.activation.name, p.seed, p.optimizer.lr) for p in points]
     assert len(set(labels)) == 16
@@ -102,7 +99,7 @@ def test_grid_is_the_product_in_the_order_of_the_overrides(configs: Callable[...
     assert {p.activation.pieces for p in points if p.activation.name == "relu"} == {None}
 
 
-def test_products_of_groups_equal_single_compositions(configs: Callable[..., list[RunSettings]]) -> None:
+def test_products_of_groups_equal_single_compositions(configs: Configs) -> None:
     """The shortcut that composes each choice once must not be seen."""
     lines = (
         "dataset=digits,mnist",
@@ -122,17 +119,17 @@ def test_products_of_groups_equal_single_compositions(configs: Callable[..., lis
                     assert next(points) == single
 
 
-def test_later_override_of_a_key_wins(configs: Callable[..., list[RunSettings]]) -> None:
+def test_later_override_of_a_key_wins(configs: Configs) -> None:
     points = configs("activation=relu,gelu,tanh", "activation=silu", "seed=1,2", "seed=5")
     assert [(p.activation.name, p.seed) for p in points] == [("silu", 5)]
 
 
-def test_glob_chooses_among_the_activations(configs: Callable[..., list[RunSettings]]) -> None:
+def test_glob_chooses_among_the_activations(configs: Configs) -> None:
     names = {p.activation.name for p in configs("activation=glob(*glu)")}
     assert names == {"glu", "reglu", "geglu", "swiglu"}
 
 
-def test_dataset_target_carries_to_training(configs: Callable[..., list[RunSettings]]) -> None:
+def test_dataset_target_carries_to_training(configs: Configs) -> None:
     assert [p.training.target for p in configs("dataset=mnist", "dataset.target=0.8,0.9")] == [0.8, 0.9]
 
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from mlflow import MlflowClient
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, LEAN, _wait
 from actbench.store.reader import Store
+from tests.support import until
 
 SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
          "training.measure_every=0", "training.stack_size=2", "execution.workers=2")  # fmt: skip
@@ -51,14 +51,6 @@ def served(folder: Path, port: int) -> Iterator[str]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    began = time.monotonic()
-    while not (found := condition()):
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.1)
-    return found
 
 
 def runs_of(uri: str, experiment: str) -> list[Any]:

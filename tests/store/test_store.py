@@ -24,7 +24,7 @@ from actbench.store.names import TAGS
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
 from actbench.training.results import COLUMNS, Result, failed_result
-from tests.training.test_loop import RAGGED, results
+from tests.support import RAGGED, results
 
 Configs = Callable[..., list[RunSettings]]
 

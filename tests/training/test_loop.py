@@ -1,7 +1,7 @@
 """The promise that a run's numbers depend on its id alone, and what becomes of runs that diverge."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,30 +12,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
-from actbench.experiment.runs import Run, make_run
+from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training.loop import step_gradients, train
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import observe
-from actbench.training.results import WALL_CLOCK, CurvePoint, LiveCurves, Result, results_of_stack
+from actbench.training.results import CurvePoint, LiveCurves, results_of_stack
 from actbench.training.stacks import Stack, pack_stacks
+from tests.support import RAGGED, numbers, results
 
 Configs = Callable[..., list[RunSettings]]
 CPU = torch.device("cpu")
-
-# Nothing divides anything: ragged last batches, odd widths, an odd probe set.
-RAGGED = ("training.batch_size=37", "training.steps=36", "training.evaluate_every=11", "training.measure_every=17")
-
-
-def results(runs: Sequence[Run], data: ImageData) -> dict[str, Result]:
-    """Results by run id, all runs in one stack."""
-    return {r.run.id: r for r in results_of_stack(runs, train(Stack(tuple(runs)), data, CPU), "cpu")}
-
-
-def numbers(result: Result) -> tuple[object, object]:
-    """All that must not differ, bit for bit."""
-    return {k: v for k, v in result.row.items() if k not in WALL_CLOCK}, (result.curves, result.layers)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +56,7 @@ def test_run_is_bit_identical_in_any_stack(
 
 
 def _any_size(config: RunSettings) -> RunSettings:
-    return replace(config, training=replace(config.training, stack_size=1000))
+    return config.model_copy(update={"training": config.training.model_copy(update={"stack_size": 1000})})
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "adagrad"])
