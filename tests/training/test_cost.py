@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from actbench.commands.cost import run_cost
+from actbench.commands.cost import cost as cost_command
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
@@ -70,14 +70,15 @@ def test_function_that_fails_while_it_is_measured_is_one_line(
     body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     Path("late_failure.py").write_text(f"import os\ndef f(z):\n    if z.numel() > 2**15: {body}\n    return z\n")
     with pytest.raises(UsageError, match=f"costs could not be measured: {message}"):
-        run_cost(["dataset=digits", "architecture=mlp_small", "activation=late_failure:f"])
+        cost_command(["dataset=digits", "architecture=mlp_small", "activation=late_failure:f"])
     sys.modules.pop("late_failure", None)
 
 
 def test_one_activation_is_measured_once() -> None:
     with pytest.raises(UsageError, match="each activation once"):
-        run_cost(["activation=relu", "seed=0,1"])
+        cost_command(["activation=relu", "seed=0,1"])
     with pytest.raises(UsageError, match="each activation once"):
-        run_cost(["activation=relu", "optimizer.lr=0.1,0.2"])
+        cost_command(["activation=relu", "optimizer.lr=0.1,0.2"])
