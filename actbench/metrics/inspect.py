@@ -22,9 +22,7 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
     nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus,
     nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
-
-
-# Whose outputs have units in dimension 1 (convolutions), or in the last.
+# Modules whose outputs have units in dimension 1 (convolutions) or in the last (linear layers).
 WITH_UNITS = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 )  # fmt: skip
@@ -32,7 +30,7 @@ WITH_UNITS = (
 
 @dataclass
 class _Call:
-    """One call of an activation: z its input in the graph, before anything works in place."""
+    """One call of an activation. z: its input in the graph, before anything works in place."""
 
     layer: str
     activation: str

@@ -77,7 +77,7 @@ def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: 
 def test_training_in_this_process_is_heard_of_between_evaluations(
     configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "BEAT", 0.0)
+    monkeypatch.setattr(loop, "HEARTBEAT", 0.0)
     (config,) = configs(*TINY, "training.evaluate_every=3", "training.measure_every=0")
     heard: list[int] = []
     with Pool("cpu", 1) as pool:
