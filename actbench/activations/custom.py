@@ -1,4 +1,4 @@
-"""A user's own activation, `module:function` or `module:NNModuleClass`: imported, checked, digested."""
+"""A user's own activation, `module:function` or `module:NNModuleClass`: imported, checked and digested."""
 
 import hashlib
 import importlib
@@ -18,29 +18,35 @@ from actbench.errors import UsageError, one_line
 
 
 def load_custom(path: str) -> BoundActivation:
+    """The activation of a user's `module:function` or `module:NNModuleClass`.
+
+    Raises UsageError where it cannot be imported, has buffers, or does not behave like an activation.
+    """
     target = _import(path)
     is_module = inspect.isclass(target) and issubclass(target, nn.Module)
     try:
         call = target() if is_module else target
-        own = dict(call.named_parameters()) if is_module else {}
-        initial = {key: value.detach().clone() for key, value in own.items() if value.requires_grad}
-        fixed = {key: value for key, value in own.items() if not value.requires_grad}
+        parameters = dict(call.named_parameters()) if is_module else {}
+        initial = {key: value.detach().clone() for key, value in parameters.items() if value.requires_grad}
+        fixed = {key: value for key, value in parameters.items() if not value.requires_grad}
     except (Exception, SystemExit) as error:
         raise UsageError(f"activation.function={path}: {target.__name__}() fails: {one_line(error)}") from error
     if is_module and next(call.buffers(), None) is not None:
         raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
     digest = _digest(path)
-    whole = elementwise and not initial  # one call for all runs; else a call per run, which cannot mix them
+    at_once = elementwise and not initial  # one call for all runs; else a call for each run, which cannot mix them
 
     def apply(z: Tensor, p: P) -> Tensor:
         if not is_module:
-            return call(z) if whole else torch.stack([call(run) for run in z])
+            return call(z) if at_once else torch.stack([call(run) for run in z])
         constant = {key: value.to(z.dtype) for key, value in fixed.items()}
-        if whole:
+        if at_once:
             return torch.func.functional_call(call, constant, (z,))
-        own = [{**constant, **{key: p[key][run] for key in initial}} for run in range(len(z))]
-        return torch.stack([torch.func.functional_call(call, own[run], (z[run],)) for run in range(len(z))])
+        learned = [{key: p[key][run] for key in initial} for run in range(len(z))]
+        return torch.stack(
+            [torch.func.functional_call(call, constant | learned[run], (z[run],)) for run in range(len(z))]
+        )
 
     shapes = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
     record = Activation(
@@ -79,13 +85,13 @@ def _import(path: str) -> Any:
 
 
 def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
-    """Whether the function is elementwise; UsageError if it is no activation at all."""
+    """Whether the function is elementwise. Raises UsageError where it does not behave like an activation."""
     z = torch.linspace(-3, 3, 42)[torch.arange(42) * 5 % 42].view(2, 3, 7)  # large and small mixed
-    some = z.flatten()[::4].view(-1, 1, 1)
+    sample = z.flatten()[::4].view(-1, 1, 1)
     try:
         with torch.no_grad():
             h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
-            apart = call(some)
+            h_of_sample = call(sample)
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {one_line(error)}"
@@ -107,7 +113,7 @@ def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
     if not h.any():
         raise UsageError(f"activation.function={path}: is 0 everywhere in [-3, 3]")
     _check_gradient(path, call)
-    return apart.shape == some.shape and torch.allclose(apart.flatten(), h.flatten()[::4], atol=1e-6)
+    return h_of_sample.shape == sample.shape and torch.allclose(h_of_sample.flatten(), h.flatten()[::4], atol=1e-6)
 
 
 def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
@@ -124,7 +130,10 @@ def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
 
 
 def _digest(path: str) -> str:
-    """Of the user's own source: the module and every imported module of the same folder; empty for installed ones."""
+    """SHA-256, 12 hex digits, of the source of the module and of the modules it imports from its folder.
+
+    Empty for installed packages.
+    """
     module = sys.modules[path.partition(":")[0]]
     home = Path(getattr(module, "__file__", None) or "/").resolve().parent
     if module.__spec__ is None or "site-packages" in home.parts or not getattr(module, "__file__", None):
@@ -139,17 +148,17 @@ def _digest(path: str) -> str:
 
 
 def _imported_from(module: ModuleType, sources: set[Path]) -> set[Path]:
-    """Files among `sources` that the module's names lead to, its own included."""
-    found: set[Path] = set()
-    todo = [module]
-    while todo:
-        current = todo.pop()
+    """The file of the module, and those among `sources` that its names come from, directly or through others."""
+    reached: set[Path] = set()
+    pending = [module]
+    while pending:
+        current = pending.pop()
         file = Path(str(current.__file__)).resolve()
-        if file in found:
+        if file in reached:
             continue
-        found.add(file)
+        reached.add(file)
         for value in list(vars(current).values()):
             other = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
             if other is not None and (path := getattr(other, "__file__", None)) and Path(path).resolve() in sources:
-                todo.append(other)
-    return found
+                pending.append(other)
+    return reached

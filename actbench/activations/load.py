@@ -11,7 +11,7 @@ from actbench.activations.table import TABLE
 
 @cache
 def load_activation(name: str, function: str | None = None, **settings: float | int) -> BoundActivation:
-    """The activation `name` with its settings; where `function` is given, the user's own.
+    """The activation `name` of the table with its settings or, where `function` is given, a user's.
 
     Raises UsageError for a function that cannot be imported or does not behave like an activation.
     """

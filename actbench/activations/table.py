@@ -1,6 +1,6 @@
-"""The activation table: name -> frozen record. Plain data; the mathematics stands in functions.py.
+"""The activation table: name -> frozen record. The functions themselves are in functions.py.
 
-Loads in milliseconds (no torch), so that the command line can list, check and suggest names at once.
+It does not import torch, so that the command line can list, check and suggest names within milliseconds.
 """
 
 import math
@@ -26,12 +26,19 @@ class Learned:
 class Activation:
     """A row of the table.
 
-    function: name in functions.py, or a user's `module:name`.
+    range: of h; an end in brackets is reached, rounded to the digits given, and may name a setting or a learned
+        parameter.
+    smooth: f' is continuous, at the default settings and for any value of the learned parameters.
+    monotone: h never falls with any of its pre-activations, at the default settings and for learned slopes and scales
+        above 0 (those of dynamic_relu are outputs of a network, and of either sign).
+    zero_centred: E[h] = 0 where every pre-activation is drawn from N(0, 1) independently.
+    max_slope: max |f'| over all inputs, at the default settings and initial learned parameters.
+    function: name in functions.py, or a user's `module:name`; empty where it is that of the row.
     kind: `elementwise` (a unit depends on its own pre-activation), `gated` and `maxout` (on its pieces),
         `layer` (on every unit of the layer).
     pieces: pre-activation features that make one unit.
-    max_slope: max |f'| over all inputs, at the default settings and initial learned parameters.
     settings: keys of `activation.*` that it takes.
+    learned: learned parameters by name. random: draws noise in training.
     gain: E[f(z)^2]^(-1/2) for z ~ N(0, 1) where it has a closed form that quadrature cannot reach.
     """
 
@@ -139,7 +146,7 @@ _ROWS = (
         "mish", "z tanh(log(1 + exp(z)))", "Misra 2020, arXiv:1908.08681", "[-0.31, inf)", True, False, False,
         1.088498,
     ),
-    Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", False, True, False, INF),
+    Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", True, True, False, INF),
     Activation(
         "softmax", "exp(z_i) / sum_j exp(z_j), over the layer's units",
         "Bridle 1990, NATO ASI F68, 227", "(0, 1)", True, True, False, 0.25, kind="layer",

@@ -1,6 +1,6 @@
-"""Examples for a stack: split, order, augmentation and normalisation, each from a run's own seed.
+"""Examples for a stack: split, order, augmentation and normalisation, each drawn from the run's seed.
 
-Images stay uint8 on the device; runs of one seed share every gather.
+Images stay uint8 on the device; runs with one seed share each selection of images.
 """
 
 from collections.abc import Sequence
@@ -47,9 +47,8 @@ def normalization(data: ImageData, validation: Tensor, kind: str) -> tuple[Tenso
     channels = data.train_images.shape[-1]
     if kind == "none":
         return torch.full((1, 1, channels), 1 / 255), torch.zeros(1, 1, channels)
-    total, squares = (
-        whole - held for whole, held in zip(_sums_of_all(data), pixel_sums(data.train_images[validation]), strict=True)
-    )
+    sums = zip(_sums_of_all(data), pixel_sums(data.train_images[validation]), strict=True)
+    total, squares = (of_all - of_validation for of_all, of_validation in sums)
     count = len(data.train_images) - len(validation)
     if kind == "channel":
         count *= total.shape[0] * total.shape[1]
@@ -67,8 +66,8 @@ class Batches:
     """
 
     def __init__(
-        self, data: ImageData, seeds: Sequence[int], validation: int, batch_size: int, normalize: str, augment: bool,
-        device: torch.device,
+        self, data: ImageData, seeds: Sequence[int], validation_size: int, batch_size: int, normalize: str,
+        augment: bool, device: torch.device,
     ) -> None:  # fmt: skip
         self._device, self._batch_size, self._augment = device, batch_size, augment
         self._seeds = sorted(set(seeds))
@@ -76,10 +75,10 @@ class Batches:
         seed_of_run = [self._seeds.index(seed) for seed in seeds]
         self._one_run_a_seed = seed_of_run == list(range(len(self._seeds)))
         self._seed_of_run = torch.tensor(seed_of_run, device=device)
-        splits = [split(seed, len(data.train_images), validation) for seed in self._seeds]
+        splits = [split(seed, len(data.train_images), validation_size) for seed in self._seeds]
         self._train = [train for train, _ in splits]
-        factors = [normalization(data, held, normalize) for _, held in splits]
-        self._validation = torch.stack([held for _, held in splits]).to(device)
+        factors = [normalization(data, validation, normalize) for _, validation in splits]
+        self._validation = torch.stack([validation for _, validation in splits]).to(device)
         self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
         self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
         self._shape = data.train_images.shape[1:]
@@ -103,17 +102,20 @@ class Batches:
         images = self._gather(index)
         if self._augment:
             images = torch.stack(
-                [flip_and_crop(own, stream(s, "augment", step)) for own, s in zip(images, self._seeds, strict=True)]
+                [
+                    flip_and_crop(batch, stream(seed, "augment", step))
+                    for batch, seed in zip(images, self._seeds, strict=True)
+                ]
             )
         return self._for_runs(self._normalised(images)), self._for_runs(self._labels[index])
 
     def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Validation examples start to stop, each run's own."""
+        """Validation examples start to stop of each run's split: images, and labels (runs, batch)."""
         index = self._validation[:, start:stop]
         return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
 
     def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test examples start to stop, the same for all runs but for normalisation."""
+        """Test examples start to stop, the same for all runs, normalised by each run's training split."""
         images = self._normalised(self._test_images[start:stop].expand(len(self._seeds), -1, -1, -1, -1))
         return self._for_runs(images), self._test_labels[start:stop].expand(self._runs, -1)
 
@@ -124,14 +126,16 @@ class Batches:
 
     @property
     def validation_size(self) -> int:
+        """Validation examples of each run."""
         return self._validation.shape[1]
 
     @property
     def test_size(self) -> int:
+        """Test examples."""
         return len(self._test_labels)
 
     def _gather(self, index: Tensor) -> Tensor:
-        """Images by index (seeds, batch). index_select copies whole rows, six times as fast as indexing."""
+        """Images by index (seeds, batch). index_select copies entire rows and takes a sixth of the time of indexing."""
         return self._rows.index_select(0, index.flatten()).view(*index.shape, *self._shape)
 
     def _normalised(self, images: Tensor) -> Tensor:
@@ -145,7 +149,7 @@ class Batches:
 
 
 def flip_and_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Flip each image left to right or not, then cut it out of a frame of 4 black pixels at a random place.
+    """Each image flipped left to right or not, padded with 4 black pixels a side, and cropped at a random place.
 
     images: uint8 (batch, height, width, channels); drawn on the CPU, so that every device sees the same crops.
     """

@@ -1,6 +1,6 @@
-"""Any source to uint8 images, labels and a split; cached on disk as plain arrays, mapped into memory by every process.
+"""Data sets as uint8 images and labels, cached on disk as plain arrays that every process maps into memory.
 
-`prepare` checks the source and fills the cache; `load` maps it; `split` cuts the training images in two by seed.
+`prepare_data` checks the source and fills the cache; `load_data` maps it.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ Arrays = tuple[Images, Labels, Images, Labels]  # train, then test
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What is known of a data set once it is cached in `folder`. fingerprint: of images and labels, not of paths."""
+    """A data set that is cached in `folder`. fingerprint: digest of images and labels, not of paths."""
 
     name: str
     folder: str
@@ -43,12 +43,13 @@ class PreparedData:
     test: int
 
     def validation_size(self, share: float) -> int:
+        """Validation examples for a share of the training images: at least 1, and not all."""
         return min(self.train - 1, max(1, round(share * self.train)))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """files(root, download): the files it is made of, checked for presence. read(root): its images and labels."""
+    """files(root, download): its files, checked for presence. read(root, image_size): (arrays, number of classes)."""
 
     files: Callable[[Path, bool], list[Path]]
     read: Callable[[Path, int | None], tuple[Arrays, int]]
@@ -60,9 +61,8 @@ def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
     bunch = load_digits()
     images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # 17 grey levels
     labels = bunch.target.astype(np.int64)
-    order = np.random.default_rng(0).permutation(
-        len(labels)
-    )  # scikit-learn names no test set: every fifth image, fixed
+    # scikit-learn names no test set: it is a fixed fifth of the images.
+    order = np.random.default_rng(0).permutation(len(labels))
     test, train = order[: len(order) // 5], order[len(order) // 5 :]
     return (images[train], labels[train], images[test], labels[test]), 10
 
@@ -82,6 +82,7 @@ SOURCES: dict[str, _Source] = {
 
 
 def default_root() -> Path:
+    """The folder of data sets where dataset.root names none: $ACTBENCH_DATA, else in the user's cache."""
     return Path(os.environ.get("ACTBENCH_DATA") or _cache_home() / "data")
 
 
@@ -91,9 +92,9 @@ def _cache_home() -> Path:
 
 
 def prepare_data(name: str, root: str | None, download: bool, image_size: int | None) -> PreparedData:
-    """Check the source and cache it as arrays; a cached source is known by its files' names, sizes and times.
+    """Checks the source and caches it as arrays; the cache's key holds the names, sizes and times of its files.
 
-    Raises UsageError, one line that names the file, what is wrong and what to do.
+    Raises UsageError in one line that names the file, what is wrong and what to do.
     """
     source = SOURCES[name]
     folder = Path(root).expanduser() if root else default_root()
@@ -102,9 +103,9 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
     files = source.files(folder, download)
     key = _source_key(name, folder, files, image_size)
     cached = _cache_home() / "arrays" / f"{name}-{key}"
-    whole = _cached(cached)
-    if whole is not None:
-        return whole
+    prepared = _cached(cached)
+    if prepared is not None:
+        return prepared
     arrays, classes = source.read(folder, image_size)
     if image_size is not None:
         arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
@@ -113,15 +114,15 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
 
 
 def _cached(folder: Path) -> PreparedData | None:
-    """A cached data set, or None where there is none or it is damaged: then it is made anew."""
+    """The data set in a folder of the cache; None where it is missing or damaged."""
     try:
         prepared = PreparedData(folder=str(folder), **json.loads((folder / "meta.json").read_text()))
         data = [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
     except (OSError, ValueError, TypeError, EOFError):
         return None
     image = (prepared.height, prepared.width, prepared.channels)
-    wanted = ((prepared.train, *image), (prepared.train,), (prepared.test, *image), (prepared.test,))
-    return prepared if tuple(array.shape for array in data) == wanted else None
+    shapes = ((prepared.train, *image), (prepared.train,), (prepared.test, *image), (prepared.test,))
+    return prepared if tuple(array.shape for array in data) == shapes else None
 
 
 def _source_key(name: str, root: Path, files: list[Path], image_size: int | None) -> str:
@@ -135,7 +136,7 @@ def _source_key(name: str, root: Path, files: list[Path], image_size: int | None
 
 
 def _resized(images: Images, size: int) -> Images:
-    """Bilinear with antialiasing to size x size pixels."""
+    """Images resized to size x size pixels, bilinearly with antialiasing."""
     if images.shape[1:3] == (size, size):
         return images
     import torch
@@ -154,7 +155,7 @@ def _check(name: str, root: Path, arrays: Arrays) -> None:
     if min(height, width) < 8:
         raise UsageError(f"dataset={name}: images are {height}x{width}; set dataset.image_size to 8 or more")
     if len(np.unique(arrays[1])) < 2:
-        raise UsageError(f"dataset={name}: {root} holds one class only; there is nothing to tell apart")
+        raise UsageError(f"dataset={name}: {root} holds one class only; at least two are needed")
     if len(arrays[0]) < 2 or len(arrays[2]) < 1:
         raise UsageError(f"dataset={name}: {root} holds too few images for a training, a validation and a test set")
 
@@ -198,7 +199,10 @@ class ImageData:
 
 
 def load_data(prepared: PreparedData) -> ImageData:
-    """Memory-mapped, copy on write: processes share the pages."""
+    """The cached arrays as tensors, mapped copy on write, so that processes share the pages.
+
+    Raises UsageError where the cache is damaged.
+    """
     import torch
 
     folder = Path(prepared.folder)

@@ -1,6 +1,6 @@
-"""Anyone's own images: ROOT/train/CLASS/* and ROOT/test/CLASS/*, as torchvision's ImageFolder lays them out.
+"""A user's images: ROOT/train/CLASS/* and ROOT/test/CLASS/*, the layout of torchvision's ImageFolder.
 
-ImageFolder itself skips what it does not know; here a file that is no image is an error, never a silent half set.
+ImageFolder skips files that it does not know; here a file that is no image is an error, so that none is lost silently.
 """
 
 import os
@@ -19,8 +19,8 @@ _GREY_MODES = ("1", "L")
 
 
 def image_files(root: Path) -> list[Path]:
-    """All image files, sorted by split, class and name. Raises UsageError on anything that does not belong."""
-    found: list[Path] = []
+    """All image files, sorted by split, class and name. Raises UsageError for any other file or folder."""
+    files: list[Path] = []
     for part in ("train", "test"):
         folder = root / part
         if not folder.is_dir():
@@ -29,7 +29,7 @@ def image_files(root: Path) -> list[Path]:
         if not classes:
             raise UsageError(f"dataset=image_folder: {folder} holds no class folder; lay images out as {part}/CLASS/*")
         for name in classes:
-            found += _images(folder / name)
+            files += _images(folder / name)
     train, test = _classes(root / "train"), _classes(root / "test")
     if train != test:
         odd = sorted(set(train) ^ set(test))[0]
@@ -37,7 +37,7 @@ def image_files(root: Path) -> list[Path]:
         raise UsageError(
             f"dataset=image_folder: class {odd} stands in {where}/ only; both splits need the same classes"
         )
-    return found
+    return files
 
 
 def _classes(folder: Path) -> list[str]:

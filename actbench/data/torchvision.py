@@ -1,6 +1,6 @@
-"""MNIST, Fashion-MNIST, KMNIST, CIFAR-10 and CIFAR-100: torchvision downloads and reads, here every file is checked.
+"""MNIST, Fashion-MNIST, KMNIST, CIFAR-10 and CIFAR-100, downloaded and read by torchvision; every file is checked here.
 
-torchvision does not look at MNIST's extracted files at all, so a truncated one would pass for a whole data set.
+torchvision does not check MNIST's extracted files, so a truncated one would pass for a complete data set.
 """
 
 import contextlib
@@ -106,10 +106,10 @@ def _check_idx(name: str, root: Path) -> None:
         path = _folder(name, root) / file
         content = _read_bytes(name, path)
         header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
-        whole = len(header) + int(np.prod(shape))
-        if len(content) < whole:
-            raise UsageError(f"dataset={name}: {path} is truncated: {len(content)} of {whole} bytes; {_refetch(name)}")
-        if len(content) > whole or not content.startswith(header):
+        size = len(header) + int(np.prod(shape))
+        if len(content) < size:
+            raise UsageError(f"dataset={name}: {path} is truncated: {len(content)} of {size} bytes; {_refetch(name)}")
+        if len(content) > size or not content.startswith(header):
             raise UsageError(f"dataset={name}: {path} is not the idx file it should be; {_refetch(name)}")
         known = IDX_MD5.get(name)
         if known and hashlib.md5(content, usedforsecurity=False).hexdigest() != known[index]:

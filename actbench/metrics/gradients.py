@@ -17,27 +17,27 @@ def gradient_norms(
     Squares are summed a run at a time, in float64: no overflow at 1e20, the same rounding in any stack.
     """
     total = torch.zeros(runs, dtype=torch.float64, device=gradients[0].device)
-    each = {layer: torch.zeros_like(total) for layer in sorted({layer for layer in layers if layer is not None})}
+    by_layer = {layer: torch.zeros_like(total) for layer in sorted({layer for layer in layers if layer is not None})}
     for gradient, owner, layer in zip(gradients, owners, layers, strict=True):
         squares = sum_of_squares(gradient)
         total.index_add_(0, owner, squares)
         if layer is not None:
-            each[layer].index_add_(0, owner, squares)
-    return total.sqrt(), {layer: squares.sqrt() for layer, squares in each.items()}
+            by_layer[layer].index_add_(0, owner, squares)
+    return total.sqrt(), {layer: squares.sqrt() for layer, squares in by_layer.items()}
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
-    """(runs, ...) -> float64 (runs,)."""
+    """Sum of squares of each run's values, (runs, ...) -> float64 (runs,)."""
     return _by_pieces(values, lambda piece: torch.linalg.vector_norm(piece, dtype=torch.float64).square())
 
 
 def exact_sum(values: Tensor) -> Tensor:
-    """(runs, ...) -> float64 (runs,)."""
+    """Sum of each run's values, (runs, ...) -> float64 (runs,)."""
     return _by_pieces(values, lambda piece: piece.sum(dtype=torch.float64))
 
 
 def _by_pieces(values: Tensor, add_up: Callable[[Tensor], Tensor]) -> Tensor:
-    """A run at a time, in pieces: a copy in float64 stays in the cache."""
+    """Adds up one run at a time and in pieces, so that a piece's copy in float64 stays in the cache."""
     return torch.stack([
         torch.stack([add_up(piece) for piece in run.reshape(-1).split(_PIECE)]).sum() for run in values.unbind(0)
     ])  # fmt: skip

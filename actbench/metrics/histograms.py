@@ -1,21 +1,24 @@
-"""How the outputs of a layer's units are distributed: counts in fixed bins, alike for every activation."""
+"""Histograms of a layer's outputs: counts in fixed bins, the same for every activation."""
 
 import torch
 from torch import Tensor
 
-LOW, HIGH, BINS = -4.125, 4.125, 33  # 0, 1 and -1 lie in the middle of bins; beyond the ends are two bins more
+LOW, HIGH, BINS = -4.125, 4.125, 33  # 0, 1 and -1 are the middle of bins; two open bins more lie beyond the ends
 WIDTH = (HIGH - LOW) / BINS
 
 
 def edges() -> list[float]:
-    """Of all BINS + 2 bins: the first starts at minus, the last ends at plus infinity."""
+    """Edges of all BINS + 2 bins, of which the first begins at minus infinity and the last ends at infinity."""
     return [-float("inf"), *(LOW + WIDTH * number for number in range(BINS + 1)), float("inf")]
 
 
 def counts(h: Tensor) -> Tensor:
-    """h (runs, ...) -> int64 (runs, BINS + 2). A bin holds its lower edge; infinity is in an open one, NaN in none."""
-    found = []
+    """Counts (runs, BINS + 2), int64, of outputs h (runs, ...).
+
+    A bin contains its lower edge; infinity counts in an open bin, NaN in none.
+    """
+    histograms = []
     for run in h.flatten(1):
         place = ((run - LOW) / WIDTH).floor_().clamp_(-1, BINS).nan_to_num_(BINS + 1) + 1
-        found.append(torch.bincount(place.int(), minlength=BINS + 3)[:-1])
-    return torch.stack(found)
+        histograms.append(torch.bincount(place.int(), minlength=BINS + 3)[:-1])
+    return torch.stack(histograms)

@@ -22,9 +22,7 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
     nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus,
     nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
-
-
-# Whose outputs have units in dimension 1 (convolutions), or in the last.
+# Modules whose outputs have units in dimension 1 (convolutions) or in the last (linear layers).
 WITH_UNITS = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 )  # fmt: skip
@@ -32,7 +30,7 @@ WITH_UNITS = (
 
 @dataclass
 class _Call:
-    """One call of an activation: z its input in the graph, before anything works in place."""
+    """One call of an activation. z: its input in the graph, before anything works in place."""
 
     layer: str
     activation: str
@@ -73,7 +71,7 @@ def inspect(
     layer, an activation has no inputs, or the loss is not one of each example.
     """
     _check(model, targets, activations, functions or {})
-    with _as_it_was(model), torch.inference_mode(False), torch.enable_grad():
+    with _in_evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
         with _recorded(model, activations, functions or {}) as calls:
             outputs = _called(model, inputs)
         if not calls:
@@ -86,14 +84,15 @@ def inspect(
                 raise ValueError(f"{call.layer} was given no values, {tuple(call.z.shape)}: inputs need an example")
         rms = None if targets is None else _gradients(outputs, targets, calls, loss)
         observed = [_observed(call) for call in calls]
-    each = [layer_metrics(layer) for layer in observed]
-    shared = [{k: v for k, v in metrics.items() if all(k in other for other in each)} for metrics in each]
-    whole = network_metrics(shared, [layer.units for layer in observed], [layer.outputs for layer in observed])
+    by_layer = [layer_metrics(layer) for layer in observed]
+    common = [key for key in by_layer[0] if all(key in metrics for metrics in by_layer)]
+    shared = [{key: metrics[key] for key in common} for metrics in by_layer]
+    network = network_metrics(shared, [layer.units for layer in observed], [layer.outputs for layer in observed])
     if rms is not None:
-        whole["gradient_ratio"] = gradient_ratio(rms)
-        each = [{**metrics, "gradient_rms": own} for metrics, own in zip(each, rms, strict=True)]
-    rows = [("all", " ".join(dict.fromkeys(call.activation for call in calls)), whole)]
-    rows += [(call.layer, call.activation, metrics) for call, metrics in zip(calls, each, strict=True)]
+        network["gradient_ratio"] = gradient_ratio(rms)
+        by_layer = [{**metrics, "gradient_rms": values} for metrics, values in zip(by_layer, rms, strict=True)]
+    rows = [("all", " ".join(dict.fromkeys(call.activation for call in calls)), network)]
+    rows += [(call.layer, call.activation, metrics) for call, metrics in zip(calls, by_layer, strict=True)]
     return pd.DataFrame(
         [(*names, metric, value.item()) for *names, metrics in rows for metric, value in metrics.items()],
         columns=["layer", "activation", "metric", "value"],
@@ -108,8 +107,8 @@ def _check(model: object, targets: object, activations: object, functions: objec
         "functions must be a dict: layer name -> function": not isinstance(functions, Mapping)
         or not all(map(callable, functions.values())),
     }
-    for message, there in wrong.items():
-        if there:
+    for message, applies in wrong.items():
+        if applies:
             raise ValueError(message)
 
 
@@ -120,7 +119,7 @@ def _called(model: nn.Module, inputs: Tensor | tuple[Any, ...] | Mapping[str, An
 
 
 def _usable(value: Any) -> Any:
-    """Tensors made in inference mode know no gradients."""
+    """A copy of a tensor that was made in inference mode, which autograd cannot use."""
     return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
 
 
@@ -135,9 +134,8 @@ def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that dropout is off and batch norm keeps its statistics; each module's own mode after, and
-    random numbers as if none had been drawn."""
+def _in_evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Turns dropout off and keeps the statistics of batch norm; restores each module's mode and the random state."""
     modes = {module: module.training for module in model.modules()}
     devices = {parameter.device.index for parameter in model.parameters() if parameter.device.type == "cuda"}
     try:
@@ -150,16 +148,16 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
 
 
 class _Recorder:
-    """The calls of activations while a model runs, in their order; its methods make the hooks."""
+    """Records the calls of activations while a model runs, in order; its methods are, or return, hooks."""
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
         self._counts: dict[str, int] = {}
-        # Dimension of units, their number, dimensions of the output: of each layer that has units, as they ran.
+        # Of each layer that has units, in order: dimension of the units, their number, dimensions of the output.
         self._units: list[tuple[int, int, int]] = []
 
     def _add(self, name: str, activation: str, function: Function, pieces: int, z: Tensor) -> Tensor:
-        """Returns what goes on: a copy, as the activation may work in place."""
+        """Records a call; returns a copy of z for the model, because the activation may work in place."""
         count = self._counts[name] = self._counts.get(name, 0) + 1
         z = z if z.requires_grad else z.detach().requires_grad_()
         layer = name if count == 1 else f"{name}#{count}"
@@ -167,28 +165,29 @@ class _Recorder:
         return z.clone()
 
     def _dimension(self, z: Tensor) -> int:
-        for own, number, rank in reversed(self._units):
-            for place in (own, -1):
-                if rank == z.dim() and z.shape[place] == number:
-                    return place
+        for dimension, number, rank in reversed(self._units):
+            for candidate in (dimension, -1):
+                if rank == z.dim() and z.shape[candidate] == number:
+                    return candidate
         return self._units[-1][0] if self._units else 1 if z.dim() > 3 else -1
 
     def seen(self, module: Any, arguments: object, output: Tensor) -> None:
-        own = (-1, module.out_features) if isinstance(module, nn.Linear) else (1, module.out_channels)
-        self._units.append((*own, output.dim()))
+        units = (-1, module.out_features) if isinstance(module, nn.Linear) else (1, module.out_channels)
+        self._units.append((*units, output.dim()))
 
     def before(self, name: str) -> Callable[..., Any]:
-        def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        def hook(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             pieces = 2 if isinstance(module, nn.GLU) else 1
 
-            def tapped(z: Tensor, function: Function) -> Tensor:
+            def recorded(z: Tensor, function: Function) -> Tensor:
                 return self._add(name, type(module).__name__, function, pieces, z)
 
             if arguments:
                 z, *rest = arguments
-                return (tapped(z, lambda z: module.forward(z, *rest, **named)), *rest), named
-            first, *_ = named  # relu(input=z)
-            return (), {**named, first: tapped(named[first], lambda z: module.forward(**{**named, first: z}))}
+                return (recorded(z, lambda z: module.forward(z, *rest, **keywords)), *rest), keywords
+            first, *_ = keywords  # relu(input=z)
+            h = recorded(keywords[first], lambda z: module.forward(**{**keywords, first: z}))
+            return (), {**keywords, first: h}
 
         return hook
 
@@ -218,7 +217,9 @@ def _recorded(
         for name, module in modules.items()
         if isinstance(module, kinds)
     ]
-    handles += [modules[name].register_forward_hook(recorder.after(name, own)) for name, own in functions.items()]
+    handles += [
+        modules[name].register_forward_hook(recorder.after(name, function)) for name, function in functions.items()
+    ]
     try:
         yield recorder.calls
     finally:
@@ -243,7 +244,7 @@ def _gradients(
 def _observed(call: _Call) -> LayerObservation:
     z = call.z.detach().clone().requires_grad_()
     h = call.function(z.clone())
-    # A softmax adds up to 1, so the gradient of its sum vanishes: a unit's own slope is meant.
+    # A softmax adds up to 1, so the gradient of its sum vanishes; its derivative is that of each unit by its input.
     slope = h.detach() * (1 - h.detach()) if call.activation == "Softmax" else torch.autograd.grad(h.sum(), z)[0].abs()
     layer = LayerObservation(call.pieces)
     layer.add(*(values.movedim(call.units, -1).unsqueeze(0) for values in (slope, h.detach())))

@@ -21,7 +21,7 @@ PIECES = "dead_piece_fraction"  # of units that have several
 
 @dataclass(frozen=True)
 class _Totals:
-    """Of one chunk, or of several added up. Counts and total_abs are float32 within a chunk, all else float64."""
+    """Sums over one or several chunks. Counts and total_abs are float32 within a chunk, everything else is float64."""
 
     largest_slope: Tensor  # (runs, pieces * units)
     nonzero: Tensor  # (runs, units), outputs that are not 0
@@ -41,7 +41,7 @@ class _Totals:
 class LayerObservation:
     """Running totals over chunks of the probe set for one hidden layer of a stack.
 
-    pieces: of a unit. histogram: counts of outputs (runs, bins) as histograms.py has them, where they are asked for.
+    pieces: of a unit. histogram: counts of outputs (runs, bins) in the bins of histograms.py, or None.
     """
 
     def __init__(self, pieces: int, with_histogram: bool = False) -> None:
@@ -51,28 +51,31 @@ class LayerObservation:
         self._with_histogram = with_histogram
 
     def add(self, slope: Tensor, h: Tensor) -> None:
-        """slope: abs f', (runs, batch, *positions, pieces * units). h: units, (runs, batch, *positions, units)."""
+        """Adds a chunk: abs f' (runs, batch, *positions, pieces * units), units (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
         # Counted by sign: exact to 2^24, and ten times as fast as a sum of booleans.
         nonzero, total_abs = (of.sum(1, dtype=torch.float32).double() for of in (h.sign().abs_(), h.abs()))
         chunk = _Totals(slope.amax(1), nonzero, total_abs, exact_sum(h), sum_of_squares(h), h.shape[1])
         self._totals = chunk if self._totals is None else self._totals + chunk
         if self._with_histogram:
-            own = counts(h)
-            self.histogram = own if self.histogram is None else self.histogram + own
+            histogram = counts(h)
+            self.histogram = histogram if self.histogram is None else self.histogram + histogram
 
     @property
     def totals(self) -> _Totals:
+        """Raises ValueError before the first chunk."""
         if self._totals is None:
             raise ValueError("nothing was observed")
         return self._totals
 
     @property
     def units(self) -> int:
+        """Units of the layer."""
         return self.totals.nonzero.shape[1]
 
     @property
     def outputs(self) -> int:
+        """Outputs of all units over all examples and positions."""
         return self.units * self.totals.examples
 
 
@@ -86,9 +89,9 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
     share = totals.total_abs / totals.total_abs.mean(1, keepdim=True)
     mean = totals.total / layer.outputs
     metrics = {
-        "dead_fraction": (pieces.amax(1) < DEAD_SLOPE).double().mean(1),  # a unit lives while one of its pieces does
+        "dead_fraction": (pieces.amax(1) < DEAD_SLOPE).double().mean(1),  # a unit is dead when all its pieces are
         "silent_fraction": (totals.nonzero == 0).double().mean(1),
-        "dormant_fraction": (~(share > DORMANT_SCORE)).double().mean(1),  # 0/0, a layer silent throughout, is dormant
+        "dormant_fraction": (~(share > DORMANT_SCORE)).double().mean(1),  # 0/0, where all units are silent, is dormant
         "zero_share": 1 - totals.nonzero.sum(1) / layer.outputs,
         "unit_mean": mean,
         "unit_std": (totals.squares / layer.outputs - mean.square()).clamp(min=0).sqrt(),
@@ -100,17 +103,17 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
 
 
 def network_metrics(layers: list[dict[str, Tensor]], units: list[int], outputs: list[int]) -> dict[str, Tensor]:
-    """All layers together, (runs,) each: shares of all units, mean and deviation of all outputs; and dead layers.
+    """Shares of all units, mean and standard deviation of all outputs, and the number of dead layers, (runs,) each.
 
-    layers: of layer_metrics. units, outputs: of each layer.
+    layers: as layer_metrics returns them. units, outputs: of each layer.
     """
     stacked = {name: torch.stack([metrics[name] for metrics in layers]) for name in layers[0]}  # (layers, runs)
     dead, mean = stacked["dead_fraction"], stacked["unit_mean"]
     stacked["unit_std"] = stacked["unit_std"].square() + mean.square()  # the second moment, which adds up
-    found = {}
+    network = {}
     for name, values in stacked.items():
         weight = torch.tensor(outputs if name in BY_OUTPUTS else units, dtype=torch.float64, device=values.device)
-        found[name] = (values * (weight / weight.sum()).unsqueeze(1)).sum(0)
-    found["unit_std"] = (found["unit_std"] - found["unit_mean"].square()).clamp(min=0).sqrt()
-    found["dead_layers"] = (dead == 1).double().sum(0).masked_fill(dead.isnan().any(0), torch.nan)
-    return found
+        network[name] = (values * (weight / weight.sum()).unsqueeze(1)).sum(0)
+    network["unit_std"] = (network["unit_std"] - network["unit_mean"].square()).clamp(min=0).sqrt()
+    network["dead_layers"] = (dead == 1).double().sum(0).masked_fill(dead.isnan().any(0), torch.nan)
+    return network

@@ -18,11 +18,11 @@ from actbench.models.parameters import (
 
 
 def _cnn_stages(image: tuple[int, int, int], depth: int, stages: int) -> list[int]:
-    """The stage of each convolution. A stage halves the image, and ends while its smaller side exceeds 4 pixels."""
-    side, room = min(image[:2]), 0
+    """The stage of each convolution. Each stage halves the image; there are no more once a side is 4 pixels or less."""
+    side, halvings = min(image[:2]), 0
     while side > 4:
-        side, room = side // 2, room + 1
-    count = max(1, min(stages, room, depth))
+        side, halvings = side // 2, halvings + 1
+    count = max(1, min(stages, halvings, depth))
     return [layer * count // depth for layer in range(depth)]
 
 

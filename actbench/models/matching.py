@@ -22,17 +22,17 @@ def parameter_count(architecture: Architecture, activation: Activation) -> int:
 def build_architecture(
     name: str, keys: Mapping[str, object], shape: Shape, activation: Activation, match_parameters: bool
 ) -> Architecture:
-    """The architecture `name`; with match_parameters, its units shrunk until the parameter count is that of ReLU.
+    """The architecture `name`; with match_parameters, with fewer units, so that the parameter count is that of ReLU.
 
-    Activations within 1 % of ReLU's count keep their units; others come as near as whole units allow.
+    Activations within 1 % of ReLU's count keep their units; others come as close as integer numbers of units allow.
     """
-    whole = BUILDERS[name](**keys, shape=shape)
+    full = BUILDERS[name](**keys, shape=shape)
     goal = parameter_count(BUILDERS[name](**keys, shape=replace(shape, pieces=1)), TABLE["relu"])
-    if not match_parameters or parameter_count(whole, activation) <= 1.01 * goal:
-        return whole
+    if not match_parameters or parameter_count(full, activation) <= 1.01 * goal:
+        return full
 
     def shrunk(share: float) -> Architecture:
-        units = tuple(max(1, round(share * count)) for count in whole.units)
+        units = tuple(max(1, round(share * count)) for count in full.units)
         return BUILDERS[name](**keys, shape=shape, units=units)
 
     low, high = 0.0, 1.0
@@ -44,7 +44,9 @@ def build_architecture(
         return abs(parameter_count(architecture, activation) - goal)
 
     best = min(shrunk(low), shrunk(high), key=distance)
-    while distance(best) > 0.002 * goal:  # rounding moved all layers at once: a unit here or there is nearer
+    while (
+        distance(best) > 0.002 * goal
+    ):  # rounding moved all layers at once: one unit more or less in one layer may be closer
         tries = [_one_unit_off(best.units, layer, change) for layer in range(len(best.units)) for change in (-1, 1)]
         nearest = min((BUILDERS[name](**keys, shape=shape, units=units) for units in tries), key=distance)
         if distance(nearest) >= distance(best):

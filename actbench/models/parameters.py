@@ -1,7 +1,7 @@
-"""MLP, CNN and Transformer over parameters with a leading run axis: one run is a stack of one.
+"""What all architectures share: parameters with a leading run axis, linear maps and normalisation layers.
 
-Features stand last everywhere, (runs, batch, *positions, features), so that an activation sees one layout in all three.
-An architecture is data: its parameters, its hidden layers, and a pure function from parameters and images to logits.
+Features are the last axis everywhere, (runs, batch, *positions, features), so that activations see one layout. An
+architecture is data: its parameters, its hidden layers, and a pure function from parameters and images to logits.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,15 +19,16 @@ Activate = Callable[[int, Tensor], Tensor]  # (hidden layer, pre-activations) ->
 
 NORM_EPS = 1e-5  # torch's default in BatchNorm and LayerNorm
 BATCH_NORM_MOMENTUM = 0.1  # likewise
-NORM_ALONE = 2**14  # values a run, from which on a CPU layer norm takes less time run by run than for all at once
+NORM_ALONE = 2**14  # values of a run; from there on layer norm on a CPU is faster run by run than for all runs at once
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """shape: without the run axis; weights are (fan_in, fan_out), convolutions (out, in, side, side).
+    """One parameter of one run, before it has a value.
 
-    activated: units of the activation whose output it multiplies, 0 where it multiplies something else.
-    constant: its initial value, where that is not drawn.
+    shape: without the run axis; weights are (fan_in, fan_out), convolutions (out, in, side, side). activated: units
+    of the activation whose output it multiplies, 0 where it multiplies something else. constant: its initial value,
+    where that is not drawn.
     """
 
     shape: tuple[int, ...]
@@ -40,11 +41,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Architecture:
-    """parameters and buffers by name; units of each hidden layer, and the pixels or tokens at which they stand;
-    forward(parameters, buffers, x, activate, training).
+    """A network as data.
 
-    x: (runs, batch, height, width, channels), normalised. Returns logits (runs, batch, classes). In training, forward
-    updates the buffers (running statistics of batch norm) in place.
+    parameters, buffers: by name, without the run axis. units: of each hidden layer. positions: pixels or tokens at
+    which each hidden layer's units are computed. forward(parameters, buffers, x, activate, training): logits
+    (runs, batch, classes) of normalised images x (runs, batch, height, width, channels); in training it updates the
+    buffers, running statistics of batch norm, in place.
     """
 
     parameters: Mapping[str, Parameter]
@@ -56,7 +58,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Shape:
-    """What an architecture is built for. image: (height, width, channels). pieces: of the activation."""
+    """The sizes of inputs and outputs. image: (height, width, channels). pieces: of the activation."""
 
     image: tuple[int, int, int]
     classes: int
@@ -64,6 +66,7 @@ class Shape:
 
 
 def linear_parameters(fan_in: int, fan_out: int, name: str, activated: int = 0) -> dict[str, Parameter]:
+    """Weight (fan_in, fan_out) and bias (fan_out,) of a linear map."""
     return {
         f"{name}.weight": Parameter((fan_in, fan_out), "weight", fan_in, fan_out, activated),
         f"{name}.bias": Parameter((fan_out,), "bias", fan_in, constant=0.0),
@@ -71,6 +74,7 @@ def linear_parameters(fan_in: int, fan_out: int, name: str, activated: int = 0) 
 
 
 def norm_parameters(kind: str, features: int, name: str) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
+    """Parameters and buffers of a normalisation layer, (features,) each; none for kind `none`."""
     if kind == "none":
         return {}, {}
     scale = Parameter((features,), "scale", constant=1.0)
@@ -86,7 +90,7 @@ def _layer_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         if len(x) == 1:
             return F.layer_norm(x, features, scale.squeeze(0), shift.squeeze(0), NORM_EPS)
         runs = zip(x.unbind(), scale.unbind(), shift.unbind(), strict=True)
-        return torch.stack([F.layer_norm(run, features, own, shifted, NORM_EPS) for run, own, shifted in runs])
+        return torch.stack([F.layer_norm(values, features, w, b, NORM_EPS) for values, w, b in runs])
     shape = (x.shape[0], *[1] * (x.dim() - 2), *features)
     return F.layer_norm(x, features, eps=NORM_EPS) * scale.view(shape) + shift.view(shape)
 
@@ -98,7 +102,7 @@ def apply_linear(p: Tensors, name: str, x: Tensor) -> Tensor:
 
 
 def apply_norm(kind: str, p: Tensors, buffers: Tensors, name: str, x: Tensor, training: bool) -> Tensor:
-    """Layer norm over features, or batch norm over batch and positions with running statistics; each run its own."""
+    """Layer norm over features, or batch norm over batch and positions with running statistics, of each run."""
     if kind == "none":
         return x
     if kind == "layer":

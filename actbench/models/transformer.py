@@ -22,7 +22,7 @@ def transformer(
     depth: int, width: int, heads: int, ffn: int, patch: int | None, norm: str, shape: Shape,
     units: tuple[int, ...] | None = None,
 ) -> Architecture:  # fmt: skip
-    """Pre-norm blocks of attention and feed-forward over image patches; the activation stands in the feed-forward.
+    """Pre-norm blocks of attention and feed-forward over image patches; the activation is in the feed-forward.
 
     After Dosovitskiy et al. 2021 (ViT), with mean pooling. Images are padded with zeros to whole patches.
     """
@@ -47,10 +47,9 @@ def transformer(
 
     def tokens(p: Tensors, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, columns * patch - across, 0, rows * patch - height))
-        x = x.unflatten(3, (columns, patch)).unflatten(
-            2, (rows, patch)
-        )  # (runs, batch, rows, patch, columns, patch, c)
-        x = x.transpose(3, 4).flatten(4).flatten(2, 3)  # (runs, batch, tokens, patch * patch * channels)
+        x = x.unflatten(3, (columns, patch)).unflatten(2, (rows, patch))
+        # (runs, batch, rows, patch, columns, patch, channels) -> (runs, batch, tokens, patch * patch * channels)
+        x = x.transpose(3, 4).flatten(4).flatten(2, 3)
         return apply_linear(p, "patch", x) + p["position"].unsqueeze(1)
 
     def attention(p: Tensors, block: int, x: Tensor) -> Tensor:

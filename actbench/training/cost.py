@@ -1,4 +1,7 @@
-"""What an activation costs on this device: nanoseconds forward and backward, memory, share of a training step."""
+"""Measures what activations cost on this device: time forward and backward, memory, share of a training step.
+
+`measure_costs` times single activations (`actbench cost`), `measure_step_costs` those of the runs of a comparison.
+"""
 
 import json
 import math
@@ -24,19 +27,23 @@ from actbench.training.stacks import Stack
 
 SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
 DIRECTIONS = ("forward", "backward")
-COPY = "copy"  # the floor: each value read once and written once
+COPY = "copy"  # the lower bound: each value is read once and written once
 UNITS = 256
 ROUNDS = 9
 TRAINING_ROUNDS = 13  # of a comparison: enough for an exact test of paired rounds, corrected for a dozen hypotheses
-_FEWEST = 3  # passes of which the median counts, so that one that was interrupted does not
-_LEAST = 2e-3  # seconds: passes are repeated until they take that long together
+_MIN_REPEATS = 3  # passes of which the median is taken, so that an interrupted one does not count
+_MIN_SECONDS = 2e-3  # passes are repeated until they take that long together
+
+
+Passes = Callable[[], dict[str, float]]  # runs once; seconds by direction
 
 
 @dataclass
 class Cost:
-    """One activation. seconds: (size, direction) -> one pass over all outputs of that size, a value a round.
+    """The measured cost of one activation.
 
-    kept: bytes an output that live from forward to backward: the output, and what backward needs. peak: most bytes an
+    seconds: (size, direction) -> seconds of one pass over all outputs of that size, one value for each round. kept:
+    bytes per output that live from forward to backward: the output, and what backward needs. peak: most bytes per
     output that are allocated at once in a pass, the input included. share: of a training step.
     """
 
@@ -47,14 +54,16 @@ class Cost:
     share: float = math.nan
 
     def nanoseconds(self, size: str, direction: str) -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile, an output."""
+        """Lower quartile, median and upper quartile, in ns per output."""
         low, middle, high = statistics.quantiles(self.seconds[size, direction], n=4, method="inclusive")
         return 1e9 * low / SIZES[size], 1e9 * middle / SIZES[size], 1e9 * high / SIZES[size]
 
 
 def cost_frame(costs: Sequence[Cost]) -> pd.DataFrame:
-    """A line a size and direction: nanoseconds an output (lower quartile, median, upper quartile); and, of the
-    activation, bytes an output that are kept, and at the peak, and share of a training step."""
+    """One row for each activation, size and direction.
+
+    low_ns, median_ns, high_ns: quartiles in ns per output. kept_bytes, peak_bytes, step_share: as in Cost.
+    """
     lines = [
         (cost.label, size, direction, SIZES[size], *cost.nanoseconds(size, direction), cost.kept, cost.peak, cost.share)
         for cost in costs
@@ -68,29 +77,29 @@ def cost_frame(costs: Sequence[Cost]) -> pd.DataFrame:
 
 
 def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
-    """Costs of a plain copy and of each run's activation: all in turn, ROUNDS times, on one thread. labels: of runs."""
+    """Costs of a plain copy and of each run's activation, in turn for ROUNDS rounds, on one thread.
+
+    labels: of the runs. Sets the process's thread count and precision.
+    """
     torch.set_num_threads(1)
     set_precision("fp32")
     costs = {COPY: Cost(COPY)}
     costs |= {label: Cost(label) for label in labels}
     for size, outputs in SIZES.items():
-        ways: dict[str, Passes] = {COPY: _copy(outputs, device)}
+        passes: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for label, run in zip(labels, runs, strict=True):
             layer = _Layer(bound_activation(run.config), outputs // UNITS, UNITS, device)
-            ways[label] = layer
+            passes[label] = layer
             if size == list(SIZES)[-1]:
                 costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
-        repeats = {label: _repeats(call) for label, call in ways.items()}
+        repeats = {label: _repeats(call) for label, call in passes.items()}
         for _ in range(ROUNDS):
-            for label, call in ways.items():
+            for label, call in passes.items():
                 for direction, seconds in _typical(call, repeats[label]).items():
                     costs[label].seconds.setdefault((size, direction), []).append(seconds)
     for label, run in zip(labels, runs, strict=True):
         costs[label].share = _share(run, data, device)
     return list(costs.values())
-
-
-Passes = Callable[[], dict[str, float]]  # seconds by direction
 
 
 def _clock(device: torch.device) -> float:
@@ -111,18 +120,18 @@ def _copy(outputs: int, device: torch.device) -> Passes:
 
 
 class _Layer:
-    """An activation over z (1, examples, pieces * units), as in training."""
+    """Passes of an activation over pre-activations z (1, examples, pieces * units), as in training."""
 
     def __init__(self, applied: BoundActivation, examples: int, units: int, device: torch.device) -> None:
         self._applied, self._shape, self._device = applied, (1, examples, applied.pieces * units), device
-        drawn = initial_parameters(applied, units, 0, 0)
-        self._learned = {key: value.unsqueeze(0).to(device).requires_grad_() for key, value in drawn.items()}
+        initial = initial_parameters(applied, units, 0, 0)
+        self._learned = {key: value.unsqueeze(0).to(device).requires_grad_() for key, value in initial.items()}
         self._generator, self._noise = stream(0, "cost"), torch.Generator(device)
 
     def _uniform(self, shape: torch.Size) -> Tensor:
         return torch.rand(shape, generator=self._noise, device=self._device)
 
-    def _z(self) -> Tensor:  # made anew each time, as those of all activations would take 10 GB
+    def _z(self) -> Tensor:  # drawn for each pass: those of all activations together would take 10 GB
         return torch.randn(self._shape, generator=self._generator).to(self._device).requires_grad_()
 
     def __call__(self) -> dict[str, float]:
@@ -134,9 +143,9 @@ class _Layer:
         return {"forward": middle - begun, "backward": _clock(self._device) - middle}
 
     def kept(self) -> int:
-        """Bytes of the output and of all that is saved for backward, the input where it is; each storage once.
+        """Bytes of the output and of all tensors that are saved for backward, each storage once.
 
-        Learned parameters are there anyway.
+        The input counts where it is saved; learned parameters do not, as they exist in any case.
         """
         storages: dict[int, int] = {}
 
@@ -148,8 +157,8 @@ class _Layer:
         with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
             h = self._applied.forward(z, self._learned, self._uniform)
         saved(h)
-        for given in self._learned.values():
-            storages.pop(given.untyped_storage().data_ptr(), None)
+        for parameter in self._learned.values():
+            storages.pop(parameter.untyped_storage().data_ptr(), None)
         return sum(storages.values())
 
     def peak(self) -> int:
@@ -170,17 +179,17 @@ class _Layer:
 
 
 def _repeats(call: Passes) -> int:
-    return max(_FEWEST, math.ceil(_LEAST / sum(call().values())))
+    return max(_MIN_REPEATS, math.ceil(_MIN_SECONDS / sum(call().values())))
 
 
 def _typical(call: Passes, repeats: int) -> dict[str, float]:
-    """Medians: what else the machine does must not count."""
-    found = [call() for _ in range(repeats)]
-    return {direction: statistics.median(one[direction] for one in found) for direction in found[0]}
+    """Median seconds of several passes, so that other load on the machine does not count."""
+    passes = [call() for _ in range(repeats)]
+    return {key: statistics.median(seconds[key] for seconds in passes) for key in passes[0]}
 
 
 class _Step:
-    """A training step of one run alone, and its activations alone: of all layers, as large as in that step."""
+    """A training step of a single run, and the activations of all its layers by themselves, at the same sizes."""
 
     def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
         config = self._config = run.config
@@ -195,7 +204,7 @@ class _Step:
         self.outputs = examples * sum(units * positions for units, positions in sizes)
 
     def __call__(self) -> dict[str, float]:
-        """Seconds: `step`, and `activations`, forward and backward."""
+        """Seconds of the `step`, and of its `activations`, forward and backward."""
         begun = _clock(self._device)
         gradients = step_gradients(self._network, self._batches, self._number, self._config.training.label_smoothing)[1]
         self._optimizer.step(gradients, 1.0)
@@ -207,20 +216,23 @@ class _Step:
 def _share(run: Run, data: ImageData, device: torch.device) -> float:
     """Median time of the activations of all layers, forward and backward, over that of a training step of one run."""
     step = _Step(run, data, device)
-    found = [step() for _ in range(4 * ROUNDS)]
-    return statistics.median(one["activations"] for one in found) / statistics.median(one["step"] for one in found)
+    seconds = _typical(step, 4 * ROUNDS)
+    return seconds["activations"] / seconds["step"]
 
 
 def measure_step_costs(runs: Sequence[Run], device: str) -> list[tuple[str, int, float, float, float]]:
-    """Of each run's activation in its own architecture: (run id, round, nanoseconds an output of all its layers,
-    forward and backward; nanoseconds of a training step; share of the one in the other). In turn, on one thread."""
+    """Costs of each run's activation in its architecture, in turn for TRAINING_ROUNDS rounds.
+
+    Returns (run id, round, ns per output of all layers' activations, forward and backward, ns of a training step,
+    share of the activations in the step).
+    """
     set_precision("fp32")
     steps = {run.id: _Step(run, load_data(run.data), torch.device(device)) for run in runs}
     repeats = {id: _repeats(step) for id, step in steps.items()}
-    found = []
+    costs = []
     for number in range(TRAINING_ROUNDS):
         for id, step in steps.items():
             seconds = _typical(step, repeats[id])
             share = seconds["activations"] / seconds["step"]
-            found.append((id, number, 1e9 * seconds["activations"] / step.outputs, 1e9 * seconds["step"], share))
-    return found
+            costs.append((id, number, 1e9 * seconds["activations"] / step.outputs, 1e9 * seconds["step"], share))
+    return costs

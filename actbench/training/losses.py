@@ -5,6 +5,6 @@ from torch import Tensor
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """logits (runs, batch, classes), labels (runs, batch) -> (runs, batch)."""
+    """The loss of each example (runs, batch) of logits (runs, batch, classes) and labels (runs, batch)."""
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=smoothing)
     return losses.view(labels.shape)

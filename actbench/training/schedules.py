@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what the learning rate is multiplied by at a step."""
+"""Learning-rate schedules: the factor of the learning rate at each step."""
 
 import math
 

@@ -42,11 +42,10 @@ def applied(name: str) -> BoundActivation:
     return load_activation(name, None, **settings)
 
 
-def arguments(row: BoundActivation, runs: int, dtype: torch.dtype = torch.float64) -> dict[str, object]:
+def arguments(row: BoundActivation, runs: int, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
     """Initial learned parameters of `runs` runs, each its own draws."""
-    each = [initial_parameters(row, UNITS, seed, 0) for seed in range(runs)]
-    learned = {key: torch.stack([own[key].to(dtype) for own in each]) for key in each[0]}
-    return {**row.settings, **learned, "uniform": None}
+    initial = [initial_parameters(row, UNITS, seed, 0) for seed in range(runs)]
+    return {key: torch.stack([values[key].to(dtype) for values in initial]) for key in initial[0]}
 
 
 def draws(row: BoundActivation, *shape: int) -> Tensor:
@@ -60,11 +59,11 @@ def test_shape_dtype_and_finite_values(name: str) -> None:
     for dtype in (torch.float32, torch.float64):
         for shape in ((3, 5), (3, 5, 4), (3, 5, 2, 2)):
             z = draws(row, *shape).to(dtype)
-            h = row.function(z, arguments(row, 3, dtype))
+            h = row.forward(z, arguments(row, 3, dtype))
             assert h.shape == (*shape, UNITS)
             assert h.dtype == dtype
             assert h.isfinite().all()
-            extreme = row.function(z.sign() * 1e4, arguments(row, 3, dtype))
+            extreme = row.forward(z.sign() * 1e4, arguments(row, 3, dtype))
             assert extreme.isfinite().all()
 
 
@@ -72,10 +71,10 @@ def test_shape_dtype_and_finite_values(name: str) -> None:
 def test_stacked_equals_single(name: str) -> None:
     row = applied(name)
     z, p = draws(row, 4, 64), arguments(row, 4)  # 64 examples fill whole SIMD vectors, as network.py sees to
-    stacked = row.function(z, p)
+    stacked = row.forward(z, p)
     for run in range(4):
-        own = {key: value[run : run + 1] if isinstance(value, Tensor) else value for key, value in p.items()}
-        assert torch.equal(row.function(z[run : run + 1], own)[0], stacked[run])
+        single = {key: value[run : run + 1] for key, value in p.items()}
+        assert torch.equal(row.forward(z[run : run + 1], single)[0], stacked[run])
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -86,7 +85,7 @@ def test_autograd_equals_finite_differences(name: str) -> None:
     weight = torch.randn(2, 9, UNITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
     def total(z: Tensor) -> Tensor:
-        return (row.function(z, p) * weight).sum()
+        return (row.forward(z, p) * weight).sum()
 
     leaf = z.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(total(leaf), leaf)
@@ -106,7 +105,7 @@ def test_unit_derivative_is_the_diagonal_of_the_jacobian(name: str) -> None:
     if name == "dynamic_relu":  # its lines are held fixed: at the start they do not depend on z at all
         assert torch.equal(row.derivative(z, p), (z > 0).double())
         return
-    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.function)(z, p), atol=1e-12)
+    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.forward)(z, p), atol=1e-12)
 
 
 def test_dynamic_relu_derivative_is_the_slope_of_the_winning_line() -> None:
@@ -116,14 +115,14 @@ def test_dynamic_relu_derivative_is_the_slope_of_the_winning_line() -> None:
         0
     )  # lines apart, independent of z
     z = draws(row, 1, 50)
-    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.function)(z, p), atol=1e-9)
+    assert torch.allclose(row.derivative(z, p), diagonal_derivative(row.forward)(z, p), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if TABLE[name].kind == "elementwise"])
 def test_largest_slope_is_the_one_in_the_table(name: str) -> None:
     row = applied(name)
     z = torch.linspace(-20, 20, 400_001, dtype=torch.float64).view(1, -1, 1)
-    p = {**constant_parameters(row, 1, torch.float64), **row.settings, "uniform": None}
+    p = constant_parameters(row, 1, torch.float64)
     largest = row.derivative(z, p).abs().max().item()
     if math.isinf(row.record.max_slope):
         assert largest > 10
@@ -140,31 +139,99 @@ def test_gain_equals_the_closed_form(name: str, expected: float) -> None:
 def test_gain_agrees_with_monte_carlo(name: str) -> None:
     row = applied(name)
     z = torch.randn(1, 200_000, UNITS * row.pieces, generator=torch.Generator().manual_seed(4))
-    p = {**constant_parameters(row, UNITS, torch.float32), **row.settings, "uniform": None}
-    squares = row.function(z, p).double().square().mean(-1).flatten()
+    p = constant_parameters(row, UNITS, torch.float32)
+    squares = row.forward(z, p).double().square().mean(-1).flatten()
     moment, error = squares.mean().item(), squares.std().item() / math.sqrt(len(squares))
     expected = gain(row, UNITS) ** -2
     assert abs(moment - expected) < 5 * error + 2e-3 * expected * (row.record.kind == "layer")
 
 
+def first_unit(pieces: Tensor) -> Tensor:
+    """Pre-activations (1, n, pieces * UNITS) with those of unit 0 given, (n, pieces), and 0 for the other units."""
+    z = torch.zeros(1, *pieces.shape, UNITS, dtype=torch.float64)
+    z[0, ..., 0] = pieces
+    return z.flatten(2)
+
+
+def learned_elsewhere(row: BoundActivation) -> dict[str, Tensor]:
+    """Learned parameters of one run away from their initial values, where elu_learned is not elu."""
+    return {key: values + 0.3 for key, values in arguments(row, 1).items()}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_range_column(name: str) -> None:
+    row = applied(name)
+    learned = learned_elsewhere(row)
+    far = torch.logspace(1, 7, 61, dtype=torch.float64)
+    sweep = torch.cat([-far, torch.linspace(-10, 10, 2001 if row.pieces == 1 else 201, dtype=torch.float64), far])
+    h = row.forward(first_unit(torch.cartesian_prod(*[sweep] * row.pieces).view(-1, row.pieces)), learned)[..., 0]
+    values = {"inf": math.inf, **row.settings}
+    values |= {key[0]: parameter[0, 0].item() for key, parameter in learned.items() if name != "dynamic_relu"}
+    text = row.record.range
+    for end, reached, extreme in zip(text[1:-1].split(", "), (text[0], text[-1]), (h.min(), h.max()), strict=True):
+        expected = eval(end, values)
+        if math.isinf(expected):
+            assert reached in "()"
+            assert extreme * math.copysign(1, expected) > 1000
+        else:
+            decimals = len(end.partition("/")[0].partition(".")[2])
+            assert extreme.item() == pytest.approx(expected, abs=0.5 * 10**-decimals if decimals else 1e-5)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_smooth_column(name: str) -> None:
+    """On a grid of step 1e-4 a continuous f' changes by less than 1e-3, and the smallest jump of the table is 0.3."""
+    row = applied(name)
+    learned, changes = learned_elsewhere(row), []
+    for piece in range(row.pieces):
+        pieces = torch.ones(160_001, row.pieces, dtype=torch.float64)
+        pieces[:, piece] = torch.linspace(-8, 8, len(pieces), dtype=torch.float64)
+        slope = row.derivative(first_unit(pieces), learned)[0, :, piece * UNITS]
+        changes.append(slope.diff().abs().max().item())
+    assert (max(changes) < 1e-3) == row.record.smooth
+    assert row.record.smooth or max(changes) > 0.25
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_monotone_column(name: str) -> None:
     row = applied(name)
-    if row.record.kind != "elementwise":
-        return
-    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64).view(1, -1, 1)
-    h = row.function(z, {**constant_parameters(row, 1, torch.float64), **row.settings, "uniform": None}).flatten()
-    assert bool((h.diff() >= -1e-12).all()) == row.record.monotone
+    learned = arguments(row, 1)
+    if name == "dynamic_relu":
+        learned["excite_bias"] -= 3  # the second line then falls
+    rises = []
+    for piece in range(row.pieces):
+        for other in (-1.0, 1.0):
+            pieces = torch.full((20_001, row.pieces), other, dtype=torch.float64)
+            pieces[:, piece] = torch.linspace(-10, 10, len(pieces), dtype=torch.float64)
+            rises.append(row.forward(first_unit(pieces), learned)[0, :, 0].diff())
+    assert bool((torch.cat(rises) >= -1e-12).all()) == row.record.monotone
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_zero_centred_column(name: str) -> None:
+    """E[h] over N(0, 1) is the mean over draws with every combination of signs of the pieces."""
+    row = applied(name)
+    z = draws(row, 1, 200).unflatten(-1, (row.pieces, UNITS))
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * row.pieces).view(-1, row.pieces, 1)
+    means = [row.forward((sign * z).flatten(2), arguments(row, 1)).mean().item() for sign in signs]
+    assert (abs(sum(means)) < 1e-9) == row.record.zero_centred
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_docstring_of_the_function_gives_formula_range_and_source(name: str) -> None:
+    row = TABLE[name]
+    text = " ".join((applied(name).function.__doc__ or "").split())
+    assert text.startswith(f"{row.formula}, in {row.range}. {row.source}.")
 
 
 def test_rrelu_draws_in_training_and_takes_the_mean_after() -> None:
     row = applied("rrelu")
     z = torch.full((1, 1, 10_000), -1.0)
-    slopes = -row.function(z, {"uniform": lambda shape: torch.rand(shape, generator=torch.Generator().manual_seed(0))})
+    slopes = -row.forward(z, {}, lambda shape: torch.rand(shape, generator=torch.Generator().manual_seed(0)))
     assert slopes.min() >= 1 / 8
     assert slopes.max() <= 1 / 3
     assert slopes.mean().item() == pytest.approx(11 / 48, abs=2e-3)
-    assert torch.allclose(row.function(z, {"uniform": None}), torch.tensor(-11 / 48))
+    assert torch.allclose(row.forward(z, {}), torch.tensor(-11 / 48))
 
 
 def test_every_row_has_formula_source_and_a_yaml() -> None:

@@ -21,7 +21,7 @@ from actbench.store.client import experiment_id
 from actbench.store.entries import Writer
 from actbench.store.reader import Store
 from actbench.training.checkpoints import weights_folder
-from actbench.training.results import Result, failed_result
+from actbench.training.results import CurvePoint, Result, failed_result
 
 Configs = Callable[..., list[RunSettings]]
 
@@ -112,12 +112,12 @@ def test_points_that_a_live_run_could_not_show_come_with_the_next(
     for patch in (away, answers_in_vain):
         with monkeypatch.context() as patched:
             patched.setattr(Writer, "log", patch)
-            parent.log(run, {"val_accuracy": [(0, 0.1)]})
-    parent.log(run, {"val_accuracy": [(0, 0.1), (10, 0.5)]})
+            parent.log(run, [CurvePoint(None, "val_accuracy", 0, 0.1)])
+    parent.log(run, [CurvePoint(None, "val_accuracy", step, value) for step, value in ((0, 0.1), (10, 0.5))])
     assert history(uri) == [(0, 0.1), (10, 0.5)]  # and the first of them once
     with monkeypatch.context() as patched:
         patched.setattr(Writer, "log", answers_in_vain)
-        parent.log(run, {"val_accuracy": [(20, 0.9)]})
+        parent.log(run, [CurvePoint(None, "val_accuracy", 20, 0.9)])
     parent.add(result)
     assert history(uri) == [(0, 0.1), (10, 0.5), (20, 0.9)]
 
