@@ -115,5 +115,5 @@ def _plot(rows: Sequence[Activation], path: Path) -> None:
         values = applied.function(grid, p).detach().flatten()
         slopes = applied.derivative(grid, p)[..., -1].flatten()
         name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
-        curves[name] = (z.numpy(), values.numpy(), slopes.numpy())
+        curves[name] = (row.name, z.numpy(), values.numpy(), slopes.numpy())
     save_figure(activation_figure(curves), path)

@@ -24,6 +24,7 @@ from actbench.experiment.protocol import (
     tuning_configs,
 )
 from actbench.experiment.questions import Hypothesis, load_experiment
+from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import Config, from_mapping
 from actbench.report.numbers import count
@@ -192,11 +193,12 @@ def _finish(command: Command) -> int:
         failures = [result for result in ended if result.error is not None]
         note = command.tags["question"]
         if command.kind == "compare":
-            found = list(comparisons(frame, command.costs, command.tags))
+            request = Request.from_tags(command.tags)
+            found = list(comparisons(frame, command.costs, request))
             answers = [answer(comparison) for comparison in found]
             note = comparison_note(command.tags["question"], found)
             judged = _judged(command.folder, command.hypotheses, frame, command.costs)
-            written = write_report(command.folder, found, frame, read_series(command.folder), command.tags, judged)
+            written = write_report(command.folder, found, frame, read_series(command.folder), request, judged)
         stored = True
         if command.trained or command.kind == "compare":
             stored = command.end("FAILED" if failures else "FINISHED", note)
@@ -250,9 +252,10 @@ def write_report(experiment: str, formats: Sequence[str], overrides: Sequence[st
     folder = results_folder(loaded.name)
     tags = store.restore("compare", folder)
     rows, points = read_runs(folder / RUNS), read_series(folder)
-    found = list(comparisons(rows, points["costs"], tags))
+    request = Request.from_tags(tags)
+    found = list(comparisons(rows, points["costs"], request))
     judged = _judged(folder, read_hypotheses(folder), rows, points["costs"])
-    written = write_report(folder, found, rows, points, tags, judged, formats)
+    written = write_report(folder, found, rows, points, request, judged, formats)
     print("\n".join(map(str, written)))
     return 0
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from actbench.analysis.summary import median_with_censoring, summarize
+from actbench.analysis.summary import summarize
 from actbench.report.tables import summary_table
 
 
@@ -25,17 +25,8 @@ def test_summary_by_hand() -> None:
         steps_to_target=[10, None, None], reached_target=[True, False, False],
     )  # fmt: skip
     (line,) = summarize(frame).to_dict("records")
-    assert (line["n"], line["ended"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
+    assert (line["n"], line["unfinished"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
     assert line["test_accuracy_mean"] == pytest.approx(0.6)
     assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
     assert line["steps_to_target"] == math.inf
     assert summary_table(summarize(frame))["to target"].tolist() == ["1 of 3"]
-
-
-@pytest.mark.parametrize(
-    ("steps", "median"),
-    [([10, 20, 30], 20), ([10, 20, None], 20), ([10, None, None], math.inf), ([10, 20], 10), ([None], math.inf)],
-)
-def test_median_with_censoring(steps: list[float | None], median: float) -> None:
-    """The first time at which the Kaplan-Meier curve is at or below one half."""
-    assert median_with_censoring(pd.Series(steps, dtype="Float64")) == median

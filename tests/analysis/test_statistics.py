@@ -165,15 +165,15 @@ def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: Pr
     assert found[0] == {"architecture.width": "64", "architecture.norm": "none", "training.batch_size": "32"}
     frame = rows(activation=[run.config.activation.name for run in runs], variant=list(found))
     assert summarize(frame)["n"].tolist() == [2] * 16
-    assert labelled(frame)["setting"].nunique() == 8
+    assert labelled(frame)["task"].nunique() == 8
 
 
-def test_settings_of_an_activation_set_series_apart_not_settings(digits: PreparedData) -> None:
+def test_settings_of_an_activation_distinguish_series_not_tasks(digits: PreparedData) -> None:
     from actbench.experiment.compose import compose_grid
 
     points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"])
     found = variants([make_run(point, digits, "sweep") for point in points])
     assert found == [{"activation.slope": "0.01"}, {"activation.slope": "0.2"}]
     named = labelled(rows(activation=["leaky_relu"] * 2, variant=list(found)))
-    assert named["setting"].tolist() == ["digits, mlp"] * 2
+    assert named["task"].tolist() == ["digits, mlp"] * 2
     assert named["series"].tolist() == ["leaky_relu slope=0.01", "leaky_relu slope=0.2"]

@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from actbench.analysis.survival import time_to_target
+from actbench.analysis.survival import median_time, survival_curve, time_to_target
 
 
 def by_scipy(times: np.ndarray, reached: np.ndarray, horizon: float) -> tuple[float, float]:
@@ -54,7 +55,7 @@ def test_all_arrive_at_once_and_one_alone() -> None:
 
 
 def test_interval_covers_the_median_of_a_known_distribution_in_19_of_20_samples() -> None:
-    """Exponential times of median log 2, watched up to 2: 300 samples of 20 runs."""
+    """Exponential times of median log 2, observed up to 2: 300 samples of 20 runs."""
     generator = np.random.default_rng(0)
     times = generator.exponential(size=(300, 20))
     covered = []
@@ -71,6 +72,29 @@ def test_interval_covers_the_median_of_a_known_distribution_in_19_of_20_samples(
     assert means > 0.9
 
 
-def test_a_run_that_was_not_watched_long_enough_is_refused() -> None:
-    with pytest.raises(ValueError, match="watched up to the horizon"):
+def test_a_run_that_was_not_observed_long_enough_is_refused() -> None:
+    with pytest.raises(ValueError, match="observed up to the horizon"):
         time_to_target(np.array([10.0, 20.0]), np.array([False, True]), 30)
+
+
+@pytest.mark.parametrize(
+    ("steps", "median"),
+    [([10, 20, 30], 20), ([10, 20, None], 20), ([10, None, None], math.inf), ([10, 20], 10), ([None], math.inf)],
+)
+def test_median_time_by_hand(steps: list[float | None], median: float) -> None:
+    """The first time at which the Kaplan-Meier curve is at or below one half."""
+    assert median_time(pd.Series(steps, dtype="Float64")) == median
+
+
+def test_the_survival_curve_is_scipys_at_each_arrival() -> None:
+    times = pd.Series([20.0, None, 10, None, 20])
+    steps, waiting = survival_curve(times, 40.0)
+    assert steps.tolist() == [0, 10, 20, 20, 40]
+    assert waiting == pytest.approx([1, 0.8, 0.6, 0.4, 0.4])
+    survival = stats.ecdf(stats.CensoredData(uncensored=[20.0, 10, 20], right=[40.0, 40])).sf
+    assert waiting[[0, 1, 3, 4]] == pytest.approx(survival.evaluate(steps[[0, 1, 3, 4]]))
+
+
+def test_where_none_arrives_the_curve_stays_at_one() -> None:
+    steps, waiting = survival_curve(pd.Series([None, None], dtype="Int64"), 40.0)
+    assert (steps.tolist(), waiting.tolist()) == ([0, 40], [1, 1])

@@ -12,6 +12,7 @@ from actbench.analysis.pairs import comparisons
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import load_experiment
+from actbench.experiment.request import Request
 from actbench.report.sentences import decision_path
 from actbench.store.files import COSTS, RUNS, read_costs, read_runs
 
@@ -75,8 +76,10 @@ def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) 
     runs, costs = read_runs(path.parent / RUNS), read_costs(path.parent / COSTS)
     config = compose_grid(load_experiment(path.parent.name).overrides)[0]
     every = evaluation_interval(config.training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
-    tags = {"baseline": config.protocol.baseline, "margin": str(config.protocol.margin), "evaluate_every": f"{every}"}
+    request = Request(
+        path.parent.name, "", "", "", config.protocol.baseline, config.protocol.margin, evaluation_intervals=(every,)
+    )
     text = " ".join(path.read_text(encoding="utf-8").split())
-    for comparison in comparisons(runs, costs, tags):
+    for comparison in comparisons(runs, costs, request):
         assert comparison.decision is not None
-        assert f"**{comparison.setting}**: {decision_path(comparison.decision)}" in text
+        assert f"**{comparison.task}**: {decision_path(comparison.decision)}" in text
