@@ -26,3 +26,15 @@ def confirming_runs(scores: dict[str, list[float | None]], **columns: object) ->
          "zero_share", "unit_mean", "gradient_ratio"), "float64",
     )  # fmt: skip
     return pd.DataFrame(lines).astype(numbers)
+
+
+def runs_of(**columns: list[object]) -> pd.DataFrame:
+    """Finished ReLU runs but for the columns given, of which each has a value per run."""
+    n = len(next(iter(columns.values())))
+    defaults: dict[str, object] = {
+        "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
+        "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
+        "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10, "seed": 0,
+        "phase": "confirm",
+    }  # fmt: skip
+    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})

@@ -19,7 +19,7 @@ def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
     comparison = compared(confirming_runs({"relu": [0.5, 0.7], "gelu": [None, 0.8]}))
     assert set(comparison.differences) == {"gelu"}
     assert comparison.differences["gelu"].mean == pytest.approx(((0.0 - 0.5) + (0.8 - 0.7)) / 2)
-    assert comparison.steps["gelu"].tolist() == [100, 20]  # a run that never arrives counts with its whole length
+    assert comparison.steps["gelu"].tolist() == [100, 20]  # a run that never arrives counts with its full length
     assert not comparison.missing
     assert compared(confirming_runs({"relu": [0.5]}), "tanh").differences == {}
 

@@ -9,11 +9,11 @@ from actbench.analysis.recommendation import decide
 def test_the_way_to_a_recommendation_by_hand() -> None:
     accuracy = pd.DataFrame({"a": [0.90] * 6, "b": [0.895] * 6, "c": [0.899] * 6, "d": [0.80] * 6})
     steps = pd.DataFrame({"a": [100.0] * 6, "b": [50.0] * 6, "c": [54.0] * 6, "d": [10.0] * 6})
-    found = decide(accuracy, steps, {}, 0.01)
-    assert found.series == ("a", "c", "b", "d")
-    assert found.accurate == ("a", "c", "b")  # d is soon, and far below
-    assert found.fast == ("b", "c")  # 54 is within a tenth of 50
-    assert (found.choice, found.agreement) == ("c", 1.0)  # costs unknown: the more accurate of the two
+    decision = decide(accuracy, steps, {}, 0.01)
+    assert decision.series == ("a", "c", "b", "d")
+    assert decision.accurate == ("a", "c", "b")  # d is fast, and far less accurate
+    assert decision.fast == ("b", "c")  # 54 is within a tenth of 50
+    assert (decision.choice, decision.agreement) == ("c", 1.0)  # costs unknown: the more accurate of the two
     assert decide(accuracy, steps, {"b": 1.0, "c": 2.0}, 0.01).choice == "b"
 
 

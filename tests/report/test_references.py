@@ -34,10 +34,10 @@ def accuracies(folder: Path, setting: str) -> pd.DataFrame:
     dataset, architecture, *others = setting.split(", ")
     chosen = runs["phase"].eq("confirm") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
     for term in others:
-        named = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
-        chosen &= named | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
-    own = runs[chosen]
-    return own.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
+        has_term = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
+        chosen &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
+    confirmed = runs[chosen]
+    return confirmed.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
@@ -45,15 +45,15 @@ def test_every_number_of_the_answers_and_of_the_accuracies_is_in_the_runs(path: 
     text = path.read_text(encoding="utf-8")
     answers = list(ANSWER.finditer(text))
     assert answers
-    for found in answers:
-        wide = accuracies(path.parent, found["setting"])
+    for match in answers:
+        wide = accuracies(path.parent, match["setting"])
         means = wide.mean().sort_values(ascending=False)
-        assert int(found["n"]) == len(wide)
-        assert means[found["best"]] == means.iloc[0]
-        assert 100 * means.iloc[0] == pytest.approx(float(found["mean"]), abs=0.0051)
-        assert 100 * wide[found["best"]].std() == pytest.approx(float(found["sd"]), abs=0.0051)
-        assert 100 * (means.iloc[0] - means[found["second"]]) == pytest.approx(float(found["above"] or 0), abs=0.0051)
-        section = text.split(f"## {found['setting']}\n", 1)[1].split("Training.", 1)[0]
+        assert int(match["n"]) == len(wide)
+        assert means[match["best"]] == means.iloc[0]
+        assert 100 * means.iloc[0] == pytest.approx(float(match["mean"]), abs=0.0051)
+        assert 100 * wide[match["best"]].std() == pytest.approx(float(match["sd"]), abs=0.0051)
+        assert 100 * (means.iloc[0] - means[match["second"]]) == pytest.approx(float(match["above"] or 0), abs=0.0051)
+        section = text.split(f"## {match['setting']}\n", 1)[1].split("Training.", 1)[0]
         lines = list(LINE.finditer(section))
         assert {line["activation"] for line in lines} == set(wide)
         for line in lines:

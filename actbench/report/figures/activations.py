@@ -9,7 +9,7 @@ from actbench.report.figures.style import TEXT, plain, style
 
 
 def activation_figure(curves: Mapping[str, tuple[str, Any, Any, Any]]) -> Figure:
-    """f and f' over z. curves: label -> (activation, z, f, f'), the last three (points,)."""
+    """The functions and their derivatives over z. curves: label -> (activation, z, f, f'), arrays of (points,)."""
     figure = Figure(figsize=(6.8, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     for label, (activation, z, values, slopes) in curves.items():

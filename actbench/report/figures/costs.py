@@ -1,4 +1,4 @@
-"""What activations cost."""
+"""The cost of activations."""
 
 from collections.abc import Mapping
 
