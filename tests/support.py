@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from actbench.data.datasets import ImageData
 from actbench.experiment.runs import Run
 from actbench.experiment.schema import RunSettings
 from actbench.training.loop import train
-from actbench.training.results import COLUMNS, WALL_CLOCK, Result, results_of_stack
+from actbench.training.results import WALL_CLOCK, Result, results_of_stack
 from actbench.training.stacks import Stack
 
 ROOT = Path(__file__).parents[1]
@@ -46,29 +45,3 @@ def until(condition: Callable[[], Any], seconds: float = 60, pause: float = 0.1)
             raise TimeoutError(f"the condition did not become true within {seconds:.0f} s")
         time.sleep(pause)
     return value
-
-
-def rows(scores: dict[str, list[float | None]], **columns: object) -> pd.DataFrame:
-    """Confirming runs with the given scores, by activation and in the order of the seeds; None is a diverged run.
-
-    The run of seed s reaches the target at step 10 (s + 1). `columns` replace values in all rows.
-    """
-    lines = []
-    for activation, values in scores.items():
-        for seed, score in enumerate(values):
-            line: dict[str, object] = dict.fromkeys(COLUMNS)
-            line |= {
-                "run_id": f"{activation}{seed}", "phase": "confirm", "dataset": "digits", "architecture": "mlp",
-                "initialization": "matched", "optimizer": "adam", "activation": activation, "variant": {}, "lr": 0.1,
-                "seed": seed, "status": "diverged" if score is None else "finished", "steps": 100, "seconds": 1.0,
-                "test_accuracy": score, "val_accuracy": score, "reached_target": score is not None,
-                "steps_to_target": None if score is None else 10 * (seed + 1), "parameters": 1000,
-                "samples_to_target": None if score is None else 640 * (seed + 1), "samples_per_second": 6400.0,
-                "seconds_to_target": None if score is None else 0.1 * (seed + 1),
-            }  # fmt: skip
-            lines.append(line | columns)
-    floats = dict.fromkeys(
-        ("test_accuracy", "val_accuracy", "steps_to_target", "samples_to_target", "seconds_to_target", "dead_fraction",
-         "zero_share", "unit_mean", "gradient_ratio"), "float64",
-    )  # fmt: skip
-    return pd.DataFrame(lines).astype(floats)

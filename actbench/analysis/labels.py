@@ -4,40 +4,48 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-GROUP = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr", "variant"]
-
 
 def labelled(runs: pd.DataFrame) -> pd.DataFrame:
-    """runs (rows of runs.csv) with two more columns: `series`, the activation and what sets it apart from others of its
-    name, and `setting`, all else that the runs of a fair comparison have in common."""
-    often = [key for key in ("initialization", "optimizer") if runs[key].nunique() > 1]
-    settings, series = [], []
+    """runs (rows of runs.csv) with two more columns of text.
+
+    task: data set, architecture and what else varies beside the activation, as in `digits, mlp, he`. series: the
+    activation with those of its settings that vary, as in `leaky_relu slope=0.1`; a line of a table or a figure.
+    """
+    varying = [key for key in ("initialization", "optimizer") if runs[key].nunique() > 1]
+    tasks, series = [], []
     for row in runs.to_dict("records"):
-        common = [f"{key}={value}" for key, value in row["variant"].items() if not key.startswith("activation.")]
-        settings.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in often), *common]))
+        settings = [f"{key}={value}" for key, value in row["variant"].items() if not key.startswith("activation.")]
+        tasks.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in varying), *settings]))
         series.append(series_name(row["activation"], row["variant"]))
-    return runs.assign(setting=settings, series=series)
+    return runs.assign(task=tasks, series=series)
 
 
 def series_name(activation: str, variant: Mapping[str, str]) -> str:
-    """An activation with the settings of it that are in a run's variant: `leaky_relu slope=0.1`."""
+    """An activation with those of its settings that are in a run's variant: `leaky_relu slope=0.1`."""
     settings = [f"{key}={value}" for key, value in variant.items() if key.startswith("activation.")]
     return " ".join([activation, *(term.removeprefix("activation.") for term in settings)])
 
 
-def at_edge(named: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether a run's learning rate lies at an end of those that its series tried in its setting, where it tried
-    several: a better one may lie outside. named: of labelled, phases tune and confirm."""
-    tried = named[named["phase"] == "tune"].groupby(["setting", "series"])["lr"].agg(["min", "max"])
-    ends = named[["setting", "series", "lr"]].join(tried, on=["setting", "series"])
+def activation_by_series(runs: pd.DataFrame) -> dict[str, str]:
+    """The activation of each series, in the order of labelled runs."""
+    return dict(zip(runs["series"], runs["activation"], strict=True))
+
+
+def at_edge(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a run's learning rate is the lowest or the highest of several that its series tried on its task.
+
+    A better rate may then lie outside the grid. runs: labelled, phases tune and confirm.
+    """
+    tuned = runs[runs["phase"] == "tune"].groupby(["task", "series"])["lr"].agg(["min", "max"])
+    ends = runs[["task", "series", "lr"]].join(tuned, on=["task", "series"])
     return (ends["min"] < ends["max"]) & ((ends["lr"] == ends["min"]) | (ends["lr"] == ends["max"]))
 
 
 def ended_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs that say something: those that failed or were never made do not."""
+    """Runs that finished or diverged: a failed or missing run has no result."""
     return runs[runs["status"].isin(["finished", "diverged"])]
 
 
 def samples_seen(runs: pd.DataFrame) -> pd.Series:
-    """Examples that each run has seen; empty where it diverged."""
+    """Training examples that each run has seen; empty where it diverged."""
     return (runs["samples_per_second"] * runs["seconds"]).round()

@@ -1,4 +1,4 @@
-"""Which activation to take, decided from the confirming runs of one setting: accuracy, then speed, then cost."""
+"""Which activation to take, decided from the confirming runs of one task: accuracy, then speed, then cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,61 +9,63 @@ import pandas as pd
 
 Array = npt.NDArray[np.float64]
 
-SLOWER = 1.1  # as soon at the target as the first: within a tenth of its mean steps; and so with costs
-SURE = 0.5  # share of resamples below which a choice is none
+TOLERANCE = 1.1  # times the lowest steps or cost: what counts as equally fast, or equally cheap
+CLEAR = 0.5  # agreement of the resamples below which there is no clear choice
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The path from all activations to one. Each list begins with the best of its kind.
+    """The path from all series to one. Each list begins with the best by its own criterion.
 
-    accurate: mean test accuracy within the margin of the highest. soon: of those, mean steps to target (a run that
-    never arrives counts with the whole run) within a tenth of the fewest, or within one evaluation. cheap: of those,
-    the cost within a tenth of the lowest; all where costs are not known. choice: the most accurate of these. sure:
-    share of 1,000 resamples of the seeds that lead to the same choice.
+    series: all, by mean accuracy. accurate: mean test accuracy within the margin of the highest. fast: of those, mean
+    steps to target (a run that never arrives counts with its full length) within a tenth of the fewest, or within one
+    evaluation. cheap: of those, the cost within a tenth of the lowest; all where costs are unknown. choice: the most
+    accurate of these. agreement: share of 1,000 resamples of the seeds that lead to the same choice.
     """
 
     series: tuple[str, ...]
     accurate: tuple[str, ...]
-    soon: tuple[str, ...]
+    fast: tuple[str, ...]
     cheap: tuple[str, ...]
     choice: str
-    sure: float
+    agreement: float
 
 
 def decide(
-    accuracy: pd.DataFrame, steps: pd.DataFrame, costs: Mapping[str, float], margin: float, every: int = 0
+    accuracy: pd.DataFrame,
+    steps: pd.DataFrame,
+    costs: Mapping[str, float],
+    margin: float,
+    evaluation_interval: int = 0,
 ) -> Decision:
-    """accuracy, steps: a row a seed, a column a series, none missing. costs: by series; may be empty. every: steps
-    between two evaluations, 0 where unknown."""
+    """The decision from accuracy and steps to target, both (seeds, series) without missing values.
+
+    costs: by series; may be empty. evaluation_interval: steps between two evaluations, 0 where unknown.
+    """
     names = [str(name) for name in accuracy]
     scores, times = accuracy.to_numpy(dtype=float), steps[accuracy.columns].to_numpy(dtype=float)
     seeds = len(scores)
-    generator = np.random.default_rng(0)
-    draws = generator.integers(0, seeds, (RESAMPLES, seeds))
+    draws = np.random.default_rng(0).integers(0, seeds, (RESAMPLES, seeds))
 
-    def path(rows: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]:
-        return _path(names, scores[rows].mean(0), times[rows].mean(0), every, costs, margin)
+    def path(rows: npt.NDArray[np.int64]) -> tuple[list[str], list[str], list[str], str]:
+        return _path(names, scores[rows].mean(0), times[rows].mean(0), evaluation_interval, costs, margin)
 
-    accurate, soon, cheap, choice = path(np.arange(seeds, dtype=np.int64))
-    same = sum(path(draw)[3] == choice for draw in draws)
-    order = tuple(names[index] for index in np.argsort(-scores.mean(0), kind="stable"))
-    return Decision(order, accurate, soon, cheap, choice, same / RESAMPLES)
+    accurate, fast, cheap, choice = path(np.arange(seeds, dtype=np.int64))
+    same = sum(path(draw)[-1] == choice for draw in draws)
+    order = [names[index] for index in np.argsort(-scores.mean(0), kind="stable")]
+    return Decision(tuple(order), tuple(accurate), tuple(fast), tuple(cheap), choice, same / RESAMPLES)
 
 
 def _path(
-    names: list[str], accuracy: Array, steps: Array, every: int, costs: Mapping[str, float], margin: float
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]:
+    names: list[str], accuracy: Array, steps: Array, interval: int, costs: Mapping[str, float], margin: float
+) -> tuple[list[str], list[str], list[str], str]:
+    """accuracy, steps: means (series,)."""
     accurate = [i for i in np.argsort(-accuracy, kind="stable") if accuracy[i] >= accuracy.max() - margin]
     fewest = min(steps[i] for i in accurate)
-    soon = sorted((i for i in accurate if steps[i] <= max(SLOWER * fewest, fewest + every)), key=lambda i: steps[i])
-    paid = [costs.get(names[i], 0.0) for i in soon]
-    cheap = [i for i, cost in zip(soon, paid, strict=True) if cost <= SLOWER * min(paid)]
+    enough = max(TOLERANCE * fewest, fewest + interval)
+    fast = sorted((i for i in accurate if steps[i] <= enough), key=lambda i: steps[i])
+    cost = {i: costs.get(names[i], 0.0) for i in fast}
+    cheap = [i for i in fast if cost[i] <= TOLERANCE * min(cost.values())]
     choice = max(cheap, key=lambda i: accuracy[i])
-    return (
-        tuple(names[i] for i in accurate),
-        tuple(names[i] for i in soon),
-        tuple(names[i] for i in cheap),
-        names[choice],
-    )
+    return [names[i] for i in accurate], [names[i] for i in fast], [names[i] for i in cheap], names[choice]

@@ -1,4 +1,4 @@
-"""Comparison of activations over the seeds or the tasks they share. Every score: the higher the better."""
+"""Statistics of activations over the seeds or the tasks that they share. A higher score is better."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ RESAMPLES = 9999  # so that the interval's ends are resamples, Davison & Hinkley
 
 @dataclass(frozen=True)
 class Difference:
-    """Of paired scores, own less the baseline's.
+    """Of paired scores to those of a baseline.
 
     mean, and its 95 % bootstrap interval (NaN for a single pair); pairs: their number. p: of the two-sided sign-flip
-    test, not corrected (NaN below FEWEST_PAIRS). improvement: share of pairs in which own is higher, ties half.
-    effect: mean over standard deviation of the differences, with Hedges' correction (NaN where that is 0).
+    test, not corrected (NaN below FEWEST_PAIRS). improvement: share of pairs in which the score is above the baseline,
+    ties half. effect: mean over standard deviation of the differences, with Hedges' correction (NaN where that is 0).
     """
 
     mean: float
@@ -35,8 +35,8 @@ class Difference:
     effect: float = float("nan")
 
     def verdict(self, margin: float, p: float) -> str:
-        """`practically equal`: the interval lies inside +-margin. `higher`, `lower`: it excludes 0, and p, corrected
-        for the family that is asked about, is at most 0.05. Else `not shown`."""
+        """`practically equal`: the interval lies inside +-margin. `higher`, `lower`: it excludes 0, and p is at most
+        0.05. Else `not shown`. p: corrected for the family of comparisons."""
         if self.pairs < FEWEST_PAIRS:
             return "too few seeds to say"
         if -margin < self.low and self.high < margin:
@@ -48,10 +48,9 @@ class Difference:
         return "lower" if self.high < 0 else "not shown"
 
 
-def paired_difference(own: Array, baseline: Array) -> Difference:
-    """own and baseline (seeds,) in the same order; 95 % by the bias-corrected bootstrap (Efron 1987)."""
-    own, baseline = np.asarray(own, dtype=float), np.asarray(baseline, dtype=float)
-    differences = own - baseline
+def paired_difference(scores: Array, baseline: Array) -> Difference:
+    """scores and baseline (seeds,) in the same order; 95 % by the bias-corrected bootstrap (Efron 1987)."""
+    differences = np.asarray(scores, dtype=float) - np.asarray(baseline, dtype=float)
     mean, pairs = float(differences.mean()), len(differences)
     improvement = float(np.mean((differences > 0) + 0.5 * (differences == 0)))
     if pairs < 2:
@@ -67,7 +66,7 @@ def mean_interval(scores: Array) -> tuple[float, float]:
     """95 % bias-corrected and accelerated bootstrap interval of a mean (Efron 1987); NaN for a single score."""
     if len(scores) < 2:
         return float("nan"), float("nan")
-    if np.ptp(scores) < 1e-12:  # all agree: the bootstrap has nothing to resample
+    if np.ptp(scores) < 1e-12:  # BCa is undefined for equal scores
         return float(scores[0]), float(scores[0])
     interval = stats.bootstrap(
         (scores,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa",
@@ -77,19 +76,19 @@ def mean_interval(scores: Array) -> tuple[float, float]:
 
 
 def sign_flip(differences: Array) -> float:
-    """Two-sided p of paired differences (n,) whose signs are flipped at will: exact up to EXACT_PAIRS, then drawn.
+    """Two-sided p of the mean of paired differences (n,) under random signs: exact up to EXACT_PAIRS, then drawn.
 
     Fisher 1935, The Design of Experiments, section 21.
     """
-    found = stats.permutation_test(
-        (np.asarray(differences, dtype=float),), lambda d, axis: d.mean(axis).round(12),  # ties, in spite of rounding
+    test = stats.permutation_test(
+        (np.asarray(differences, dtype=float),), lambda d, axis: d.mean(axis).round(12),  # so that ties stay ties
         permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0),
     )  # fmt: skip
-    return float(found.pvalue)
+    return float(test.pvalue)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted for the family; NaN stays NaN and does not count as a member. Holm 1979."""
+    """p-values adjusted for their family; NaN stays NaN and does not count as a member. Holm 1979."""
     from statsmodels.stats.multitest import multipletests
 
     values = np.asarray(p, dtype=float)
@@ -115,11 +114,11 @@ class Ranks:
 
 
 def mean_ranks(scores: pd.DataFrame) -> Ranks:
-    """scores: a row a task, a column an activation, none missing; two tasks and three activations at least.
+    """scores: (tasks, activations) without missing values; two tasks and three activations at least.
 
     Demšar 2006, Statistical comparisons of classifiers over multiple data sets.
     """
-    scores = scores.round(10)  # means of equal sums differ in their last bits
+    scores = scores.round(10)  # means of the same values in another order differ in their last bits
     tasks, count = scores.shape
     ranks = scores.rank(axis=1, ascending=False).mean()
     p = float(stats.friedmanchisquare(*scores.to_numpy().T).pvalue)
@@ -129,15 +128,15 @@ def mean_ranks(scores: pd.DataFrame) -> Ranks:
 
 
 def performance_profile(times: Mapping[str, Array], ratios: Array) -> dict[str, Array]:
-    """Share of problems that each activation solves within `ratio` times the time of the fastest on that problem.
+    """Share of problems (ratios,) that each activation solves within `ratio` times the fastest time on that problem.
 
-    times: (problems,) in one order, infinite where it never arrives; a problem that nobody solves counts for none.
-    Dolan & Moré 2002.
+    times: (problems,) of each activation in the same order, infinite where it never arrives; a problem that no
+    activation solves counts for none of them. Dolan & Moré 2002.
     """
     best = np.min(list(times.values()), axis=0)
     solved = np.isfinite(best)
     floor = np.maximum(best, np.finfo(float).tiny)
     return {
-        name: np.array([float(np.mean(solved & (own <= ratio * floor))) for ratio in ratios])
-        for name, own in times.items()
+        name: np.array([float(np.mean(solved & (values <= ratio * floor))) for ratio in ratios])
+        for name, values in times.items()
     }

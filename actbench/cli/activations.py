@@ -111,5 +111,5 @@ def _plot(rows: Sequence[Activation], path: Path) -> None:
         values = applied.forward(grid, learned).detach().flatten()
         slopes = applied.derivative(grid, learned)[..., -1].flatten()
         name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
-        curves[name] = (z.numpy(), values.numpy(), slopes.numpy())
+        curves[name] = (row.name, z.numpy(), values.numpy(), slopes.numpy())
     save_figure(activation_figure(curves), path)

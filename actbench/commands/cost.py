@@ -50,7 +50,8 @@ def cost(overrides: Sequence[str]) -> int:
     )
     costs = cost_frame(found)
     write_table(folder / TABLE, costs)
-    save_figure(cost_figure(costs), folder / FIGURE)
+    activations = {label: run.config.activation.label for label, run in zip(labels, runs, strict=True)}
+    save_figure(cost_figure(costs, activations), folder / FIGURE)
     (folder / PAGE).write_text(cost_page(costs, ROUNDS, step, command_line(), ENVIRONMENT), encoding="utf-8")
     write_environment(folder, command_line())
     print("of an output")

@@ -1,4 +1,4 @@
-"""Sentences, tables and figures of a comparison, in four formats. Never trains and never opens a store.
+"""Sentences, tables and figures of a comparison, in four formats. Nothing here trains or opens a store.
 
 Imports only `analysis` and what that imports. Start with `report.py`.
 """

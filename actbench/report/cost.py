@@ -1,4 +1,4 @@
-"""What activations cost, as a table, a figure and a page of text. All of them take the frame of a measurement."""
+"""The cost of activations, as a table and a page of text."""
 
 import itertools
 
@@ -7,13 +7,13 @@ import pandas as pd
 from actbench.report.formats.markdown import markdown_table
 
 FIGURE = "cost.svg"
-COPY = "copy"  # the row of a plain copy, which has no bytes and no share
+COPY = "copy"  # the row of a plain copy, which has neither bytes nor a share of a step
 
 
 def cost_table(costs: pd.DataFrame, spread: bool) -> pd.DataFrame:
     """The costs as text: the plain copy first, then activations by their cost at the largest size, cheapest first.
 
-    costs: a row per activation, size and direction, with the columns of cost.csv. spread: adds the quartiles.
+    costs: rows of cost.csv, one per activation, size and direction. spread: adds the quartiles.
     """
     largest = costs[costs["size"] == costs["size"].iloc[-1]]
     total = largest.groupby("activation", sort=False)["median_ns"].sum()
@@ -37,7 +37,11 @@ def cost_table(costs: pd.DataFrame, spread: bool) -> pd.DataFrame:
 
 
 def cost_page(costs: pd.DataFrame, rounds: int, step: str, command: str, environment: str) -> str:
-    """The page as Markdown. rounds: of the measurement. step: what the share is of. environment: the machine's file."""
+    """The page as Markdown.
+
+    costs: rows of cost.csv, medians of `rounds`. step: the training step that the shares refer to. command: the command
+    line. environment: name of the file that describes the machine.
+    """
     sizes = costs.groupby("size", sort=False)["outputs"].first()
     text = [
         "# What each activation costs",

@@ -1,23 +1,23 @@
 """The methods section of a report, written from what was done."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from actbench.analysis.labels import at_edge, labelled
+from actbench.analysis.labels import at_edge
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, FEWEST_PAIRS, LEVEL, RESAMPLES
+from actbench.experiment.request import Request
 from actbench.metrics.units import DEAD_SLOPE
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph
 from actbench.report.numbers import count, in_points
 
 
-def methods_section(runs: pd.DataFrame, found: Sequence[Comparison], tags: Mapping[str, str]) -> Iterator[Block]:
-    """runs: rows of runs.csv, phases tune and confirm; found: of its settings; tags: of the parent run."""
-    named = labelled(runs[runs["status"] != "missing"])
-    named["at_edge"] = at_edge(named)
-    tuned, confirmed = (named[named["phase"] == phase] for phase in ("tune", "confirm"))
-    seeds, diverged = confirmed["seed"].nunique(), (named["status"] == "diverged").sum()
+def methods_section(runs: pd.DataFrame, comparisons: Sequence[Comparison], request: Request) -> Iterator[Block]:
+    """The blocks of the section. runs: labelled rows of runs.csv, phases tune and confirm."""
+    made = runs[runs["status"] != "missing"]
+    made = made.assign(at_edge=at_edge(made))
+    tuned, confirmed = (made[made["phase"] == phase] for phase in ("tune", "confirm"))
     yield Heading(2, "Methods")
     yield Paragraph(
         "Each activation chose its learning rate by mean validation accuracy, of equals by mean loss, a diverged run "
@@ -26,43 +26,50 @@ def methods_section(runs: pd.DataFrame, found: Sequence[Comparison], tags: Mappi
         "A grid of which any activation had chosen an end grew there by one rate, once, for all activations of the "
         "setting alike:"
     )
-    yield Items(tuple(_grid(str(setting), own) for setting, own in tuned.groupby("setting", sort=False)))
+    yield Items(
+        tuple(
+            f"{task}: {', '.join(f'{rate:g}' for rate in sorted(group['lr'].unique()))}"
+            for task, group in tuned.groupby("task", sort=False)
+        )
+    )
     if confirmed.empty:
         return
+    diverged = int((made["status"] == "diverged").sum())
     yield Paragraph(
-        f"{count(seeds, 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only these read the "
+        f"{count(confirmed['seed'].nunique(), 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only "
+        "these read the "
         "test set, once, after training. Equal seeds mean equal split, order of the data and initial draws. "
-        f"{count(int(diverged), 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and "
-        "never reaches the target. " + _budget(confirmed, tags) + _sizes(confirmed)
+        f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and "
+        "never reaches the target. " + _budget(confirmed, request) + _sizes(confirmed)
     )
-    baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in found))
-    yield Paragraph(
-        f"Differences to {baselines} are paired by seed. Their {100 * CONFIDENCE:g} % intervals are bias-corrected and "
-        f"accelerated bootstrap intervals ({RESAMPLES:,} resamples), one a line and not corrected for their number"
-        + (
-            ", and of so few seeds cover the truth nine times in ten rather than 95 in a hundred"
-            * (seeds <= EXACT_PAIRS)
-        )
-        + "; p "
-        f"is that of the exact two-sided sign-flip test (above {EXACT_PAIRS} pairs: {RESAMPLES:,} random flips), "
-        "corrected by Holm for the activations of a setting. Better in: share of seeds on which the activation is "
-        "above the baseline, ties half. Effect: mean over standard deviation of the paired differences, with Hedges' "
-        "correction. IQM: mean of the middle half. "
-        "±: standard deviation over seeds. "
-        f"Practically equal: the whole interval lies within {in_points(float(tags['margin']))}. Higher, lower: it "
-        f"does not, and excludes 0, and p is at most {LEVEL}. Not shown: neither. Dead: units whose slope stays below "
-        f"{DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
-        "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
-        + _costs(found)
-    )
-    yield from _too_few(found)
+    yield Paragraph(_statistics(comparisons, confirmed["seed"].nunique(), request.margin) + _costs(comparisons))
+    yield from _limits(comparisons)
     edges = _edges(confirmed[confirmed["at_edge"]])
     if edges:
         yield Paragraph("Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".")
 
 
-def _costs(found: Iterable[Comparison]) -> str:
-    if not any(comparison.costs for comparison in found):
+def _statistics(comparisons: Iterable[Comparison], seeds: int, margin: float) -> str:
+    baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in comparisons))
+    coverage = ", and of so few seeds cover the truth nine times in ten rather than 95 in a hundred"
+    return (
+        f"Differences to {baselines} are paired by seed. Their {100 * CONFIDENCE:g} % intervals are bias-corrected and "
+        f"accelerated bootstrap intervals ({RESAMPLES:,} resamples), one a line and not corrected for their number"
+        f"{coverage if seeds <= EXACT_PAIRS else ''}; p "
+        f"is that of the exact two-sided sign-flip test (above {EXACT_PAIRS} pairs: {RESAMPLES:,} random flips), "
+        "corrected by Holm for the activations of a setting. Better in: share of seeds on which the activation is "
+        "above the baseline, ties half. Effect: mean over standard deviation of the paired differences, with Hedges' "
+        "correction. IQM: mean of the middle half. "
+        "±: standard deviation over seeds. "
+        f"Practically equal: the whole interval lies within {in_points(margin)}. Higher, lower: it "
+        f"does not, and excludes 0, and p is at most {LEVEL}. Not shown: neither. Dead: units whose slope stays below "
+        f"{DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
+        "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
+    )
+
+
+def _costs(comparisons: Iterable[Comparison]) -> str:
+    if not any(comparison.costs for comparison in comparisons):
         return ""
     return (
         "Nanoseconds an output, and per cent of a training step: of the activations of all layers, forward and "
@@ -71,41 +78,44 @@ def _costs(found: Iterable[Comparison]) -> str:
     )
 
 
-def _too_few(found: Iterable[Comparison]) -> Iterator[Block]:
-    """Where no test can show anything."""
-    for comparison in found:
-        pairs, others = len(comparison.scores), len(comparison.differences)
-        if others and pairs < FEWEST_PAIRS:
-            yield Paragraph(
-                f"{comparison.setting}: with {count(pairs, 'pair')} no exact paired test can reach {LEVEL}: "
-                "there are no p-values; confirm on more seeds for a verdict."
+def _limits(comparisons: Iterable[Comparison]) -> Iterator[Block]:
+    """What a task's tests cannot show with its number of pairs."""
+    for comparison in comparisons:
+        others = len(comparison.differences)
+        if not others:
+            continue
+        pairs = count(len(comparison.scores), "pair")
+        smallest = others * 2.0 ** (1 - len(comparison.scores))  # p by Holm where all pairs have one sign
+        if len(comparison.scores) < FEWEST_PAIRS:
+            text = (
+                f"with {pairs} no exact paired test can reach {LEVEL}: there are no p-values; confirm on more seeds "
+                "for a verdict."
             )
-        elif others and (least := others * 2.0 ** (1 - pairs)) <= LEVEL:
-            yield Paragraph(
-                f"{comparison.setting}: {count(pairs, 'pair')} and {others} to compare: no corrected p can be "
-                f"below {least:.2g}, and none below 0.05 where too many pairs are tied."
+        elif smallest <= LEVEL:
+            text = (
+                f"{pairs} and {others} to compare: no corrected p can be below {smallest:.2g}, and none below 0.05 "
+                "where too many pairs are tied."
             )
-        elif others * 2.0 ** (1 - pairs) > LEVEL:
-            yield Paragraph(
-                f"{comparison.setting}: with {count(pairs, 'pair')} and {others} activations to compare no "
-                f"corrected p can reach {LEVEL}: nothing can be shown higher or lower; confirm on more seeds."
+        else:
+            text = (
+                f"with {pairs} and {others} activations to compare no corrected p can reach {LEVEL}: nothing can be "
+                "shown higher or lower; confirm on more seeds."
             )
+        yield Paragraph(f"{comparison.task}: {text}")
 
 
-def _budget(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> str:
-    if "target" not in tags:  # of a version that did not note it
+def _budget(confirmed: pd.DataFrame, request: Request) -> str:
+    if not request.targets:  # of a version that did not store it
         return ""
-    steps = ", ".join(f"{number}" for number in confirmed["steps"].dropna().unique())
-    return f"Budget: {steps} steps of {tags['batch_size']} examples. Target: validation accuracy {tags['target']}. "
-
-
-def _grid(setting: str, tuned: pd.DataFrame) -> str:
-    """A grid may have grown, for all activations of a setting alike."""
-    return f"{setting}: {', '.join(f'{rate:g}' for rate in sorted(tuned['lr'].unique()))}"
+    steps, sizes, targets = (
+        ", ".join(map(str, values))
+        for values in (confirmed["steps"].dropna().unique(), request.batch_sizes, request.targets)
+    )
+    return f"Budget: {steps} steps of {sizes} examples. Target: validation accuracy {targets}. "
 
 
 def _sizes(confirmed: pd.DataFrame) -> str:
-    spread = confirmed.groupby("setting")["parameters"].agg(["min", "max"]).dropna()
+    spread = confirmed.groupby("task")["parameters"].agg(["min", "max"]).dropna()
     if spread.empty:
         return ""
     widest = (spread["max"] / spread["min"] - 1).max()
@@ -113,8 +123,8 @@ def _sizes(confirmed: pd.DataFrame) -> str:
 
 
 def _edges(confirmed: pd.DataFrame) -> list[str]:
-    """`setting (rate): series, ...` for each rate. confirmed: runs of those that chose one at an end of the grid."""
-    found: dict[str, list[str]] = {}
-    for (setting, series), group in confirmed.groupby(["setting", "series"], sort=False):
-        found.setdefault(f"{setting} ({group['lr'].iloc[0]:g})", []).append(str(series))
-    return [f"{where}: {', '.join(names)}" for where, names in found.items()]
+    """`task (rate): series, ...` for each rate. confirmed: runs of series that chose a rate at an end of the grid."""
+    by_rate: dict[str, list[str]] = {}
+    for (task, series), group in confirmed.groupby(["task", "series"], sort=False):
+        by_rate.setdefault(f"{task} ({group['lr'].iloc[0]:g})", []).append(str(series))
+    return [f"{where}: {', '.join(names)}" for where, names in by_rate.items()]

@@ -8,7 +8,7 @@ NEVER = "never"
 
 
 def short(value: float) -> str:
-    """Three digits, no exponent for large numbers, and 0 for what rounding left."""
+    """Three significant digits, no exponent for large numbers, and 0 for a rounding error."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{0.0 if abs(value) < 1e-12 else value:.3g}"
 
 
@@ -20,29 +20,33 @@ def accuracy(mean: float, deviation: float, n: int) -> str:
 
 
 def p_value(p: float) -> str:
+    """Three decimals; empty for NaN."""
     return "" if pd.isna(p) else "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def in_points(share: float) -> str:
-    """Of accuracy."""
+    """A difference in accuracy as points: `1 point`, `0.5 points`."""
     return f"{100 * share:g} point" + ("" if 100 * share == 1 else "s")
 
 
 def count(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def between(value: float, low: float, high: float) -> str:
-    texts = [NEVER if math.isinf(number) else short(number) for number in (value, low, high)]
-    return texts[0] if math.isnan(low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    """A value with its interval, without it where that is NaN; infinite: NEVER."""
+    middle, *ends = [NEVER if math.isinf(number) else short(number) for number in (value, low, high)]
+    return middle if math.isnan(low) else f"{middle} [{', '.join(ends)}]"
 
 
 def interval(mean: float, low: float, high: float, signed: bool = False) -> str:
-    """Per cent, or points where signed."""
+    """A share with its interval (without it where that is NaN) in per cent, or in points where signed."""
     sign = "+" if signed else ""
     ends = "" if math.isnan(low) else f" [{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
     return f"{100 * mean:{sign}.2f}{ends}"
 
 
 def number(value: float, form: str) -> str:
+    """Formatted by a format specification; empty for NaN."""
     return "" if pd.isna(value) else f"{value:{form}}"

@@ -1,15 +1,16 @@
-"""The report of a comparison: reads only what the store holds, never trains."""
+"""The report of a comparison, written from what the store holds."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Drawing
 
-from actbench.analysis.labels import ended_runs, labelled
+from actbench.analysis.labels import activation_by_series, ended_runs, labelled
 from actbench.analysis.pairs import WORST, Comparison
-from actbench.analysis.recommendation import SLOWER
+from actbench.analysis.recommendation import TOLERANCE
 from actbench.analysis.statistics import mean_ranks
+from actbench.experiment.request import Request
 from actbench.report.figures.accuracy import accuracy_figure
 from actbench.report.figures.convergence import profile_figure, survival_figure
 from actbench.report.figures.decisions import decisions_figure
@@ -21,70 +22,54 @@ from actbench.report.formats.latex import latex
 from actbench.report.formats.markdown import markdown
 from actbench.report.formats.typst import pdf
 from actbench.report.methods import methods_section
-from actbench.report.numbers import NEVER, count, in_points, interval, p_value
+from actbench.report.numbers import NEVER, count, in_points
 from actbench.report.sentences import answer, decision_path, listed, ranks_sentence
 from actbench.report.tables import EDGE, arrivals_table, hypotheses_table, runs_table, scores_table, training_table
-from actbench.report.training import training_section
+from actbench.report.training import Draw, training_section
 
 FORMATS = ("md", "html", "pdf", "tex")
-DRAWN = ("svg", "pdf", "png")
+DRAWN = ("svg", "pdf", "png")  # formats of a figure
+
 _FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 
 
 def write_report(
-    folder: Path, found: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
-    tags: Mapping[str, str], judged: pd.DataFrame, formats: Sequence[str] = FORMATS,
+    folder: Path, comparisons: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
+    request: Request, judged: pd.DataFrame, formats: Sequence[str] = FORMATS,
 ) -> list[Path]:  # fmt: skip
-    """report.* and figures/ in `folder`; returns the paths of the former.
+    """Writes report.* and figures/ in `folder`; returns the paths of the former.
 
-    found: of comparisons(); runs: rows of runs.csv, phases tune and confirm; points: curves, layers, histograms,
-    costs, as the files of that name have them. tags: of the parent run. judged: verdicts on the hypotheses. The same
-    input gives the same bytes.
+    runs: rows of runs.csv, phases tune and confirm, and comparisons of them. points: curves, layers, histograms and
+    costs, as the files of that name have them. judged: of judge_hypotheses. The same input gives the same bytes.
     """
-    blocks = list(document(folder, found, runs, points, tags, judged))
-    paths = []
-    for name in formats:
-        path = folder / f"report.{name}"
-        match name:
-            case "md":
-                path.write_text(markdown(blocks), encoding="utf-8")
-            case "html":
-                path.write_text(html_page(blocks, folder), encoding="utf-8")
-            case "pdf":
-                path.write_bytes(pdf(blocks, folder))
-            case "tex":
-                path.write_text(latex(blocks), encoding="utf-8")
-        paths.append(path)
+    blocks = list(document(folder, comparisons, labelled(runs), points, request, judged))
+    write = {
+        "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
+        "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
+    }  # fmt: skip
+    paths = [folder / f"report.{name}" for name in formats]
+    for path, name in zip(paths, formats, strict=True):
+        path.write_bytes(write[name]())
     return paths
 
 
 def document(
-    folder: Path, found: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
-    tags: Mapping[str, str], judged: pd.DataFrame,
+    folder: Path, comparisons: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
+    request: Request, judged: pd.DataFrame,
 ) -> Iterator[Block]:  # fmt: skip
-    drawn = folder / FIGURES
-    drawn.mkdir(parents=True, exist_ok=True)
-    for old in drawn.glob("*.*"):  # an earlier comparison may have had more
-        if old.suffix.lstrip(".") in DRAWN:
-            old.unlink()
-
-    def draw(figure: Any, name: str, caption: str) -> Figure:
-        for suffix in DRAWN:
-            save_figure(figure, drawn / f"{name}.{suffix}")
-        return Figure(f"{FIGURES}/{name}", caption, min(1.0, figure.get_size_inches()[0] / WIDTH))
-
-    yield Heading(1, tags["experiment"])
-    yield Paragraph(tags["question"])
-    if tags.get("overrides"):  # the question is the experiment's; overrides may have narrowed it
-        yield Paragraph(f"Asked with these overrides: `{tags['overrides']}`")
-    yield from _gaps(found, runs)
-    if found:
-        yield Items(tuple(answer(comparison) for comparison in found))
+    """The blocks of the report, whose figures are drawn in `folder`/figures. runs: labelled."""
+    draw = _draw_in(folder)
+    yield Heading(1, request.experiment)
+    yield Paragraph(request.question)
+    if request.overrides:  # they may have narrowed the experiment's question
+        yield Paragraph(f"Asked with these overrides: `{request.overrides}`")
+    yield from _gaps(comparisons, runs)
+    if comparisons:
+        yield Items(tuple(answer(comparison) for comparison in comparisons))
     else:
         yield Paragraph("No run has confirmed a choice: the comparison ended while learning rates were tuned.")
     yield from _hypotheses(judged)
-    confirmed = labelled(runs[runs["phase"] == "confirm"])
-    ended = [comparison.ended for comparison in found if len(comparison.ended)]
+    ended = [comparison.ended for comparison in comparisons if len(comparison.ended)]
     if ended:
         caption = (
             "Test accuracy of every confirming run, means as bars; runs that diverged count as 0. Arrowheads: further "
@@ -92,14 +77,33 @@ def document(
         )
         scored = pd.concat(ended).fillna({"test_accuracy": WORST})
         yield draw(accuracy_figure(scored), "accuracy", caption)
-    for comparison in found:
-        yield from _results(comparison)
-    yield from _recommendation(found, draw)
-    yield from _ranks(found, draw)
-    yield from _convergence(found, draw)
+    for comparison in comparisons:
+        yield Heading(2, comparison.task)
+        if not comparison.scores.empty:
+            yield Table(scores_table(comparison), "Test accuracy.")
+            yield Table(training_table(comparison), "Training.")
+    yield from _recommendation(comparisons, draw)
+    yield from _ranks(comparisons, draw)
+    yield from _convergence(comparisons, draw)
     yield from training_section(runs, points, draw)
-    yield from methods_section(runs, found, tags)
-    yield from _appendix(confirmed, tags)
+    yield from methods_section(runs, comparisons, request)
+    yield from _appendix(runs[runs["phase"] == "confirm"], request)
+
+
+def _draw_in(folder: Path) -> Draw:
+    """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed."""
+    figures = folder / FIGURES
+    figures.mkdir(parents=True, exist_ok=True)
+    for path in figures.glob("*.*"):
+        if path.suffix.lstrip(".") in DRAWN:
+            path.unlink()
+
+    def draw(drawing: Drawing, name: str, caption: str) -> Figure:
+        for suffix in DRAWN:
+            save_figure(drawing, figures / f"{name}.{suffix}")
+        return Figure(f"{FIGURES}/{name}", caption, min(1.0, drawing.get_size_inches()[0] / WIDTH))
+
+    return draw
 
 
 _CENSORED = (
@@ -112,11 +116,11 @@ _EDGE = f"{EDGE}: its learning rate lies at an end of the grid, and a better one
 def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
     if judged.empty:
         return
-    counted = judged["verdict"].value_counts()
+    counts = judged["verdict"].value_counts()
     yield Heading(2, "Hypotheses")
     yield Paragraph(
         f"Of {count(len(judged), 'verdict')}: "
-        + ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+        + ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
         + ". Supported or refuted: interval and p agree, p by Holm over all lines that expect a difference, and over "
         "all that expect none; where equality is expected, the whole interval lies within the margin, or outside. "
         "Practically equal: it lies within, where a difference is expected. Not shown: none of these. A run that "
@@ -127,85 +131,60 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
     yield Table(hypotheses_table(judged))
 
 
-def _gaps(found: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
-    """What is not there: runs that failed or were never made."""
-    tuning = runs[runs["phase"] == "tune"]
-    lacking = len(tuning) - len(ended_runs(tuning))
+def _gaps(comparisons: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
+    """Runs that failed or were never made."""
+    tuned = runs[runs["phase"] == "tune"]
+    lacking = len(tuned) - len(ended_runs(tuned))
     if lacking:
         yield Paragraph(
             f"**{count(lacking, 'tuning run')} without a result**: a failed one counts as accuracy 0 where "
             "a rate was chosen; with one missing none was."
         )
-    for comparison in found:
+    for comparison in comparisons:
         if comparison.ended.empty:
-            yield Paragraph(f"**{comparison.setting}: all {len(comparison.runs)} runs missing.**")
+            yield Paragraph(f"**{comparison.task}: all {len(comparison.runs)} runs missing.**")
         elif comparison.missing:
-            each = "; ".join(f"{name}: seeds {listed(seeds)}" for name, seeds in comparison.missing.items())
+            by_series = "; ".join(f"{name}: seeds {listed(seeds)}" for name, seeds in comparison.missing.items())
             yield Paragraph(
-                f"**{comparison.setting}: runs missing** ({each}). Compared and ranked on the "
+                f"**{comparison.task}: runs missing** ({by_series}). Compared and ranked on the "
                 f"{count(len(comparison.scores), 'seed')} that all activations have."
             )
 
 
-def _results(comparison: Comparison) -> Iterator[Block]:
-    yield Heading(2, comparison.setting)
-    if comparison.scores.empty:
+def _recommendation(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
+    decided = [(comparison, comparison.decision) for comparison in comparisons]
+    decisions = {comparison.task: decision for comparison, decision in decided if decision is not None}
+    if not decisions:
         return
-    frame = scores_table(comparison.scores[comparison.ranking], comparison.runs)
-    if comparison.differences:
-        frame = frame.merge(_difference_columns(comparison), on="activation", how="left").fillna("")
-    yield Table(frame, "Test accuracy.")
-    yield Table(training_table(comparison.ended, comparison.ranking, comparison.costs), "Training.")
-
-
-def _difference_columns(comparison: Comparison) -> pd.DataFrame:
-    lines = []
-    for series, found in comparison.differences.items():
-        p, ends = comparison.adjusted[series], (found.low, found.high)
-        lines.append({
-            "activation": series,
-            f"minus {comparison.baseline}, points [95 %]": interval(found.mean, *ends, signed=True),
-            "p": p_value(p),
-            "better in": f"{100 * found.improvement:.0f} %",
-            "effect": "" if pd.isna(found.effect) else f"{found.effect:+.1f}",
-            "verdict": comparison.verdict(series),
-        })  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def _recommendation(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
-    decided = {comparison.setting: comparison.decision for comparison in found if comparison.decision is not None}
-    if not decided:
-        return
+    tolerance = f"{round(100 * (TOLERANCE - 1))} %"
     yield Heading(2, "Recommendation")
-    yield Items(tuple(f"**{setting}**: {decision_path(decision)}" for setting, decision in decided.items()))
-    margin = next(iter(found)).margin
+    yield Items(tuple(f"**{task}**: {decision_path(decision)}" for task, decision in decisions.items()))
     yield draw(
-        decisions_figure(decided), "decisions",
-        f"The way to each recommendation: accuracy within {in_points(margin)} of the highest, then steps to target "
-        f"within {round(100 * (SLOWER - 1))} % or one evaluation of the fewest, then cost of the activation in a step "
-        f"within {round(100 * (SLOWER - 1))} % of the lowest, then the highest accuracy.",
+        decisions_figure(decisions), "decisions",
+        f"The way to each recommendation: accuracy within {in_points(decided[0][0].margin)} of the highest, then steps "
+        f"to target within {tolerance} or one evaluation of the fewest, then cost of the activation in a step "
+        f"within {tolerance} of the lowest, then the highest accuracy.",
     )  # fmt: skip
 
 
-def _ranks(found: Sequence[Comparison], draw: Any) -> Iterator[Block]:
-    """Over several tasks, of the activations that all of them have."""
-    scored = [comparison for comparison in found if not comparison.scores.empty]
-    means = pd.DataFrame({comparison.setting: comparison.scores.mean() for comparison in scored}).dropna().T
+def _ranks(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
+    """Over several tasks, of the series that all of them have."""
+    scored = [comparison for comparison in comparisons if not comparison.scores.empty]
+    means = pd.DataFrame({comparison.task: comparison.scores.mean() for comparison in scored}).dropna().T
     if len(means) < _FEWEST_TASKS or means.shape[1] < _FEWEST_RANKED:
         return
     ranks = mean_ranks(means)
     yield Heading(2, "Over all settings")
     yield Paragraph(ranks_sentence(ranks))
     yield draw(
-        ranks_figure(ranks), "ranks",
+        ranks_figure(ranks, activation_by_series(scored[0].runs)), "ranks",
         "Mean ranks, 1 the best; activations joined by a bar do not differ by more than the critical difference.",
     )  # fmt: skip
 
 
-def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
-    shown = [comparison for comparison in found if comparison.ended["steps"].gt(0).any()]
-    if not shown:
+def _convergence(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
+    trained = [comparison for comparison in comparisons if comparison.ended["steps"].gt(0).any()]
+    if not trained:
         return
     yield Heading(2, "Convergence")
     yield Paragraph(
@@ -215,13 +194,13 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
         f"dropped; {NEVER}: less than half arrive. Runs that train together share their time equally: seconds "
         "say how long a sweep takes, not what an activation costs."
     )
-    for comparison in shown:
-        yield Table(arrivals_table(comparison.ended), f"{comparison.setting}: time to target.")
-    if any(comparison.ended["reached_target"].eq(True).any() for comparison in shown):
+    for comparison in trained:
+        yield Table(arrivals_table(comparison.ended), f"{comparison.task}: time to target.")
+    if _any_reached(trained):
         caption = "Share of runs that have not arrived at the target, by step (Kaplan-Meier), all seeds."
-        yield draw(survival_figure(shown), "survival", caption)
-    compared = [comparison for comparison in shown if not comparison.scores.empty]
-    if any(comparison.ended["reached_target"].eq(True).any() for comparison in compared):
+        yield draw(survival_figure(trained), "survival", caption)
+    compared = [comparison for comparison in trained if not comparison.scores.empty]
+    if _any_reached(compared):
         caption = (
             "Performance profile of steps to target: share of settings and seeds on which an activation arrives within "
             "so many times the steps of the first."
@@ -229,12 +208,15 @@ def _convergence(found: Iterable[Comparison], draw: Any) -> Iterator[Block]:
         yield draw(profile_figure(compared), "profile", caption)
 
 
-def _appendix(confirmed: pd.DataFrame, tags: Mapping[str, str]) -> Iterator[Block]:
+def _any_reached(comparisons: Iterable[Comparison]) -> bool:
+    return any(comparison.ended["reached_target"].eq(True).any() for comparison in comparisons)
+
+
+def _appendix(confirmed: pd.DataFrame, request: Request) -> Iterator[Block]:
     if len(confirmed):
         yield Heading(2, "Runs")
         yield Table(runs_table(confirmed), "Every confirming run.")
     yield Heading(2, "Environment")
-    versions = {key.removeprefix("version."): value for key, value in tags.items() if key.startswith("version.")}
-    listed = ", ".join(f"{package} {number}" for package, number in sorted(versions.items()))
-    yield Paragraph(f"{listed}; revision {tags['revision']}. The machine is in `environment.json`.")
-    yield Paragraph(f"Reproduce with `{tags['command']}`; every run, those of tuning too, is in `runs.csv`.")
+    versions = ", ".join(f"{package} {number}" for package, number in sorted(request.versions.items()))
+    yield Paragraph(f"{versions}; revision {request.revision}. The machine is in `environment.json`.")
+    yield Paragraph(f"Reproduce with `{request.command}`; every run, those of tuning too, is in `runs.csv`.")

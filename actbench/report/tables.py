@@ -1,154 +1,153 @@
-"""Tables of a report, as text."""
+"""Tables of a report: numbers of the analysis as text."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from actbench.analysis.labels import samples_seen
+from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import interquartile_mean, mean_interval
-from actbench.analysis.summary import median_with_censoring
-from actbench.analysis.survival import time_to_target
+from actbench.analysis.survival import arrivals, median_time
 from actbench.report.numbers import NEVER, accuracy, between, interval, number, p_value, short
+
+EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
 
 
 def arrivals_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Time to target in steps, samples and seconds as text, a line a series, the soonest first.
-
-    runs: of labelled, of one setting. The horizon of a mean is the length of a run, in seconds of the longest. A run
-    that does not arrive in its steps is later than all that do, however long it took.
-    """
-    ends = {"steps": runs["steps"].max(), "samples": samples_seen(runs).max(), "seconds": runs["seconds"].max()}
-    lines: list[tuple[float, dict[str, str]]] = []
-    for series, own in runs.groupby("series", sort=False):
-        reached, means = own["reached_target"].fillna(False).to_numpy(dtype=bool), []
-        line = {"activation": str(series), "arrived": f"{reached.sum()}/{len(own)}"}
-        for unit, end in ends.items():
-            if pd.isna(end) or end <= 0:
-                continue
-            times = np.asarray(own[f"{unit}_to_target"].astype(float).fillna(math.inf), dtype=np.float64)
-            arrival = time_to_target(times, reached, float(end))
-            line[f"{unit}: median"] = between(arrival.median, arrival.median_low, arrival.median_high)
-            line[f"mean up to {short(float(end))} {unit}"] = between(arrival.mean, arrival.mean_low, arrival.mean_high)
-            means.append(arrival.mean)
-        lines.append((means[0] if means else math.inf, line))
-    return pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
-
-
-def scores_table(wide: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of each series as text, a line a column of `wide` (a row a seed). runs: where the rates are."""
-    rates = runs.groupby("series", sort=False)["lr"].first()
-    lost = runs[(runs["status"] == "diverged") & runs["seed"].isin(wide.index)].groupby("series")["seed"].count()
+    """Time to target in steps, samples and seconds, a line per series, the fastest first. runs: labelled, of one
+    task."""
     lines = []
-    for series in map(str, wide):
-        values = wide[series].to_numpy(dtype=float)
-        lines.append({
-            "activation": series, "lr": f"{rates[series]:g}",
-            "mean % [95 %]": interval(values.mean(), *mean_interval(values)),
-            "IQM": f"{100 * interquartile_mean(values):.2f}",
-            "n": f"{len(values)}" + (f", {lost[series]} diverged" if lost.get(series) else ""),
-        })  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def training_table(runs: pd.DataFrame, order: list[str], costs: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """How the series trained, as text: time to target, dead units, gradients; means over finished runs. costs: medians
-    by series."""
-    lines = []
-    for series in order:
-        own = runs[runs["series"] == series]
-        finished = own[own["status"] == "finished"]
-        reached = int(own["reached_target"].eq(True).sum())
-        line = {"activation": series, "at the target": f"{reached}/{len(own)}"}
-        for unit, digits in (("steps", 0), ("seconds", 2)):
-            median = median_with_censoring(own[f"{unit}_to_target"])
-            line[f"median {unit}"] = f"{median:.{digits}f}" if math.isfinite(median) else NEVER
-        line["val. acc. %"] = accuracy(*_mean(finished["val_accuracy"]))
-        line["dead %"] = number(100 * finished["dead_fraction"].mean(), ".1f")
-        line["zeros %"] = number(100 * finished["zero_share"].mean(), ".1f")
-        line["unit mean"] = number(finished["unit_mean"].mean(), "+.2f")
-        line["gradient ratio"] = number(finished["gradient_ratio"].mean(), "+.2f")
-        if own_costs := costs.get(series):
-            line["ns an output"] = f"{own_costs['activation_ns']:.2f}"
-            line["% of a step"] = f"{100 * own_costs['step_share']:.1f}"
-        line["parameters"] = number(own["parameters"].mean(), ".0f")
+    for series, group in arrivals(runs).groupby("series", sort=False):
+        line = {"activation": str(series), "arrived": f"{group['reached'].iloc[0]}/{group['runs'].iloc[0]}"}
+        for row in group.to_dict("records"):
+            unit = row["unit"]
+            line[f"{unit}: median"] = between(row["median"], row["median_low"], row["median_high"])
+            line[f"mean up to {short(row['horizon'])} {unit}"] = between(row["mean"], row["mean_low"], row["mean_high"])
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _mean(values: pd.Series) -> tuple[float, float, int]:
-    known = values.dropna()
-    return known.mean(), known.std(ddof=1), len(known)
-
-
-def runs_table(confirmed: pd.DataFrame) -> pd.DataFrame:
-    """A line a run, of labelled rows."""
+def scores_table(comparison: Comparison) -> pd.DataFrame:
+    """Test accuracy of each series and its difference to the baseline, the highest mean first."""
+    runs = comparison.runs
+    rates = runs.groupby("series", sort=False)["lr"].first()
+    diverged = runs[(runs["status"] == "diverged") & runs["seed"].isin(comparison.scores.index)]["series"]
     lines = []
-    for row in confirmed.to_dict("records"):
-        lines.append({
-            "run": row["run_id"], "setting": row["setting"], "activation": row["series"], "lr": f"{row['lr']:g}",
+    for series in comparison.ranking:
+        scores = comparison.scores[series].to_numpy(dtype=float)
+        count = int((diverged == series).sum())
+        line = {
+            "activation": series, "lr": f"{rates[series]:g}",
+            "mean % [95 %]": interval(scores.mean(), *mean_interval(scores)),
+            "IQM": f"{100 * interquartile_mean(scores):.2f}",
+            "n": f"{len(scores)}" + (f", {count} diverged" if count else ""),
+        }  # fmt: skip
+        lines.append(line | _difference_cells(comparison, series))
+    return pd.DataFrame(lines).fillna("")
+
+
+def _difference_cells(comparison: Comparison, series: str) -> dict[str, str]:
+    difference = comparison.differences.get(series)
+    if difference is None:  # of the baseline
+        return {}
+    title = f"minus {comparison.baseline}, points [95 %]"
+    return {
+        title: interval(difference.mean, difference.low, difference.high, signed=True),
+        "p": p_value(comparison.adjusted[series]),
+        "better in": f"{100 * difference.improvement:.0f} %",
+        "effect": number(difference.effect, "+.1f"),
+        "verdict": comparison.verdict(series),
+    }
+
+
+def training_table(comparison: Comparison) -> pd.DataFrame:
+    """How each series trained: time to target, dead units, gradients as means over finished runs, and costs."""
+    lines = []
+    for series in comparison.ranking:
+        runs = comparison.ended[comparison.ended["series"] == series]
+        finished = runs[runs["status"] == "finished"]
+        line = {"activation": series, "at the target": f"{int(runs['reached_target'].eq(True).sum())}/{len(runs)}"}
+        for unit, digits in (("steps", 0), ("seconds", 2)):
+            median = median_time(runs[f"{unit}_to_target"])
+            line[f"median {unit}"] = f"{median:.{digits}f}" if math.isfinite(median) else NEVER
+        validation = finished["val_accuracy"].dropna()
+        line["val. acc. %"] = accuracy(validation.mean(), validation.std(ddof=1), len(validation))
+        line["dead %"] = number(100 * finished["dead_fraction"].mean(), ".1f")
+        line["zeros %"] = number(100 * finished["zero_share"].mean(), ".1f")
+        line["unit mean"] = number(finished["unit_mean"].mean(), "+.2f")
+        line["gradient ratio"] = number(finished["gradient_ratio"].mean(), "+.2f")
+        if cost := comparison.costs.get(series):
+            line["ns an output"] = f"{cost['activation_ns']:.2f}"
+            line["% of a step"] = f"{100 * cost['step_share']:.1f}"
+        line["parameters"] = number(runs["parameters"].mean(), ".0f")
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A line per run. runs: labelled."""
+    return pd.DataFrame([
+        {
+            "run": row["run_id"], "setting": row["task"], "activation": row["series"], "lr": f"{row['lr']:g}",
             "seed": str(row["seed"]), "status": row["status"],
             "test acc. %": number(100 * row["test_accuracy"], ".2f"),
             "val. acc. %": number(100 * row["val_accuracy"], ".2f"),
             "to target": number(row["steps_to_target"], "g"), "dead %": number(100 * row["dead_fraction"], ".1f"),
-        })  # fmt: skip
-    return pd.DataFrame(lines)
+        }
+        for row in runs.to_dict("records")
+    ])  # fmt: skip
 
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """The summary as text, ready to print: columns that say nothing (one value throughout) are left out."""
-    out = pd.DataFrame(index=summary.index)
+    """The frame of `summarize`, without columns that have one value throughout."""
+    table = pd.DataFrame(index=summary.index)
     for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
-            out[key] = summary[key]
+            table[key] = summary[key]
     variants = [
         " ".join(f"{key.removeprefix('activation.')}={value}" for key, value in variant.items())
         for variant in summary["variant"]
     ]
     if len(set(variants)) > 1:
-        out["variant"] = variants
-    out["lr"] = [f"{lr:g}" for lr in summary["lr"]]
+        table["variant"] = variants
+    table["lr"] = [f"{lr:g}" for lr in summary["lr"]]
     for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
-        columns = (f"{metric}_mean", f"{metric}_sd", f"{metric}_n")
-        if summary[columns[2]].sum():
-            out[title] = [accuracy(*values) for values in summary[list(columns)].itertuples(index=False)]
-    out["n"] = [
-        str(n) if not ended else f"{n}, {ended} lost" for n, ended in summary[["n", "ended"]].itertuples(index=False)
+        columns = [f"{metric}_mean", f"{metric}_sd", f"{metric}_n"]
+        if summary[columns[-1]].sum():
+            table[title] = [accuracy(*values) for values in summary[columns].itertuples(index=False)]
+    lines = summary.to_dict("records")
+    table["n"] = [f"{line['n']}" + (f", {line['unfinished']} lost" if line["unfinished"] else "") for line in lines]
+    table["to target"] = [
+        f"{line['steps_to_target']:g}"
+        if math.isfinite(line["steps_to_target"])
+        else f"{line['reached']} of {line['n']}"
+        for line in lines
     ]
-    out["to target"] = [
-        f"{steps:g}" if math.isfinite(steps) else f"{reached} of {n}"
-        for steps, reached, n in summary[["steps_to_target", "reached", "n"]].itertuples(index=False)
-    ]
-    out["dead %"] = ["" if pd.isna(value) else f"{100 * value:.1f}" for value in summary["dead_fraction"]]
-    return out
-
-
-EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
-
-
-def _beside(name: str, value: float) -> str:
-    shown = short(value)
-    return shown if name == shown else f"{name}: {shown}"
-
-
-def _mark(row: Mapping[Any, Any], side: str) -> str:
-    return EDGE if side in str(row["edges"]).split() else ""
+    table["dead %"] = [number(100 * value, ".1f") for value in summary["dead_fraction"]]
+    return table
 
 
 def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """As text, for a report."""
+    """The frame of `judge_hypotheses`."""
     return pd.DataFrame([
         {
             "claim": row["claim"], "setting": row["setting"], "metric": row["metric"],
-            "A": f"{row['a']}{_mark(row, 'a')}: {short(row['mean_a'])}",
-            "B": _beside(row["b"] + _mark(row, "b"), row["mean_b"]),
-            "A − B [95 %]": f"{short(row['difference'])} [{short(row['low'])}, "
-                            f"{short(row['high'])}]",
+            "A": f"{_marked(row, 'a')}: {short(row['mean_a'])}", "B": _side_b(row),
+            "A − B [95 %]": f"{short(row['difference'])} [{short(row['low'])}, {short(row['high'])}]",
             "n": f"{row['n']}" + (f" ({row['censored']})" if row["censored"] else ""),
             "p": p_value(row["p"]),
             "margin": short(row["margin"]) if row["margin"] else "", "verdict": row["verdict"],
         }
         for row in judged.to_dict("records")
     ])  # fmt: skip
+
+
+def _marked(row: Mapping[Any, Any], side: str) -> str:
+    return str(row[side]) + EDGE * (side in row["edges"])
+
+
+def _side_b(row: Mapping[Any, Any]) -> str:
+    """Its runs and their mean, or the number alone that a hypothesis compares with."""
+    name, mean = _marked(row, "b"), short(row["mean_b"])
+    return mean if name == mean else f"{name}: {mean}"

@@ -12,7 +12,7 @@ from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json, load_experiment
 from actbench.report.tables import hypotheses_table
 from actbench.store.files import costs_frame
-from tests.support import rows
+from tests.analysis.frames import confirming_runs
 
 NO_COSTS = costs_frame([])
 
@@ -80,7 +80,7 @@ def test_what_is_no_hypothesis_is_refused(hypotheses: str, message: str, tmp_pat
     ],
 )
 def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str, Any], message: str) -> None:
-    planned = rows({"relu": [None] * 2, "tanh": [None] * 2}, phase="tune")
+    planned = confirming_runs({"relu": [None] * 2, "tanh": [None] * 2}, phase="tune")
     planned = pd.concat([planned, planned.assign(architecture="cnn")])
     planned = pd.concat(
         [planned.assign(variant=[{"architecture.depth": depth}] * len(planned)) for depth in ("2", "4")]
@@ -94,7 +94,7 @@ def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str,
 
 def test_of_several_variants_of_an_activation_one_is_named() -> None:
     variants = [("relu", {}), ("tanh", {"activation.slope": "0.1"}), ("tanh", {"activation.slope": "0.3"})]
-    planned = pd.concat([rows({name: [None]}, phase="tune", variant=variant) for name, variant in variants])
+    planned = pd.concat([confirming_runs({name: [None]}, phase="tune", variant=variant) for name, variant in variants])
     with pytest.raises(UsageError, match="several runs of one seed on a side"):
         check_hypotheses([hypothesis()], planned)
     check_hypotheses([hypothesis(b={"activation": "tanh", "activation.slope": 0.3})], planned)
@@ -102,10 +102,12 @@ def test_of_several_variants_of_an_activation_one_is_named() -> None:
 
 def test_verdicts_by_hand() -> None:
     better = np.linspace(0.90, 0.95, 12)
-    frame = rows({"relu": [*better], "tanh": [*(better - 0.03)], "same": [*(better + np.resize([1e-4, -1e-4], 12))]})
+    frame = confirming_runs(
+        {"relu": [*better], "tanh": [*(better - 0.03)], "same": [*(better + np.resize([1e-4, -1e-4], 12))]}
+    )
     frame["zero_share"] = frame["activation"].map({"relu": 0.52, "tanh": 0.0, "same": 0.0})
     frame["unit_mean"] = frame["activation"].map({"relu": 0.4, "tanh": -0.1, "same": 0.1})
-    found = judge_hypotheses(
+    judged = judge_hypotheses(
         [
             hypothesis(),
             hypothesis(direction="lower"),
@@ -119,19 +121,19 @@ def test_verdicts_by_hand() -> None:
         ],
         frame, NO_COSTS,
     )  # fmt: skip
-    assert found["verdict"].tolist() == [
+    assert judged["verdict"].tolist() == [
         "supported", "refuted", "practically equal", "supported", "refuted", "not shown", "supported", "supported",
         "refuted",
     ]  # fmt: skip
-    first = found.iloc[0]
+    first = judged.iloc[0]
     assert (first["setting"], first["n"], first["a"], first["b"]) == ("digits, mlp", 12, "relu", "tanh")
     assert first["difference"] == pytest.approx(0.03)
     assert first["p"] == pytest.approx(2 * 2.0**-12 * 6)  # the sign flips, by Holm over the six of a direction
-    assert found["mean_b"].iloc[8] == pytest.approx(1.1 * (better.mean() - 0.03))
+    assert judged["mean_b"].iloc[8] == pytest.approx(1.1 * (better.mean() - 0.03))
 
 
 def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies_as_0() -> None:
-    frame = rows({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
+    frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
     steps, accuracy = judge_hypotheses([hypothesis(metric="steps_to_target", direction="lower"), hypothesis()], frame,
                             NO_COSTS).to_dict("records")  # fmt: skip
     assert steps["mean_b"] == pytest.approx((10 + 20 + 30 + 40 + 4 * 100) / 8)
@@ -140,73 +142,82 @@ def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies
 
 def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
     """relu arrives at 10 to 80; of tanh one knows that it is later than 100, of elu one run does not."""
-    frame = rows({"relu": [0.9] * 8, "tanh": [None] * 8, "elu": [0.9] * 7 + [None]})
+    frame = confirming_runs({"relu": [0.9] * 8, "tanh": [None] * 8, "elu": [0.9] * 7 + [None]})
     slow = frame["activation"].eq("relu")
     frame.loc[slow, "steps_to_target"] = 90.0
     never = frame["activation"].eq("tanh")
     frame.loc[never, "status"] = "finished"
 
-    def said(**given: Any) -> tuple[str, int]:
-        (found,) = judge_hypotheses([hypothesis(metric="steps_to_target", **given)], frame, NO_COSTS).to_dict("records")
-        censored = found["censored"]
-        assert hypotheses_table(pd.DataFrame([found])).loc[0, "n"] == (f"8 ({censored})" if censored else "8")
-        return found["verdict"], censored
+    def verdict_and_censored(**given: Any) -> tuple[str, int]:
+        judged = judge_hypotheses([hypothesis(metric="steps_to_target", **given)], frame, NO_COSTS)
+        censored = int(judged.loc[0, "censored"])
+        assert hypotheses_table(judged).loc[0, "n"] == (f"8 ({censored})" if censored else "8")
+        return judged.loc[0, "verdict"], censored
 
-    assert said(direction="lower") == ("supported", 8)
-    assert said(direction="lower", factor=0.7) == ("not shown", 8)  # 90 against 70: refuted, were it their arrival
-    assert said(direction="lower", factor=1.5) == ("supported", 8)  # 90 against 150 or more
-    assert said(direction="higher", a={"activation": "tanh"}, b={"activation": "relu"}) == ("supported", 8)
-    assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "relu"}, factor=1.5) == ("not shown", 8)
-    assert said(direction="lower", a={"activation": "tanh"}, b={"activation": "elu"}) == ("refuted", 8)
-    assert said(direction="lower", margin=50) == ("not shown", 8)  # within 50, were 100 their arrival
+    assert verdict_and_censored(direction="lower") == ("supported", 8)
+    assert verdict_and_censored(direction="lower", factor=0.7) == (
+        "not shown",
+        8,
+    )  # 90 against 70: refuted, were it their arrival
+    assert verdict_and_censored(direction="lower", factor=1.5) == ("supported", 8)  # 90 against 150 or more
+    assert verdict_and_censored(direction="higher", a={"activation": "tanh"}, b={"activation": "relu"}) == (
+        "supported",
+        8,
+    )
+    assert verdict_and_censored(direction="lower", a={"activation": "tanh"}, b={"activation": "relu"}, factor=1.5) == (
+        "not shown",
+        8,
+    )
+    assert verdict_and_censored(direction="lower", a={"activation": "tanh"}, b={"activation": "elu"}) == ("refuted", 8)
+    assert verdict_and_censored(direction="lower", margin=50) == ("not shown", 8)  # within 50, were 100 their arrival
     frame.loc[never, ["reached_target", "steps_to_target"]] = [True, 100.0]
-    assert said(direction="lower", margin=50) == ("practically equal", 0)
-    assert said(direction="lower", factor=0.7) == ("refuted", 0)
+    assert verdict_and_censored(direction="lower", margin=50) == ("practically equal", 0)
+    assert verdict_and_censored(direction="lower", factor=0.7) == ("refuted", 0)
 
 
 def test_what_is_unequal_within_the_margin_does_not_refute_equality() -> None:
     better = np.linspace(0.90, 0.95, 12)
-    frame = rows({"relu": [*(better + np.resize([0.006, 0.0115], 12))], "tanh": [*better]})
-    found = judge_hypotheses(
+    frame = confirming_runs({"relu": [*(better + np.resize([0.006, 0.0115], 12))], "tanh": [*better]})
+    judged = judge_hypotheses(
         [hypothesis(direction="equal", margin=margin) for margin in (0.02, 0.009, 0.005)], frame, NO_COSTS
     )
-    assert found["verdict"].tolist() == ["supported", "not shown", "refuted"]
+    assert judged["verdict"].tolist() == ["supported", "not shown", "refuted"]
 
 
 def test_rates_at_an_end_of_the_grid_are_marked() -> None:
-    tried = [rows({"relu": [0.9], "tanh": [0.9]}, phase="tune", lr=lr) for lr in (0.01, 0.1, 1.0)]
-    confirmed = rows({"relu": [0.9] * 8, "tanh": [0.8] * 8}, lr=0.1)
+    tried = [confirming_runs({"relu": [0.9], "tanh": [0.9]}, phase="tune", lr=lr) for lr in (0.01, 0.1, 1.0)]
+    confirmed = confirming_runs({"relu": [0.9] * 8, "tanh": [0.8] * 8}, lr=0.1)
     confirmed.loc[confirmed["activation"] == "tanh", "lr"] = 1.0
     tried = [frame.assign(run_id=frame["run_id"] + str(lr)) for frame, lr in zip(tried, (0.01, 0.1, 1.0), strict=True)]
-    found = judge_hypotheses([hypothesis()], pd.concat([*tried, confirmed], ignore_index=True), NO_COSTS)
-    assert found["edges"].tolist() == ["b"]
-    assert hypotheses_table(found).loc[0, ["A", "B", "n"]].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
+    judged = judge_hypotheses([hypothesis()], pd.concat([*tried, confirmed], ignore_index=True), NO_COSTS)
+    assert judged["edges"].tolist() == ["b"]
+    assert hypotheses_table(judged).loc[0, ["A", "B", "n"]].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
 
 
 def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
-    frame = rows({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
+    frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
     frame.loc[frame["status"] == "diverged", "seconds"] = np.nan
     frame.loc[0, "seconds"] = 3.0
-    (found,) = judge_hypotheses([hypothesis(metric="seconds_to_target", direction="lower")], frame, NO_COSTS).to_dict(
+    (judged,) = judge_hypotheses([hypothesis(metric="seconds_to_target", direction="lower")], frame, NO_COSTS).to_dict(
         "records"
     )
-    assert (found["n"], found["mean_b"]) == (8, pytest.approx((0.1 + 0.2 + 0.3 + 0.4 + 4 * 3) / 8))
+    assert (judged["n"], judged["mean_b"]) == (8, pytest.approx((0.1 + 0.2 + 0.3 + 0.4 + 4 * 3) / 8))
 
 
 def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> None:
-    frame = rows({"relu": [0.9] * 8, "tanh": [0.8] * 8})
+    frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.8] * 8})
     other = frame.assign(architecture="cnn", run_id=frame["run_id"] + "c")
     other.loc[(other["activation"] == "tanh") & (other["seed"] > 2), ["status", "test_accuracy"]] = ["failed", np.nan]
-    found = judge_hypotheses([hypothesis()], pd.concat([frame, other]), NO_COSTS)
-    assert found["setting"].tolist() == ["digits, mlp", "digits, cnn"]
-    assert found["n"].tolist() == [8, 3]
-    assert found["verdict"].tolist() == ["supported", "too few seeds to say"]
+    judged = judge_hypotheses([hypothesis()], pd.concat([frame, other]), NO_COSTS)
+    assert judged["setting"].tolist() == ["digits, mlp", "digits, cnn"]
+    assert judged["n"].tolist() == [8, 3]
+    assert judged["verdict"].tolist() == ["supported", "too few seeds to say"]
     gone = other.assign(status="missing", test_accuracy=np.nan)
     assert judge_hypotheses([hypothesis()], gone, NO_COSTS)["verdict"].tolist() == ["no runs"]
 
 
 def test_rates_of_the_tuning_and_costs_by_round() -> None:
-    tuned = rows({"relu": [0.9] * 8}, phase="tune", variant={})
+    tuned = confirming_runs({"relu": [0.9] * 8}, phase="tune", variant={})
     tuned = pd.concat([tuned.assign(lr=0.1, val_accuracy=0.5), tuned])
     tuned.loc[tuned["val_accuracy"] == 0.9, "lr"] = 0.01
     rate = hypothesis(
@@ -214,8 +225,8 @@ def test_rates_of_the_tuning_and_costs_by_round() -> None:
     )
     costs = costs_frame([(f"{name}0", round, cost + round, 9.0, 0.5) for name, cost in (("relu", 1), ("tanh", 5))
                           for round in range(9)])  # fmt: skip
-    frame = pd.concat([tuned, rows({"relu": [0.9] * 3, "tanh": [0.8] * 3})])
-    found = judge_hypotheses([rate, hypothesis(metric="activation_ns", direction="lower")], frame, costs)
-    assert found["verdict"].tolist() == ["supported", "supported"]
-    assert found["n"].tolist() == [8, 9]
-    assert found["difference"].tolist() == pytest.approx([0.4, -4.0])
+    frame = pd.concat([tuned, confirming_runs({"relu": [0.9] * 3, "tanh": [0.8] * 3})])
+    judged = judge_hypotheses([rate, hypothesis(metric="activation_ns", direction="lower")], frame, costs)
+    assert judged["verdict"].tolist() == ["supported", "supported"]
+    assert judged["n"].tolist() == [8, 9]
+    assert judged["difference"].tolist() == pytest.approx([0.4, -4.0])

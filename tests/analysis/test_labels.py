@@ -1,41 +1,31 @@
-"""The statistics of the tables."""
+"""The task and the series of runs."""
 
-import math
-
-import pandas as pd
-import pytest
-
-from actbench.analysis.summary import median_with_censoring, summarize
-from actbench.report.tables import summary_table
-
-
-def rows(**columns: list[object]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    defaults: dict[str, object] = {
-        "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
-        "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10,
-    }  # fmt: skip
-    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
+from actbench.analysis.labels import labelled
+from actbench.analysis.summary import summarize
+from actbench.data.datasets import PreparedData
+from actbench.experiment.compose import compose_grid
+from actbench.experiment.runs import make_run, variants
+from tests.analysis.frames import runs_of
 
 
-def test_summary_by_hand() -> None:
-    frame = rows(
-        test_accuracy=[0.5, 0.7, None], val_accuracy=[0.5, 0.7, None], status=["finished", "finished", "diverged"],
-        steps_to_target=[10, None, None], reached_target=[True, False, False],
-    )  # fmt: skip
-    (line,) = summarize(frame).to_dict("records")
-    assert (line["n"], line["ended"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
-    assert line["test_accuracy_mean"] == pytest.approx(0.6)
-    assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
-    assert line["steps_to_target"] == math.inf
-    assert summary_table(summarize(frame))["to target"].tolist() == ["1 of 3"]
+def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: PreparedData) -> None:
+    points = compose_grid([
+        "architecture=mlp_small,mlp", "architecture.norm=none,batch", "activation=leaky_relu,relu", "seed=0,1",
+        "training.steps=2", "training.batch_size=32,64",
+    ]).runs  # fmt: skip
+    runs = [make_run(point, digits, "sweep") for point in points]
+    differing = variants(runs)
+    assert len({str(variant) for variant in differing}) == 8
+    assert differing[0] == {"architecture.width": "64", "architecture.norm": "none", "training.batch_size": "32"}
+    frame = runs_of(activation=[run.config.activation.name for run in runs], variant=list(differing))
+    assert summarize(frame)["n"].tolist() == [2] * 16
+    assert labelled(frame)["task"].nunique() == 8
 
 
-@pytest.mark.parametrize(
-    ("steps", "median"),
-    [([10, 20, 30], 20), ([10, 20, None], 20), ([10, None, None], math.inf), ([10, 20], 10), ([None], math.inf)],
-)
-def test_median_with_censoring(steps: list[float | None], median: float) -> None:
-    """The first time at which the Kaplan-Meier curve is at or below one half."""
-    assert median_with_censoring(pd.Series(steps, dtype="Float64")) == median
+def test_settings_of_an_activation_distinguish_series_not_tasks(digits: PreparedData) -> None:
+    points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"]).runs
+    differing = variants([make_run(point, digits, "sweep") for point in points])
+    assert differing == [{"activation.slope": "0.01"}, {"activation.slope": "0.2"}]
+    frame = labelled(runs_of(activation=["leaky_relu"] * 2, variant=list(differing)))
+    assert frame["task"].tolist() == ["digits, mlp"] * 2
+    assert frame["series"].tolist() == ["leaky_relu slope=0.01", "leaky_relu slope=0.2"]

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actbench.analysis.labels import labelled
 from actbench.analysis.statistics import (
     Difference,
     holm,
@@ -17,23 +16,20 @@ from actbench.analysis.statistics import (
     performance_profile,
     sign_flip,
 )
-from actbench.analysis.summary import summarize
-from actbench.data.datasets import PreparedData
-from actbench.experiment.runs import make_run, variants
 
 
 def test_mean_is_paired_and_the_interval_agrees_with_a_plain_bootstrap() -> None:
     generator = np.random.default_rng(1)
     shared = generator.normal(0.9, 0.05, 40)  # seeds differ much more than activations
-    own, base = shared + generator.normal(0.01, 0.005, 40), shared
-    found = paired_difference(own, base)
-    assert found.mean == pytest.approx((own - base).mean())
-    samples = generator.choice(own - base, (20_000, 40)).mean(1)
-    assert [found.low, found.high] == pytest.approx(np.quantile(samples, [0.025, 0.975]), abs=3e-4)
-    assert found.verdict(0.0, found.p) == "higher"
-    assert found.verdict(0.02, 1.0) == "practically equal"
-    assert paired_difference(base, own).verdict(0.0, 0.01) == "lower"
-    assert found.verdict(0.0, 0.06) == "not shown"
+    scores, base = shared + generator.normal(0.01, 0.005, 40), shared
+    difference = paired_difference(scores, base)
+    assert difference.mean == pytest.approx((scores - base).mean())
+    samples = generator.choice(scores - base, (20_000, 40)).mean(1)
+    assert [difference.low, difference.high] == pytest.approx(np.quantile(samples, [0.025, 0.975]), abs=3e-4)
+    assert difference.verdict(0.0, difference.p) == "higher"
+    assert difference.verdict(0.02, 1.0) == "practically equal"
+    assert paired_difference(base, scores).verdict(0.0, 0.01) == "lower"
+    assert difference.verdict(0.0, 0.06) == "not shown"
 
 
 def test_degenerate_pairs() -> None:
@@ -91,11 +87,11 @@ def test_holm_by_hand() -> None:
 
 
 def test_improvement_and_effect_by_hand() -> None:
-    found = paired_difference(np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.4, 0.6, 0.6, 0.9]))
-    assert found.improvement == (1 + 0.5 + 1 + 0) / 4
+    difference = paired_difference(np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.4, 0.6, 0.6, 0.9]))
+    assert difference.improvement == (1 + 0.5 + 1 + 0) / 4
     differences = np.array([0.1, 0.0, 0.1, -0.1])
-    assert found.effect == pytest.approx(differences.mean() / differences.std(ddof=1) * (1 - 3 / 11))
-    assert math.isnan(found.p)  # four pairs cannot reach 0.05
+    assert difference.effect == pytest.approx(differences.mean() / differences.std(ddof=1) * (1 - 3 / 11))
+    assert math.isnan(difference.p)  # four pairs cannot reach 0.05
 
 
 def test_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
@@ -107,13 +103,13 @@ def test_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
 def test_mean_ranks_and_critical_difference_are_demsars() -> None:
     # Demšar 2006, section 3.2.3: 4 classifiers on 14 data sets, q = 2.569, CD = 1.25
     scores = pd.DataFrame(np.random.default_rng(0).normal(size=(14, 4)), columns=list("abcd"))
-    found = mean_ranks(scores)
-    assert found.critical == pytest.approx(1.25, abs=0.005)
+    result = mean_ranks(scores)
+    assert result.critical == pytest.approx(1.25, abs=0.005)
     ranks = [sorted(-row).index(-value) + 1 for row in scores.to_numpy() for value in row]
     by_hand = np.array(ranks).reshape(14, 4).mean(0)
-    assert list(found.mean.values()) == pytest.approx(list(by_hand))
+    assert list(result.mean.values()) == pytest.approx(list(by_hand))
     chi = 12 * 14 / (4 * 5) * ((by_hand**2).sum() - 4 * 25 / 4)
-    assert found.p == pytest.approx(_chi_squared_tail_of_3(chi))
+    assert result.p == pytest.approx(_chi_squared_tail_of_3(chi))
 
 
 def _chi_squared_tail_of_3(chi: float) -> float:
@@ -136,44 +132,6 @@ def test_means_of_equal_sums_are_tied_though_their_last_bits_differ() -> None:
 def test_performance_profile_by_hand() -> None:
     inf = math.inf
     times = {"a": np.array([10.0, 20.0, inf, inf]), "b": np.array([20.0, 10.0, 30.0, inf])}
-    found = performance_profile(times, np.array([1.0, 2.0, 100.0]))
-    assert found["a"].tolist() == [0.25, 0.5, 0.5]
-    assert found["b"].tolist() == [0.5, 0.75, 0.75]  # the fourth problem nobody solves
-
-
-def rows(**columns: list[object]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    defaults: dict[str, object] = {
-        "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
-        "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
-        "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10, "seed": 0,
-        "phase": "confirm",
-    }  # fmt: skip
-    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
-
-
-def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: PreparedData) -> None:
-    from actbench.experiment.compose import compose_grid
-
-    points = compose_grid([
-        "architecture=mlp_small,mlp", "architecture.norm=none,batch", "activation=leaky_relu,relu", "seed=0,1",
-        "training.steps=2", "training.batch_size=32,64",
-    ]).runs  # fmt: skip
-    runs = [make_run(point, digits, "sweep") for point in points]
-    found = variants(runs)
-    assert len({str(variant) for variant in found}) == 8
-    assert found[0] == {"architecture.width": "64", "architecture.norm": "none", "training.batch_size": "32"}
-    frame = rows(activation=[run.config.activation.name for run in runs], variant=list(found))
-    assert summarize(frame)["n"].tolist() == [2] * 16
-    assert labelled(frame)["setting"].nunique() == 8
-
-
-def test_settings_of_an_activation_set_series_apart_not_settings(digits: PreparedData) -> None:
-    from actbench.experiment.compose import compose_grid
-
-    points = compose_grid(["activation=leaky_relu", "activation.slope=0.01,0.2", "training.steps=2"]).runs
-    found = variants([make_run(point, digits, "sweep") for point in points])
-    assert found == [{"activation.slope": "0.01"}, {"activation.slope": "0.2"}]
-    named = labelled(rows(activation=["leaky_relu"] * 2, variant=list(found)))
-    assert named["setting"].tolist() == ["digits, mlp"] * 2
-    assert named["series"].tolist() == ["leaky_relu slope=0.01", "leaky_relu slope=0.2"]
+    profile = performance_profile(times, np.array([1.0, 2.0, 100.0]))
+    assert profile["a"].tolist() == [0.25, 0.5, 0.5]
+    assert profile["b"].tolist() == [0.5, 0.75, 0.75]  # the fourth problem nobody solves

@@ -58,13 +58,13 @@ class _Text(HTMLParser):
 
 def test_html_is_one_file_that_closes_its_tags_and_says_the_same(tmp_path: Path) -> None:
     (tmp_path / "picture.svg").write_text(SVG)
-    found = _Text()
-    found.feed(html_page(BLOCKS, tmp_path))
-    assert not found.open
-    assert NASTY in found.text
-    assert "code_{1}=[2,3]" in found.text
-    assert "relu(x), bold[y], a.b, c.d, e(f); g;" in found.text
-    assert [source.partition(",")[0] for source in found.sources if source] == [
+    parser = _Text()
+    parser.feed(html_page(BLOCKS, tmp_path))
+    assert not parser.open
+    assert NASTY in parser.text
+    assert "code_{1}=[2,3]" in parser.text
+    assert "relu(x), bold[y], a.b, c.d, e(f); g;" in parser.text
+    assert [source.partition(",")[0] for source in parser.sources if source] == [
         "https://example.org/a_b?c=1#d", "https://example.org", "data:image/svg+xml;base64",
     ]  # fmt: skip
 

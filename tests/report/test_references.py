@@ -12,6 +12,7 @@ from actbench.analysis.pairs import comparisons
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import load_experiment
+from actbench.experiment.request import Request
 from actbench.report.sentences import decision_path
 from actbench.store.files import COSTS, RUNS, read_costs, read_runs
 
@@ -33,10 +34,10 @@ def accuracies(folder: Path, setting: str) -> pd.DataFrame:
     dataset, architecture, *others = setting.split(", ")
     chosen = runs["phase"].eq("confirm") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
     for term in others:
-        named = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
-        chosen &= named | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
-    own = runs[chosen]
-    return own.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
+        has_term = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
+        chosen &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
+    confirmed = runs[chosen]
+    return confirmed.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
@@ -44,15 +45,15 @@ def test_every_number_of_the_answers_and_of_the_accuracies_is_in_the_runs(path: 
     text = path.read_text(encoding="utf-8")
     answers = list(ANSWER.finditer(text))
     assert answers
-    for found in answers:
-        wide = accuracies(path.parent, found["setting"])
+    for match in answers:
+        wide = accuracies(path.parent, match["setting"])
         means = wide.mean().sort_values(ascending=False)
-        assert int(found["n"]) == len(wide)
-        assert means[found["best"]] == means.iloc[0]
-        assert 100 * means.iloc[0] == pytest.approx(float(found["mean"]), abs=0.0051)
-        assert 100 * wide[found["best"]].std() == pytest.approx(float(found["sd"]), abs=0.0051)
-        assert 100 * (means.iloc[0] - means[found["second"]]) == pytest.approx(float(found["above"] or 0), abs=0.0051)
-        section = text.split(f"## {found['setting']}\n", 1)[1].split("Training.", 1).runs[0]
+        assert int(match["n"]) == len(wide)
+        assert means[match["best"]] == means.iloc[0]
+        assert 100 * means.iloc[0] == pytest.approx(float(match["mean"]), abs=0.0051)
+        assert 100 * wide[match["best"]].std() == pytest.approx(float(match["sd"]), abs=0.0051)
+        assert 100 * (means.iloc[0] - means[match["second"]]) == pytest.approx(float(match["above"] or 0), abs=0.0051)
+        section = text.split(f"## {match['setting']}\n", 1)[1].split("Training.", 1)[0]
         lines = list(LINE.finditer(section))
         assert {line["activation"] for line in lines} == set(wide)
         for line in lines:
@@ -73,10 +74,11 @@ def test_every_verdict_follows_from_the_runs_beside_it(path: Path) -> None:
 @pytest.mark.parametrize("path", PRESENT, ids=lambda path: path.parent.name)
 def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) -> None:
     runs, costs = read_runs(path.parent / RUNS), read_costs(path.parent / COSTS)
-    config = compose_grid(load_experiment(path.parent.name).overrides).runs[0]
-    every = evaluation_interval(config.training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
-    tags = {"baseline": config.protocol.baseline, "margin": str(config.protocol.margin), "evaluate_every": f"{every}"}
+    grid = compose_grid(load_experiment(path.parent.name).overrides)
+    protocol = grid.command.protocol
+    every = evaluation_interval(grid.runs[0].training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
+    request = Request(path.parent.name, "", "", "", protocol.baseline, protocol.margin, evaluation_intervals=(every,))
     text = " ".join(path.read_text(encoding="utf-8").split())
-    for comparison in comparisons(runs, costs, tags):
+    for comparison in comparisons(runs, costs, request):
         assert comparison.decision is not None
-        assert f"**{comparison.setting}**: {decision_path(comparison.decision)}" in text
+        assert f"**{comparison.task}**: {decision_path(comparison.decision)}" in text

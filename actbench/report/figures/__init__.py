@@ -1,1 +1,1 @@
-"""One file a kind of figure; `style.py` holds colours, line styles and how files are written."""
+"""One file per kind of figure; `style.py` has the colours and line styles, and writes files."""

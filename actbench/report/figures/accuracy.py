@@ -1,30 +1,28 @@
-"""Test accuracies, a point a run."""
+"""Test accuracies, a point per run."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from actbench.analysis.labels import activation_by_series
 from actbench.report.figures.style import TEXT, plain, styles
 
-_FAR = 4.0  # times the middle half's width below it: a point there would press all others together
+_FAR = 4.0  # interquartile ranges below the lower quartile: a point there would compress the scale of all others
 
 
 def accuracy_figure(runs: pd.DataFrame) -> Figure:
-    """A point a run and a bar at the mean, a panel a setting, best activation on top; what lies far below most runs is
-    an arrowhead at the edge.
-
-    runs: rows of runs.csv, all with a test accuracy, and columns setting and series of tables.labelled.
-    """
-    panels = list(runs.groupby("setting", sort=False))
+    """A point per run and a bar at the mean, a panel per task, the best series on top; far below most runs, an
+    arrowhead at the edge instead of a point. runs: labelled, all with a test accuracy."""
+    panels = list(runs.groupby("task", sort=False))
     names = max(frame["series"].nunique() for _, frame in panels)
-    looks = styles(runs["series"])
+    looks = styles(activation_by_series(runs))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(2.3 * columns + 0.6, rows * (0.7 + 0.19 * names)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    for axis, (setting, frame) in zip(axes, panels, strict=False):
+    for axis, (task, frame) in zip(axes, panels, strict=False):
         means = frame.groupby("series", sort=False)["test_accuracy"].mean().sort_values()
         lower, upper = np.quantile(frame["test_accuracy"], [0.25, 0.75])
         edge = 100 * max(frame["test_accuracy"].min(), lower - _FAR * max(upper - lower, 0.005))
@@ -39,7 +37,7 @@ def accuracy_figure(runs: pd.DataFrame) -> Figure:
                 axis.plot(100 * mean, place, "|", color=colour, markersize=10, markeredgewidth=2)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
-        axis.set_title(str(setting), **TEXT)
+        axis.set_title(str(task), **TEXT)
         axis.set_xlabel("test accuracy (%)", **TEXT)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
         plain(axis)

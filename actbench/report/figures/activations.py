@@ -1,5 +1,6 @@
 """Activations and their derivatives."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -7,13 +8,13 @@ from matplotlib.figure import Figure
 from actbench.report.figures.style import TEXT, plain, style
 
 
-def activation_figure(curves: dict[str, tuple[Any, Any, Any]]) -> Figure:
-    """f and f' over z. curves: name -> (z, f, f'), each (points,)."""
+def activation_figure(curves: Mapping[str, tuple[str, Any, Any, Any]]) -> Figure:
+    """The functions and their derivatives over z. curves: label -> (activation, z, f, f'), arrays of (points,)."""
     figure = Figure(figsize=(6.8, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
-    for name, (z, values, slopes) in curves.items():
-        line = style(name.partition("(")[0])
-        left.plot(z, values, label=name, **line)
+    for label, (activation, z, values, slopes) in curves.items():
+        line = style(activation)
+        left.plot(z, values, label=label, **line)
         right.plot(z, slopes, **line)
     for axis, title in ((left, "f(z)"), (right, "f′(z)")):
         axis.set_title(title, **TEXT)

@@ -7,55 +7,58 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from actbench.analysis.labels import activation_by_series
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import performance_profile
-from actbench.report.figures.decisions import _TEXT
-from actbench.report.figures.style import legend, panels, plain, styles
+from actbench.analysis.survival import survival_curve
+from actbench.report.figures.style import TEXT, legend, panels, plain, styles
 
 _RATIOS = np.linspace(1, 5, 81)
 
 
-def survival_figure(found: Sequence[Comparison]) -> Figure:
-    """Share of runs that have not arrived at the target over steps, a panel a setting."""
-    figure, axes = panels(len(found))
-    named: dict[str, Artist] = {}
-    looks = styles(series for comparison in found for series in comparison.ended["series"])
-    for axis, comparison in zip(axes, found, strict=True):
-        end = float(comparison.ended["steps"].max())
-        for series, own in comparison.ended.groupby("series", sort=False):
-            arrived = np.sort(own.loc[own["reached_target"].eq(True), "steps_to_target"].to_numpy(dtype=float))
-            steps = np.concatenate([[0.0], arrived, [end]])
-            waiting = 1 - np.concatenate([np.arange(len(arrived) + 1), [len(arrived)]]) / len(own)
-            (named[str(series)],) = axis.step(steps, waiting, where="post", linewidth=1, **looks[str(series)])
-        axis.set_title(comparison.setting, **_TEXT)
-        axis.set_xlabel("step", **_TEXT)
+def survival_figure(comparisons: Sequence[Comparison]) -> Figure:
+    """Share of runs that have not arrived at the target over steps, a panel per task."""
+    figure, axes = panels(len(comparisons))
+    artists: dict[str, Artist] = {}
+    activations = [activation_by_series(comparison.ended) for comparison in comparisons]
+    looks = styles({series: name for of_task in activations for series, name in of_task.items()})
+    for axis, comparison in zip(axes, comparisons, strict=True):
+        horizon = float(comparison.ended["steps"].max())
+        for series, runs in comparison.ended.groupby("series", sort=False):
+            steps, waiting = survival_curve(runs["steps_to_target"], horizon)
+            (artists[str(series)],) = axis.step(steps, waiting, where="post", linewidth=1, **looks[str(series)])
+        axis.set_title(comparison.task, **TEXT)
+        axis.set_xlabel("step", **TEXT)
         axis.set_ylim(-0.03, 1.03)
         plain(axis)
-    axes[0].set_ylabel("not yet at the target", **_TEXT)
-    legend(figure, named)
+    axes[0].set_ylabel("not yet at the target", **TEXT)
+    legend(figure, artists)
     return figure
 
 
-def profile_figure(found: Sequence[Comparison]) -> Figure:
-    """Performance profile of steps to target over all settings and seeds; of the series that all settings have."""
-    common = [series for series in found[0].runs["series"].unique() if all(series in set(c.steps) for c in found)]
-    times = {str(series): np.concatenate([_times(c, series) for c in found]) for series in common}
-    shares = performance_profile(times, _RATIOS)
+def profile_figure(comparisons: Sequence[Comparison]) -> Figure:
+    """Performance profile of steps to target over all tasks and seeds, of the series that all tasks have."""
+    activations = {
+        series: activation
+        for series, activation in activation_by_series(comparisons[0].runs).items()
+        if all(series in comparison.steps for comparison in comparisons)
+    }
+    times = {series: np.concatenate([_times(c, series) for c in comparisons]) for series in activations}
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axis: Any = figure.subplots()
-    named: dict[str, Artist] = {}
-    looks = styles(shares)
-    for series, values in shares.items():
-        (named[series],) = axis.plot(_RATIOS, values, linewidth=1, drawstyle="steps-post", **looks[series])
-    axis.set_xlabel("times the steps of the first", **_TEXT)
-    axis.set_ylabel("share of settings and seeds", **_TEXT)
+    artists: dict[str, Artist] = {}
+    looks = styles(activations)
+    for series, values in performance_profile(times, _RATIOS).items():
+        (artists[series],) = axis.plot(_RATIOS, values, linewidth=1, drawstyle="steps-post", **looks[series])
+    axis.set_xlabel("times the steps of the first", **TEXT)
+    axis.set_ylabel("share of settings and seeds", **TEXT)
     axis.set_ylim(-0.03, 1.03)
     plain(axis)
-    legend(figure, named)
+    legend(figure, artists)
     return figure
 
 
 def _times(comparison: Comparison, series: str) -> np.ndarray:
-    """Steps to target on the common seeds, infinite where the target is never reached."""
-    own = comparison.ended[comparison.ended["series"] == series].set_index("seed")["steps_to_target"]
-    return own.reindex(comparison.scores.index).astype(float).fillna(np.inf).to_numpy()
+    """Steps to target on the common seeds (seeds,), infinite where the target is never reached."""
+    steps = comparison.ended[comparison.ended["series"] == series].set_index("seed")["steps_to_target"]
+    return steps.reindex(comparison.scores.index).astype(float).fillna(np.inf).to_numpy()

@@ -1,4 +1,6 @@
-"""What activations cost."""
+"""The cost of activations."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,26 +10,27 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from actbench.report.figures.style import TEXT, plain, styles
 
 
-def cost_figure(table: pd.DataFrame) -> Figure:
-    """Nanoseconds an output, forward filled and backward hollow, quartiles as lines; a panel a size, dearest on top.
+def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
+    """ns per output, forward filled and backward hollow, quartiles as lines; a panel per size, the costliest on top.
 
-    table: columns activation, size, direction, low_ns, median_ns, high_ns; the row `copy` is drawn as a dashed line.
+    costs: rows of cost.csv, in which the row `copy` becomes a dashed line. activations: of each label in the column
+    `activation` but `copy`; it decides the colour.
     """
-    sizes = list(dict.fromkeys(table["size"]))
-    shown = table[table["activation"] != "copy"]
-    looks = styles(shown["activation"])
-    order = shown[shown["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
+    sizes = list(dict.fromkeys(costs["size"]))
+    measured = costs[costs["activation"] != "copy"]
+    looks = styles(activations)
+    order = measured[measured["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
     figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
     for axis, size in zip(axes, sizes, strict=True):
         for direction, filled in (("forward", True), ("backward", False)):
-            own = shown[(shown["size"] == size) & (shown["direction"] == direction)].set_index("activation")
+            rows = measured[(measured["size"] == size) & (measured["direction"] == direction)].set_index("activation")
             for place, name in enumerate(order.index):
-                low, middle, high = own.loc[name, ["low_ns", "median_ns", "high_ns"]]
+                low, middle, high = rows.loc[name, ["low_ns", "median_ns", "high_ns"]]
                 colour = looks[str(name)]["color"]
                 axis.plot([low, high], [place, place], color=colour, linewidth=1)
                 axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
-        floor = table.loc[(table["activation"] == "copy") & (table["size"] == size), "median_ns"].iloc[0]
+        floor = costs.loc[(costs["activation"] == "copy") & (costs["size"] == size), "median_ns"].iloc[0]
         axis.axvline(floor, color="0.4", linewidth=0.8, linestyle="--")
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

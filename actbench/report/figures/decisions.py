@@ -1,4 +1,4 @@
-"""The way to a recommendation."""
+"""The path to a recommendation."""
 
 from collections.abc import Mapping
 
@@ -6,20 +6,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from actbench.analysis.recommendation import Decision
-from actbench.report.figures.style import PALETTE
-
-_TEXT = {"fontsize": 8}
+from actbench.report.figures.style import PALETTE, TEXT
 
 
-def decisions_figure(decided: Mapping[str, Decision]) -> Figure:
-    """A row a setting, a column a step of the way: who is still there."""
+def decisions_figure(decisions: Mapping[str, Decision]) -> Figure:
+    """A row per task, a column per criterion: the series that are left. decisions: by task."""
     titles = ("all", "as accurate", "as soon", "as cheap", "take")
-    heights = [0.45 + 0.135 * max(map(len, _lists(decision))) for decision in decided.values()]
+    heights = [0.45 + 0.135 * max(map(len, _lists(decision))) for decision in decisions.values()]
     figure = Figure(figsize=(6.8, sum(heights) + 0.1), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(len(decided), 1, gridspec_kw={"height_ratios": heights}))
-    for axis, (setting, decision) in zip(axes, decided.items(), strict=True):
+    axes = np.atleast_1d(figure.subplots(len(decisions), 1, gridspec_kw={"height_ratios": heights}))
+    for axis, (task, decision) in zip(axes, decisions.items(), strict=True):
         axis.set_axis_off()
-        axis.set_title(setting, loc="left", **_TEXT)
+        axis.set_title(task, loc="left", **TEXT)
         for column, (title, names) in enumerate(zip(titles, _lists(decision), strict=True)):
             edge = (
                 {"edgecolor": PALETTE[0], "linewidth": 1.5}
@@ -38,5 +36,5 @@ def decisions_figure(decided: Mapping[str, Decision]) -> Figure:
 
 
 def _lists(decision: Decision) -> tuple[list[str], ...]:
-    choice = [decision.choice, f"({100 * decision.sure:.0f} % of", "resamples)"]
-    return list(decision.series), list(decision.accurate), list(decision.soon), list(decision.cheap), choice
+    choice = [decision.choice, f"({100 * decision.agreement:.0f} % of", "resamples)"]
+    return list(decision.series), list(decision.accurate), list(decision.fast), list(decision.cheap), choice

@@ -14,23 +14,29 @@ FIGURES = "figures"  # folder of a report's figures, beside it
 
 @dataclass(frozen=True)
 class Heading:
+    """A heading of a level."""
+
     level: int  # 1: the title
     text: str
 
 
 @dataclass(frozen=True)
 class Paragraph:
+    """A paragraph of text."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class Items:
+    """A list of texts with bullets."""
+
     texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """frame: of texts; the first column is set to the left, numbers to the right."""
+    """A frame of texts; its first column is aligned left, columns of numbers right."""
 
     frame: pd.DataFrame
     caption: str = ""
@@ -38,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """name: of a file in the document's folder, without its suffix. width: share of the text's width."""
+    """A picture. name: path in the document's folder, without suffix. width: share of the width of the text."""
 
     name: str
     caption: str
@@ -60,6 +66,7 @@ class Marks:
     link: Callable[[str, str], str]
 
     def inline(self, text: str) -> str:
+        """The text with its marks in this language."""
         parts, end = [], 0
         for match in _INLINE.finditer(text):
             bold, code, label, url = match.groups()
@@ -75,7 +82,7 @@ class Marks:
 
 
 def numeric(frame: pd.DataFrame) -> list[bool]:
-    """Columns whose cells all begin like numbers, the first column aside."""
+    """Whether all cells of a column begin like numbers, for each column; never for the first."""
     digits = re.compile(r"^$|^[+\-−]?\.?\d|^(never|none)\b|^n/a$")
     return [
         index > 0 and all(digits.match(str(cell)) for cell in frame.iloc[:, index]) for index in range(frame.shape[1])
@@ -83,14 +90,18 @@ def numeric(frame: pd.DataFrame) -> list[bool]:
 
 
 def title(blocks: Sequence[Block]) -> str:
+    """The text of the first heading; empty without one."""
     return next((block.text for block in blocks if isinstance(block, Heading)), "")
 
 
-def width(frame: pd.DataFrame, whole: bool = False) -> int:
-    """Characters of the widest row with the space between columns. whole: titles do not break between words."""
+def width(frame: pd.DataFrame, break_titles: bool = True) -> int:
+    """Characters of the widest row with the space between columns. break_titles: a title may wrap between words."""
     longest = [
         max(
-            [*(len(str(cell)) for cell in frame.iloc[:, index]), *map(len, [str(name)] if whole else str(name).split())]
+            [
+                *(len(str(cell)) for cell in frame.iloc[:, index]),
+                *map(len, str(name).split() if break_titles else [str(name)]),
+            ]
         )
         for index, name in enumerate(frame.columns)
     ]

@@ -1,4 +1,4 @@
-"""One self-contained HTML file."""
+"""A document as HTML."""
 
 import base64
 import html
@@ -33,7 +33,7 @@ thead th { border-bottom: 2px solid #666; white-space: normal; vertical-align: b
 
 
 def html_page(blocks: Sequence[Block], folder: Path) -> str:
-    """One self-contained file: figures are read from `folder`/NAME.svg and stand inside it."""
+    """One self-contained file: figures are read from `folder`/NAME.svg and embedded."""
     parts = []
     for block in blocks:
         match block:

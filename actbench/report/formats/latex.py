@@ -1,4 +1,4 @@
-"""LaTeX that pdflatex compiles: tables with booktabs, figures beside it as PDF."""
+"""A document in LaTeX."""
 
 import math
 import re
@@ -42,12 +42,12 @@ _LATEX_HEAD = r"""\documentclass[10pt,a4paper]{article}
 _SIZES = ((90, r"\footnotesize"), (110, r"\scriptsize"), (math.inf, r"\tiny"))  # by characters of a row
 
 
-_BROKEN = 24  # characters at which a column breaks
-_PER_CM = 11  # characters of the smallest size
+_WRAPPED = 24  # characters from which the text of a column wraps
+_PER_CM = 11  # characters of the smallest font size in a centimetre
 
 
 def latex(blocks: Sequence[Block]) -> str:
-    """A file that compiles with pdflatex: tables with booktabs, figures as PDF beside it."""
+    """Source that pdflatex compiles, with tables by booktabs; figures are PDF files in its folder."""
     commands = {1: "section*", 2: "subsection*", 3: "subsubsection*"}
     parts = []
     for block in blocks:
@@ -71,10 +71,10 @@ def latex(blocks: Sequence[Block]) -> str:
 
 
 def _text_column(cells: "pd.Series[str]") -> str:
-    if max(map(len, cells), default=0) <= _BROKEN:
+    if max(map(len, cells), default=0) <= _WRAPPED:
         return "l"
     longest = max(len(word) for cell in cells for word in cell.split())
-    return rf">{{\raggedright\arraybackslash}}p{{{max(_BROKEN, longest) / _PER_CM:.1f}cm}}"
+    return rf">{{\raggedright\arraybackslash}}p{{{max(_WRAPPED, longest) / _PER_CM:.1f}cm}}"
 
 
 def _latex_table(frame: pd.DataFrame, caption: str) -> str:
@@ -86,7 +86,9 @@ def _latex_table(frame: pd.DataFrame, caption: str) -> str:
         " & ".join(_LATEX.inline(str(cell)) for cell in row) + r" \\" for row in frame.itertuples(index=False)
     )
     title = rf"\caption{{{_LATEX.inline(caption)}}}\\" + "\n" if caption else ""
-    size = next(size for most, size in _SIZES if width(frame, whole=True) <= most) + r"\setlength{\tabcolsep}{3pt}"
+    size = (
+        next(size for most, size in _SIZES if width(frame, break_titles=False) <= most) + r"\setlength{\tabcolsep}{3pt}"
+    )
     return (
         f"{{{size}\n\\begin{{longtable}}{{{columns}}}\n{title}\\toprule\n{head}\n\\midrule\n\\endhead\n{rows}\n"
         "\\bottomrule\n\\end{longtable}}"

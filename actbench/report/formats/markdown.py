@@ -1,4 +1,4 @@
-"""GitHub's Markdown."""
+"""A document in GitHub's Markdown."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from actbench.report.formats.blocks import Block, Figure, Heading, Items, Paragr
 
 
 def markdown(blocks: Sequence[Block]) -> str:
-    """Figures stand beside it as SVG."""
+    """Source in Markdown; figures are SVG files in its folder."""
     parts = []
     for block in blocks:
         match block:
@@ -26,6 +26,7 @@ def markdown(blocks: Sequence[Block]) -> str:
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
+    """A frame of texts as a table, columns of numbers aligned right."""
     lines = [
         "| " + " | ".join(map(str, frame.columns)) + " |",
         "|" + "".join("---:|" if right else "---|" for right in numeric(frame)),

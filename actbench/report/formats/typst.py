@@ -1,4 +1,4 @@
-"""Typst, and PDF by it."""
+"""A document in Typst, and as PDF compiled from that."""
 
 import re
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ _TYPST_HEAD = """#set document(title: {title}, date: none)
 """
 
 
-_FULL = 95  # characters of 8 points on a line
+_FULL = 95  # characters of 8 points that fit on a line
 
 
 def typst(blocks: Sequence[Block]) -> str:
-    """Source for Typst; figures as SVG beside it."""
+    """Source in Typst; figures are SVG files in its folder."""
     parts = [_TYPST_HEAD.format(title=_string(title(blocks)))]
     for block in blocks:
         match block:
@@ -58,13 +58,13 @@ def typst(blocks: Sequence[Block]) -> str:
 
 
 def _typst_table(frame: pd.DataFrame, caption: str) -> str:
-    """Wide tables are set smaller, and texts in very wide ones broken."""
-    right = numeric(frame)
-    aligns = ", ".join("right" if own else "left" for own in right)
+    """A wide table has a smaller font, and texts in a very wide one wrap."""
+    are_numbers = numeric(frame)
+    aligns = ", ".join("right" if is_number else "left" for is_number in are_numbers)
     size = min(8.0, max(6.0, 8 * _FULL / width(frame)))
     head = ", ".join(f"[{_TYPST.inline(str(title))}]" for title in frame.columns)
     rows = "\n".join(
-        "  " + ", ".join(_cell(str(cell), own) for cell, own in zip(row, right, strict=True)) + ","
+        "  " + ", ".join(_cell(str(cell), is_number) for cell, is_number in zip(row, are_numbers, strict=True)) + ","
         for row in frame.itertuples(index=False)
     )
     table = (
@@ -76,12 +76,12 @@ def _typst_table(frame: pd.DataFrame, caption: str) -> str:
 
 
 def _cell(text: str, is_number: bool) -> str:
-    """A number with its interval stays on one line."""
+    """A number and its interval do not wrap."""
     return f"[{_TYPST.inline(text).replace(' ', '~') if is_number else _TYPST.inline(text)}]"
 
 
 def pdf(blocks: Sequence[Block], folder: Path) -> bytes:
-    """Figures are read from `folder` as SVG; the same blocks give the same bytes."""
+    """The bytes of a PDF, the same for the same blocks. Figures are SVG files in `folder`."""
     import typst as compiler  # 0.1 s
 
     source = folder / ".report.typ"

@@ -1,0 +1,22 @@
+"""The summary of runs, and its table."""
+
+import math
+
+import pytest
+
+from actbench.analysis.summary import summarize
+from actbench.report.tables import summary_table
+from tests.analysis.frames import runs_of
+
+
+def test_summary_by_hand() -> None:
+    frame = runs_of(
+        test_accuracy=[0.5, 0.7, None], val_accuracy=[0.5, 0.7, None], status=["finished", "finished", "diverged"],
+        steps_to_target=[10, None, None], reached_target=[True, False, False],
+    )  # fmt: skip
+    (line,) = summarize(frame).to_dict("records")
+    assert (line["n"], line["unfinished"], line["test_accuracy_n"], line["reached"]) == (3, 1, 2, 1)
+    assert line["test_accuracy_mean"] == pytest.approx(0.6)
+    assert line["test_accuracy_sd"] == pytest.approx(math.sqrt(0.02))
+    assert line["steps_to_target"] == math.inf
+    assert summary_table(summarize(frame))["to target"].tolist() == ["1 of 3"]
