@@ -10,7 +10,8 @@ import pandas as pd
 
 from actbench.commands.progress import RunProgress
 from actbench.execution.devices import free_memory
-from actbench.execution.local import LIVE, Pool
+from actbench.execution.local import Pool
+from actbench.execution.worker import REPORT_EVERY
 from actbench.experiment.questions import Hypothesis
 from actbench.experiment.runs import Run
 from actbench.report.numbers import count
@@ -116,7 +117,7 @@ class _Follow:
                 self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
         now = time.monotonic()
         if stack not in self._stacks:  # of workers, nothing is heard before
-            self._stacks[stack] = _Followed(LiveCurves(stack.runs), now + self._command.pool.here * LIVE)
+            self._stacks[stack] = _Followed(LiveCurves(stack.runs), now + self._command.pool.in_process * REPORT_EVERY)
         own = self._stacks[stack]
         own.records += records
         if now < own.due:

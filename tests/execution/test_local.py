@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from actbench.data.datasets import PreparedData
-from actbench.execution import local
+from actbench.execution import worker
 from actbench.execution.local import Pool
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import Config
@@ -55,7 +55,7 @@ def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return loop.train(stack, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(local, "train", train)
+    monkeypatch.setattr(worker, "train", train)
     with Pool("cpu", 1) as pool:
         stacks = [Stack(tuple(runs[:8])), Stack(tuple(runs[8:]))]
         results = [result for group in pool.run(stacks) for result in group]
