@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from actbench.cli import ui
 from actbench.cli.main import main
-from actbench.cli.ui import HOST, LEAN, _arranged, _free_port, _tell, run_ui
+from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, _experiments, _free_port, _print_links, run_ui
 from actbench.errors import UsageError
 from actbench.store import views
 from actbench.store.dashboard import packed_state
@@ -131,7 +131,7 @@ def test_plain_links_remain_where_no_view_can_be_kept(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
     monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
-    _tell(_arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
+    _print_links(_experiments("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == ["sweep", "  sweep: digits, cnn"]
     assert told[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
@@ -191,7 +191,7 @@ def test_a_store_that_is_not_there_is_named(
 
 def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
     words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
-    assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | LEAN).returncode == 0
+    assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0
 
 
 def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:

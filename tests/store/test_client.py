@@ -20,7 +20,7 @@ import pytest
 from mlflow import MlflowClient
 
 from actbench.cli.main import main
-from actbench.cli.ui import HOST, LEAN, _wait
+from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, wait_for_server
 from actbench.store.reader import Store
 
 SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
@@ -41,12 +41,12 @@ def served(folder: Path, port: int) -> Iterator[str]:
         "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"),
     ]  # fmt: skip
     process = subprocess.Popen(
-        words, cwd=folder, env=os.environ | LEAN, start_new_session=True, stdout=subprocess.DEVNULL,
+        words, cwd=folder, env=os.environ | SERVER_ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         with open(os.devnull, "rb") as nothing:
-            _wait(process, port, nothing)
+            wait_for_server(process, port, nothing)
         yield f"http://{HOST}:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
