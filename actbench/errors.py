@@ -1,4 +1,4 @@
-"""The one error that a user can cause and mend, and errors told in one line."""
+"""The error that a user can cause and correct, and errors as one line of text."""
 
 import difflib
 import sys
@@ -6,26 +6,26 @@ from collections.abc import Sequence
 
 
 class UsageError(ValueError):
-    """Wrong usage, configuration or data: one line that names the thing and says what to do. Exit code 2."""
+    """Wrong usage, configuration or data: one line that names what is wrong and says what to do. Exit code 2."""
 
 
 def print_error(error: UsageError) -> None:
-    """One line on stderr, whatever the message holds."""
+    """Prints an error on stderr, as one line even where the message has several."""
     print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
-    """Type and first line of any exception's message."""
+    """Type and first line of the message of any exception."""
     try:
         text = str(error).strip().splitlines()
-    except Exception:  # a user's exception class may fail at that too
+    except Exception:  # str() of a user's exception class may raise
         text = []
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def nearest_names(name: str, options: Sequence[str]) -> str:
-    """What may have been meant, as the end of a message."""
-    found = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
-    if found:
-        return f"; near: {', '.join(found)}"
+    """The options most like a name, as the end of an error message."""
+    near = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
+    if near:
+        return f"; near: {', '.join(near)}"
     return f"; there are: {', '.join(options)}" if len(options) <= 40 else "; --cfg job prints every key"

@@ -12,32 +12,32 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Holds SIGINT and SIGTERM back until the block has ended, then raises KeyboardInterrupt if one came."""
+    """Delays SIGINT and SIGTERM until the block has ended, then raises KeyboardInterrupt if one arrived."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in _SIGNALS}
+    received: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    if came:
+    if received:
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def sigint_blocked() -> Iterator[None]:
-    """A process that starts in it is born deaf to Ctrl-C, which goes to all of a terminal: the parent decides."""
+    """Child processes started in the block ignore SIGINT, which a terminal sends to all: the parent handles it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Signals wait for a write to end; an interrupted command keeps what is finished, and goes on from there."""
+"""Signals wait for a write to end; an interrupted command keeps its finished runs and resumes."""
 
 import contextlib
 import os
@@ -43,13 +43,13 @@ def test_an_error_of_the_block_comes_out_as_it_is() -> None:
         raise ZeroDivisionError
 
 
-def test_output_that_nobody_reads_stops_no_command() -> None:
+def test_closed_output_does_not_stop_a_command() -> None:
     words = ["sweep", "seed=range(0,3)", *TINY]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.close()  # as `| head -0`
-    _, complaint = process.communicate(timeout=200)
-    assert (process.returncode, complaint) == (0, "")
+    _, errors = process.communicate(timeout=200)
+    assert (process.returncode, errors) == (0, "")
     assert (pd.read_csv("results/sweep/runs.csv")["status"] == "finished").all()
 
 
@@ -60,10 +60,10 @@ def test_interrupted_multirun_is_one_line() -> None:
     while time.monotonic() < deadline and not _stored("RUNNING"):
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, complaint = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert complaint.splitlines()[-1] == "actbench: interrupted"
-    assert "Traceback" not in complaint
+    assert errors.splitlines()[-1] == "actbench: interrupted"
+    assert "Traceback" not in errors
 
 
 def test_interrupted_sweep_keeps_what_is_finished_and_goes_on() -> None:

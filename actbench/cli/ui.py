@@ -1,4 +1,4 @@
-"""`actbench ui`: MLflow's server on the store in use, and a link to a view of each experiment."""
+"""`actbench ui`: MLflow's server on the store, and links to a view of each experiment."""
 
 import contextlib
 import os
@@ -25,23 +25,27 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORTS = range(5000, 5100)
-LEAN = {  # of 19 s and 2.3 GB a start takes 8 s and 0.5 GB (measured)
+SERVER_ENVIRONMENT = {  # a start takes 8 s and 0.5 GB instead of 19 s and 2.3 GB (measured)
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }  # fmt: skip
 
-_PATIENCE = 120.0  # seconds until a server that does not answer is given up
+_TIMEOUT = 120.0  # seconds a server may take to start
 
 
 def run_ui(uri: str, port: int | None, show: bool) -> int:
-    """Serves until Ctrl-C. A store that is itself a server is only linked to. show: opens the newest view."""
+    """Serves the store until Ctrl-C; a store that is a server itself gets links alone. Returns the exit code.
+
+    port: None for the first free one of PORTS. show: whether to open the newest view in the browser.
+    Raises UsageError where the store or the port cannot be used, or the server does not start.
+    """
     if uri.startswith(("http://", "https://")):
-        _tell(_arranged(uri), uri.rstrip("/"), show)
+        _print_links(_experiments(uri), uri.rstrip("/"), show)
         return 0
     check_database(uri, create=False)
     if port is not None and not _is_free(port):
         raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; no nohup
-        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # sent when the terminal is closed
     while True:
         try:
             return _serve(uri, _free_port() if port is None else port, show)
@@ -53,22 +57,24 @@ def run_ui(uri: str, port: int | None, show: bool) -> int:
 def _serve(uri: str, port: int, show: bool) -> int:
     base = f"http://{HOST}:{port}"
     print(f"starting MLflow at {base}", flush=True)
-    with tempfile.TemporaryFile() as said, _serving(uri, port, said) as server:
-        links = _arranged(uri)  # while it starts
-        _wait(server, port, said)
-        _tell(links, base, show)
+    with tempfile.TemporaryFile() as output, _running_server(uri, port, output) as server:
+        experiments = _experiments(uri)  # while the server starts
+        wait_for_server(server, port, output)
+        _print_links(experiments, base, show)
         print("Ctrl-C ends the server", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            raise UsageError(f"the MLflow server has ended by itself, with exit code {server.wait()}")
-    print()
-    return 0
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            print()
+            return 0
+        raise UsageError(f"the MLflow server has ended by itself, with exit code {code}")
 
 
 class _PortTaken(UsageError):
-    """By another program, between our look and our server's."""
+    """The port was taken between the check and the server's start."""
 
 
-def _arranged(uri: str) -> "list[ExperimentViews]":
+def _experiments(uri: str) -> "list[ExperimentViews]":
     configure_mlflow()  # before MLflow is imported, and not for the server
     from actbench.store.views import experiment_views  # its imports take seconds, in which the server starts
 
@@ -76,12 +82,19 @@ def _arranged(uri: str) -> "list[ExperimentViews]":
 
 
 @contextlib.contextmanager
-def _serving(uri: str, port: int, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """MLflow's server, and whatever processes it starts, while the block lasts. said: for what it prints."""
-    words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", str(port),
-             "--workers", "1"]  # fmt: skip
+def _running_server(uri: str, port: int, output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs MLflow's server while the block lasts, then ends it with all processes that it has started."""
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", str(port),
+        "--workers", "1",
+    ]  # fmt: skip
     server = subprocess.Popen(
-        words, env={**LEAN, **os.environ}, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        command,
+        env={**SERVER_ENVIRONMENT, **os.environ},
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
     )
     try:
         yield server
@@ -110,52 +123,50 @@ def _is_free(port: int) -> bool:
     return port > 0
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
-    """Until it answers, and no other on its port. Raises UsageError where it ends instead, or takes too long."""
+def wait_for_server(server: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
+    """Returns when the server itself answers on its port. output: what it has printed.
+
+    Raises UsageError where it ends instead, or takes too long.
+    """
     base = f"http://{HOST}:{port}"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
-    began = time.monotonic()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignores the environment's proxies
+    started = time.monotonic()
     while server.poll() is None:
         with contextlib.suppress(OSError), direct.open(f"{base}/health", timeout=5):
             if _listens(server, port):
                 return
-        if time.monotonic() - began > _PATIENCE:
-            raise UsageError(f"the MLflow server at {base} does not answer within {_PATIENCE:.0f} s")
+        if time.monotonic() - started > _TIMEOUT:
+            raise UsageError(f"the MLflow server at {base} does not answer within {_TIMEOUT:.0f} s")
         time.sleep(0.1)
     if not _is_free(port):
         raise _PortTaken(f"another program has taken port {port}; name another, or leave it out for the first free one")
-    said.seek(0)
-    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    output.seek(0)
+    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     raise UsageError(f"the MLflow server did not start: {' '.join(lines[-1:])[:300] or server.returncode}")
 
 
 def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether it, or a process that it has started, does so on a port."""
+    """Whether the server, or a process that it has started, listens on a port."""
     with contextlib.suppress(psutil.Error):
-        own = psutil.Process(server.pid)
-        for process in (own, *own.children(recursive=True)):
-            sockets = process.net_connections("tcp")
-            if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets):
-                return True
+        parent = psutil.Process(server.pid)
+        for process in (parent, *parent.children(recursive=True)):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return True
     return False
 
 
-def _tell(found: "Sequence[ExperimentViews]", base: str, show: bool) -> None:
-    """A link for each view, the plain page of an experiment where there is none."""
+def _print_links(experiments: "Sequence[ExperimentViews]", base: str, show: bool) -> None:
+    """Prints a link to each view, or to the experiment's plain page where the store does not keep the view."""
     links = []
-    for experiment in found:
+    for experiment in experiments:
         print(experiment.name)
         if experiment.comparison is not None:
             print(f"  the answer\n    {run_link(base, experiment.id, experiment.comparison)}")
         for view, key in experiment.views:
-            plain = experiment_link(base, experiment.id)
-            links.append(plain if key is None else view_link(base, experiment.id, key))
-            more = (
-                ""
-                if view.is_loaded
-                else f" ({view.runs} runs, of which MLflow shows the first seeds until `Load more`)"
-            )
-            print(f"  {view.title}{more}\n    {links[-1]}")
+            links.append(experiment_link(base, experiment.id) if key is None else view_link(base, experiment.id, key))
+            note = f" ({view.runs} runs, of which MLflow shows the first seeds until `Load more`)"
+            print(f"  {view.title}{'' if view.is_loaded else note}\n    {links[-1]}")
     if not links:
         print(f"no runs yet: {base}/#/experiments?workflowType=machine_learning")
     print(flush=True)

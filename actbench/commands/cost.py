@@ -40,7 +40,7 @@ def cost(overrides: Sequence[str]) -> int:
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = results_folder("cost")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no chatter of torch's profiler
-    with Pool(device.type, 1, here=False) as pool:
+    with Pool(device.type, 1, in_process=False) as pool:
         try:
             found = pool.call(measure_costs, labels, runs, load_data(runs[0].data), device)
         except RuntimeError as error:

@@ -14,7 +14,8 @@ from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
 from actbench.errors import UsageError
 from actbench.execution.devices import choose_device, free_memory, worker_count
-from actbench.execution.local import LIVE, Pool
+from actbench.execution.local import Pool
+from actbench.execution.worker import REPORT_EVERY
 from actbench.experiment.compose import Grid
 from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import Experiment, Hypothesis
@@ -228,8 +229,8 @@ class _LiveWriter:
             if self._bar is not None and record.metric == "val_accuracy":
                 self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
         now = time.monotonic()
-        if stack not in self._stacks:  # workers report only after LIVE seconds
-            self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._session.pool.here * LIVE)
+        if stack not in self._stacks:  # workers report only after REPORT_EVERY
+            self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._session.pool.in_process * REPORT_EVERY)
         live = self._stacks[stack]
         live.records += records
         if now < live.due:

@@ -17,6 +17,7 @@ def choose_device(config: ExecutionSettings) -> str:
 
 
 def worker_count(config: ExecutionSettings, device: str) -> int:
+    """Worker processes: as configured, else one for each core of this process on a CPU, one on a GPU."""
     if config.workers != "auto":
         return int(config.workers)
     if device != "cpu":
@@ -25,9 +26,10 @@ def worker_count(config: ExecutionSettings, device: str) -> int:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that stacks may take: of the GPU; 0 on a CPU, where the cache decides instead."""
+    """Free bytes of the GPU; 0 on a CPU, where the cache limits the size of stacks instead."""
     return int(torch.cuda.mem_get_info()[0]) if device == "cuda" else 0
 
 
 def device_name(device: str) -> str:
+    """The GPU's name, or `cpu`: the column `device` of runs.csv."""
     return torch.cuda.get_device_name() if device == "cuda" else "cpu"

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 
-# MLflow reads MLFLOW_DISABLE_TELEMETRY and MLFLOW_LOGGING_LEVEL when it is imported, the first again at each event; the
+# MLflow reads MLFLOW_DISABLE_TELEMETRY at its import (a client that would send is created then) and at each event, the
 # others with each request, each transfer of artifacts and each end of a run. Values that the user has set are kept.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -26,7 +26,7 @@ def configure_mlflow() -> None:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # of the loggers that MLflow configures at its import
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # MLflow resets its loggers to it at its import
     for name, level in _LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
 

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from actbench.cli import ui
 from actbench.cli.main import main
-from actbench.cli.ui import HOST, LEAN, _arranged, _free_port, _tell, run_ui
+from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, _experiments, _free_port, _print_links, run_ui
 from actbench.errors import UsageError
 from actbench.store import views
 from actbench.store.dashboard import packed_state
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def links(folder: Path) -> Iterator[list[str]]:
-    """Those that a server prints; a second Ctrl-C is not needed, and nothing of it is left."""
+    """The links that a server prints. One Ctrl-C ends the server and its processes."""
     server = subprocess.Popen(
         [sys.executable, "-m", "actbench", "ui"], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     )
@@ -64,7 +64,7 @@ def links(folder: Path) -> Iterator[list[str]]:
         assert probe.connect_ex((HOST, port)) != 0
 
 
-# A chart is drawn when it comes into sight: down by 200 pixels, from the end to the top again.
+# MLflow draws a chart when it is visible: this scrolls down by 200 pixels, and from the end to the top.
 _DOWN = """[...document.querySelectorAll('*')].filter(e => e.scrollHeight > e.clientHeight + 100).forEach(e => {
     const before = e.scrollTop; e.scrollTop += 200; if (e.scrollTop == before) e.scrollTop = 0 })"""
 _CHARTS = ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "seconds")
@@ -90,7 +90,7 @@ def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) ->
         assert "layer/00/dead_fraction" not in page.text()  # folded away
 
 
-def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged() -> None:
+def test_a_view_of_each_phase_and_task_separates_runs_that_must_not_be_averaged() -> None:
     def run(phase: str, architecture: str, **params: str) -> tuple[dict[str, str], dict[str, str]]:
         return {"phase": phase}, {"dataset": "digits", "architecture": architecture, "optimizer.lr": "", **params}
 
@@ -113,14 +113,14 @@ def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged
     }
     assert "param.activation.relu,param.lr.0.1" in state["groupsExpanded"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_accuracy`", False)
-    many = replace(tune, runs=101).state([])  # MLflow would average the best hundred alone
+    many = replace(tune, runs=101).state([])  # else MLflow would average the best hundred only
     assert (many["orderByKey"], many["orderByAsc"]) == ("params.`seed`", True)
     key, value = packed_state(state)
     assert packed_state(tune.state(["val_accuracy", "own_metric"])) == (key, value)
-    assert len(value) < 20_000  # what MLflow keeps of an experiment's tag
+    assert len(value) < 20_000  # the longest tag of an experiment that MLflow accepts
 
 
-def test_plain_links_remain_where_no_view_can_be_kept(
+def test_plain_links_remain_where_the_store_refuses_views(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(self: MlflowClient, *words: Any) -> None:
@@ -129,10 +129,10 @@ def test_plain_links_remain_where_no_view_can_be_kept(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
     monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
-    _tell(_arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
-    told = capsys.readouterr().out.splitlines()
-    assert told[:2] == ["sweep", "  sweep: digits, cnn"]
-    assert told[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
+    _print_links(_experiments("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["sweep", "  sweep: digits, cnn"]
+    assert lines[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
 
 
 def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch:
                 run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
 
 
-def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
+def test_a_port_that_another_server_takes_is_not_linked_to(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Answers(BaseHTTPRequestHandler):
@@ -163,7 +163,7 @@ def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
         threading.Thread(target=other.serve_forever, daemon=True).start()
         found = iter([other.server_port])
         monkeypatch.setattr(ui, "_free_port", lambda: next(found))
-        with pytest.raises(StopIteration):  # a second port is looked for
+        with pytest.raises(StopIteration):  # raised when a second port is asked for
             run_ui("sqlite:///mlflow.db", None, False)
         assert "http://" not in capsys.readouterr().out.replace(f"starting MLflow at http://{HOST}", "")
         other.shutdown()
@@ -177,7 +177,7 @@ def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, mon
         run_ui(f"sqlite:///{folder}/mlflow.db", None, False)
 
 
-def test_a_store_that_is_not_there_is_named(
+def test_a_missing_store_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -189,7 +189,7 @@ def test_a_store_that_is_not_there_is_named(
 
 def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
     words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
-    assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | LEAN).returncode == 0
+    assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0
 
 
 def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:
@@ -210,5 +210,5 @@ def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:
     command.send_signal(signal.SIGINT)
     assert command.wait(30) == 130
     assert client.search_runs(["1"], "attributes.status = 'RUNNING'") == []
-    kept = client.search_runs(["1"], "tags.kind = 'run'")
-    assert kept == []  # what was cut short is gone
+    trainings = client.search_runs(["1"], "tags.kind = 'run'")
+    assert trainings == []  # interrupted runs are deleted

@@ -1,4 +1,4 @@
-"""Workers: bad runs and dead processes cost themselves only."""
+"""The pool: a run that fails and a worker that dies do not affect other runs."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from actbench.data.datasets import PreparedData
-from actbench.execution import local
+from actbench.execution import worker
 from actbench.execution.local import Pool
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
@@ -55,7 +55,7 @@ def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return loop.train(stack, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(local, "train", train)
+    monkeypatch.setattr(worker, "train", train)
     with Pool("cpu", 1) as pool:
         stacks = [Stack(tuple(runs[:8])), Stack(tuple(runs[8:]))]
         results = [result for group in pool.run(stacks) for result in group]
@@ -67,23 +67,23 @@ def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
 def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: Configs, digits: PreparedData) -> None:
     runs = [make_run(point, digits, "sweep") for point in configs("seed=range(0,3)", *TINY)]
     with Pool("cpu", 2) as pool:
-        for process in pool._processes:  # idle: the next stacks are sent to nobody
+        for process in pool._processes:  # idle, so that the next stacks are sent to dead workers
             os.kill(process.pid, signal.SIGKILL)
         results = [result for group in pool.run([Stack((run,)) for run in runs]) for result in group]
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
     assert {result.row["status"] for result in results} == {"finished"}
 
 
-def test_training_in_this_process_is_heard_of_between_evaluations(
+def test_training_in_this_process_calls_back_between_evaluations(
     configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "HEARTBEAT", 0.0)
     (config,) = configs(*TINY, "training.evaluate_every=3", "training.measure_every=0")
-    heard: list[int] = []
+    calls: list[int] = []
     with Pool("cpu", 1) as pool:
         run = make_run(config, digits, "sweep")
-        list(pool.run([Stack((run,))], lambda stack, records: heard.append(len(records))))
-    assert heard.count(0) == 4  # before each step, and at the end
+        list(pool.run([Stack((run,))], lambda stack, records: calls.append(len(records))))
+    assert calls.count(0) == 4  # before each step, and at the end
 
 
 def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: PreparedData) -> None:

@@ -1,4 +1,4 @@
-"""Other stores than a file: a real MLflow server that is killed and comes back, and a real PostgreSQL."""
+"""Stores other than a file: an MLflow server that is killed and restarted, and a PostgreSQL server."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ import pytest
 from mlflow import MlflowClient
 
 from actbench.cli.main import main
-from actbench.cli.ui import HOST, LEAN, _wait
+from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, wait_for_server
 from actbench.store.reader import Store
 from tests.support import until
 
@@ -41,12 +41,12 @@ def served(folder: Path, port: int) -> Iterator[str]:
         "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"),
     ]  # fmt: skip
     process = subprocess.Popen(
-        words, cwd=folder, env=os.environ | LEAN, start_new_session=True, stdout=subprocess.DEVNULL,
+        words, cwd=folder, env=os.environ | SERVER_ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         with open(os.devnull, "rb") as nothing:
-            _wait(process, port, nothing)
+            wait_for_server(process, port, nothing)
         yield f"http://{HOST}:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -59,19 +59,19 @@ def runs_of(uri: str, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id], max_results=1000)) if found else []
 
 
-def whole(uri: str, experiment: str, planned: pd.DataFrame) -> None:
-    """Every run is there once, with every point once, and nothing is left running."""
+def assert_complete(uri: str, experiment: str, planned: pd.DataFrame) -> None:
+    """The store has every run once, with every point once, and no run is RUNNING."""
     client, found = MlflowClient(uri), runs_of(uri, experiment)
     children = [run for run in found if run.data.tags["kind"] == "run"]
     assert Counter(run.data.tags["run_id_hash"] for run in children) == Counter(planned["run_id"])
     assert {run.info.status for run in found} == {"FINISHED"}
     values = planned.set_index("run_id")
     for run in children:
-        own = values.loc[run.data.tags["run_id_hash"]]
-        assert run.data.metrics["test_accuracy"] == own["test_accuracy"]
+        row = values.loc[run.data.tags["run_id_hash"]]
+        assert run.data.metrics["test_accuracy"] == row["test_accuracy"]
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "val_accuracy")]
         assert sorted(set(steps)) == sorted(steps)
-        assert max(steps) == own["steps"]
+        assert max(steps) == row["steps"]
         assert len(run.inputs.dataset_inputs) == 1
     (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
     assert "runs.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
@@ -87,21 +87,21 @@ def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_noth
         )  # fmt: skip
         until(lambda: len(runs_of(uri, "sweep")) > 4)
     until(lambda: [line for file in journal.rglob("*.jsonl") for line in file.read_text().splitlines()][4:])
-    sweep.send_signal(signal.SIGSTOP)  # however fast it is, it has not ended when the server is back
+    sweep.send_signal(signal.SIGSTOP)  # so that it cannot end before the server is back
     with served(tmp_path, port) as uri:
         sweep.send_signal(signal.SIGCONT)
-        said, complaint = sweep.communicate(timeout=120)
-        assert sweep.returncode == 0, said + complaint
-        assert "runs are kept in" in complaint
-        assert "is back: what was kept is written" in complaint
+        output, errors = sweep.communicate(timeout=120)
+        assert sweep.returncode == 0, output + errors
+        assert "runs are kept in" in errors
+        assert "is back: what was kept is written" in errors
         assert not journal.exists()
-        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+        assert_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
-def test_what_a_command_could_not_store_is_written_by_the_next(
+def test_entries_that_a_command_could_not_store_are_written_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The server goes after the first run; another interruption, a line cut in two, costs that line alone."""
+    """The server ends after the first run. A line that is cut short costs that line alone."""
     monkeypatch.chdir(tmp_path)
     port, add, stopped = free_port(), Store.start, contextlib.ExitStack()
 
@@ -118,29 +118,29 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         assert main(words) == 1
     shown = capsys.readouterr()
     assert f"not in {uri} yet, as it is away" in shown.out
-    # of a server that has just died a kept connection breaks, a new one is refused
+    # a server that has just ended breaks an open connection and refuses a new one
     assert re.search("(nobody answers|the connection broke); runs are kept in", shown.err)
     (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
     kinds = [next(iter(json.loads(line))) for line in journal.read_text().splitlines()]
     assert kinds == ["uri", "above", "entry", "entry", "entry", "entry", "entry"]
     with journal.open("a") as file:
         file.write('{"entry": "cut in t')
-    assert main(words) == 2  # still away
+    assert main(words) == 2  # still unreachable
     assert "nobody answers" in capsys.readouterr().err
     with served(tmp_path, port):
         assert main(words) == 0
         shown = capsys.readouterr()
         assert "4 runs that an earlier command could not store are written" in shown.out
         assert "4 found finished, 0 to train" in shown.out
-        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+        assert_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's place
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # where Debian installs it
 
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[tuple[str, Callable[[str], None]]]:
-    """A PostgreSQL of its own: its URI, and a function that starts or stops it."""
+    """A PostgreSQL server: its URI, and a function that starts or stops it."""
     if not POSTGRES:
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
     programs, data, port = POSTGRES[-1].parent, tmp_path / "pg", free_port()

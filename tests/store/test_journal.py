@@ -1,4 +1,4 @@
-"""What cannot be stored now: kept with its files, shown again when it can be, and told where it cannot."""
+"""Entries that cannot be stored now are kept with their files, stored later, and reported where they cannot be."""
 
 import time
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def result(run: Run) -> Result:
     return replace(failed_result(run, "as it must", "cpu"), curves={"val_accuracy": [(0, 0.1), (10, 0.5), (20, 0.9)]})
 
 
-def away(*words: object) -> None:
+def unreachable(*words: object) -> None:
     raise OSError("away")
 
 
@@ -62,7 +62,7 @@ def test_weights_and_files_wait_in_the_journal_even_where_the_project_is_moved(
     words = ["sweep", "architecture=mlp_small", "training.steps=20", "execution.workers=1", "store.save_weights=last",
              f"store.uri={uri}"]  # fmt: skip
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "fill", away)
+        patched.setattr(Writer, "fill", unreachable)
         assert main(words) == 1
     assert not list((before / "results/.weights").iterdir())
     before.rename(after)
@@ -77,19 +77,19 @@ def test_weights_and_files_wait_in_the_journal_even_where_the_project_is_moved(
         assert "runs.csv" in {file.path for file in client.list_artifacts(sweep.info.run_id)}
 
 
-def test_a_run_whose_files_are_gone_is_told_and_not_stored_without_them(
+def test_a_run_whose_files_are_gone_is_reported_and_not_stored_without_them(
     uri: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = weights_folder(result.run)
-    kept.mkdir(parents=True)
-    (kept / "last.safetensors").write_text("as it was")
+    weights = weights_folder(result.run)
+    weights.mkdir(parents=True)
+    (weights / "last.safetensors").write_text("as it was")
     parent = Store(uri, "trial").start("sweep", {})
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "fill", away)
-        parent.add(result, kept)
+        patched.setattr(Writer, "fill", unreachable)
+        parent.add(result, weights)
     parent.outbox.journal.close()
     (copied,) = (tmp_path / "results/.journal").rglob("last.safetensors")
-    assert not kept.exists()
+    assert not weights.exists()
     copied.unlink()
     copied.parent.rmdir()
     Store(uri, "trial")
@@ -97,47 +97,62 @@ def test_a_run_whose_files_are_gone_is_told_and_not_stored_without_them(
     assert MlflowClient(uri).search_runs(["1"], "tags.kind = 'run' and attributes.status != 'RUNNING'") == []
 
 
-def test_points_that_a_live_run_could_not_show_come_with_the_next(
+def test_the_journal_of_a_command_that_lives_is_left_alone(
+    uri: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = Store(uri, "trial").start("sweep", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "fill", unreachable)
+        parent.add(result)
+    Store(uri, "trial")
+    assert (parent.journal_folder / "entries.jsonl").exists()
+    parent.outbox.journal.close()  # as the end of its process does
+    Store(uri, "trial")
+    assert "1 runs that an earlier command could not store are written" in capsys.readouterr().out
+    assert not (tmp_path / "results/.journal").exists()
+
+
+def test_points_that_could_not_be_written_while_a_run_trained_come_with_the_next(
     uri: str, run: Run, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
     monkeypatch.setattr(outbox, "_RETRY_COST", 0.0)
     parent, log = Store(uri, "trial").start("sweep", {}), Writer.log
 
-    def answers_in_vain(*words: Any) -> None:
+    def answer_is_lost(*words: Any) -> None:
         log(*words)
-        away()
+        unreachable()
 
     parent.begin([run])
-    for patch in (away, answers_in_vain):
+    for patch in (unreachable, answer_is_lost):
         with monkeypatch.context() as patched:
             patched.setattr(Writer, "log", patch)
             parent.log(run, [CurvePoint(None, "val_accuracy", 0, 0.1)])
     parent.log(run, [CurvePoint(None, "val_accuracy", step, value) for step, value in ((0, 0.1), (10, 0.5))])
     assert history(uri) == [(0, 0.1), (10, 0.5)]  # and the first of them once
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "log", answers_in_vain)
+        patched.setattr(Writer, "log", answer_is_lost)
         parent.log(run, [CurvePoint(None, "val_accuracy", 20, 0.9)])
     parent.add(result)
     assert history(uri) == [(0, 0.1), (10, 0.5), (20, 0.9)]
 
 
-def test_a_service_that_takes_long_not_to_answer_is_asked_seldom(
+def test_a_service_whose_failure_takes_long_is_asked_rarely(
     uri: str, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
-    parent, asked = Store(uri, "trial").start("sweep", {}), []
+    parent, requests = Store(uri, "trial").start("sweep", {}), []
 
     def silent(*words: object) -> None:
-        asked.append(time.monotonic())
+        requests.append(time.monotonic())
         time.sleep(0.3)
-        away()
+        unreachable()
 
     monkeypatch.setattr(Writer, "create", silent)
     parent.add(result)
     parent.add(result)
     parent.outbox.journal.close()
-    assert len(asked) == 1  # 20 times 0.3 s have not passed
+    assert len(requests) == 1  # 20 times 0.3 s have not passed
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'boto3'"), type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})("Unable to locate credentials")])  # noqa: E501  # fmt: skip
@@ -152,8 +167,8 @@ def test_an_artifact_store_that_refuses_costs_no_training(
     assert main(words) == 1
     assert f"store.uri=sqlite:///mlflow.db: {error}; runs are kept in" in capsys.readouterr().err
     assert main(words) == 2
-    assert "runs that wait in" in (said := capsys.readouterr().err)
-    assert said.count("\n") == 1
+    assert "runs that wait in" in (message := capsys.readouterr().err)
+    assert message.count("\n") == 1
     monkeypatch.undo()
 
 
@@ -188,8 +203,8 @@ def test_two_commands_may_begin_an_experiment_at_once(uri: str, monkeypatch: pyt
         ("postgresql://a@127.0.0.1:9/x", "nobody answers; start the server"),
     ],
 )
-def test_a_uri_that_is_none_and_a_database_that_is_away_are_one_line(uri: str, message: str) -> None:
-    began = time.monotonic()
+def test_an_invalid_uri_and_an_unreachable_database_give_one_line(uri: str, message: str) -> None:
+    started = time.monotonic()
     with pytest.raises(UsageError, match=message):
         Store(uri, "trial")
-    assert time.monotonic() - began < 60  # MLflow itself would ask for two minutes
+    assert time.monotonic() - started < 60  # MLflow itself would try for two minutes

@@ -1,4 +1,4 @@
-"""What goes into MLflow comes out again, to the bit."""
+"""Results that are read from MLflow equal those that were written, bit by bit."""
 
 import contextlib
 import math
@@ -101,7 +101,7 @@ def test_store_holds_params_tags_status_and_curves(uri: str, stored: Path, four:
     assert runs[four[3].run.id].data.tags["error"] == "RuntimeError: as it must"
 
 
-def test_mirror_has_the_promised_columns(stored: Path, four: list[Result]) -> None:
+def test_results_folder_has_the_documented_columns(stored: Path, four: list[Result]) -> None:
     frame = pd.read_csv(stored / "runs.csv")
     assert tuple(frame.columns) == COLUMNS
     assert frame["run_id"].tolist() == [result.run.id for result in four]
@@ -140,7 +140,7 @@ def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: PreparedData,
 
 
 def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: list[Result]) -> None:
-    """As gradient_ratio, where no gradient is left: MLflow shows the last point that there was."""
+    """For example gradient_ratio, where no gradient is left: MLflow reports its last point as its value."""
     first = next(result for result in four if result.row["status"] == "finished")
     curves = first.curves | {"gradient_ratio": first.curves["gradient_ratio"][:-1]}
     result = replace(first, row=first.row | {"gradient_ratio": None}, curves=curves)
@@ -157,8 +157,8 @@ def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that was interrupted half-made bears another name, and gives way to the next."""
+def test_database_is_created_completely_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database whose creation was interrupted has another name, and is replaced by the next."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
 
     def interrupted(database: Path, fill: Callable[[str], object]) -> None:
@@ -198,7 +198,7 @@ def test_commit_cut_by_a_kill_is_undone(
     assert found.row == four[0].row
 
 
-def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
+def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(
     four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -242,11 +242,11 @@ def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     parent = Store(uri, "trial").start("sweep", {})
 
-    def away(*words: object) -> None:
+    def unreachable(*words: object) -> None:
         raise OSError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "fill", away)
+        patched.setattr(Writer, "fill", unreachable)
         for result in four[:3]:
             parent.add(result)
         (tmp_path / "results/trial").mkdir(parents=True)
