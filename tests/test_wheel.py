@@ -1,6 +1,7 @@
 """The built wheel carries its configs and runs outside the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,7 +17,7 @@ def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def test_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
+def test_wheel_runs_in_an_empty_environment(tmp_path: Path, blank_database: Path) -> None:
     """Dependencies come from this environment by a path file; actbench itself comes from the wheel alone."""
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"), cwd=ROOT)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
@@ -37,9 +38,11 @@ def test_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    shutil.copy(blank_database, elsewhere)
     place = run(str(python), "-c", "import actbench; print(actbench.__file__)", cwd=elsewhere, env=clean).strip()
     assert Path(place).is_relative_to(environment)
-    words = ["sweep", "quickstart", "architecture=mlp_small", "activation=relu,gelu", "training.steps=2"]
+    words = ["sweep", "quickstart", "architecture=mlp_small", "activation=relu,gelu", "training.steps=2",
+             "execution.workers=1"]  # fmt: skip
     shown = run(str(environment / "bin" / "actbench"), *words, cwd=elsewhere, env=clean)
     assert "2 runs in results/quickstart" in shown
     assert (elsewhere / "results" / "quickstart" / "runs.csv").is_file()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,9 +31,10 @@ from tests.support import ENVIRONMENT, until
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Path:
     """Where a sweep of 3 activations, 2 architectures and 2 seeds has run."""
     made = tmp_path_factory.mktemp("ui")
+    shutil.copy(blank_database, made)
     before = Path.cwd()
     os.chdir(made)
     words = ["activation=relu,gelu,tanh", "architecture=mlp_small,cnn_small", "seed=0,1", "training.steps=20"]
@@ -192,15 +194,14 @@ def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | LEAN).returncode == 0
 
 
-def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:
+def test_runs_appear_while_they_train_folded_by_phase(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
              "training.evaluate_every=100", "training.measure_every=0", "protocol.tuning_seeds=1",
              "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
     command = subprocess.Popen(
-        [sys.executable, "-m", "actbench", *words], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "actbench", *words], cwd=own_folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL
     )
-    until((tmp_path / "mlflow.db").exists)
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{own_folder}/mlflow.db")
     live: list[Any] = until(lambda: client.search_runs(["1"], "tags.status = 'running' and metrics.val_accuracy > 0"))
     assert live[0].info.run_name == f"{live[0].data.params['activation']} lr=0.001 seed=0"
     above = client.get_run(live[0].data.tags["mlflow.parentRunId"])

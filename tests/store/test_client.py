@@ -20,11 +20,12 @@ from mlflow import MlflowClient
 
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, LEAN, _wait
+from actbench.store import runs
+from actbench.store.entries import Writer
 from actbench.store.reader import Store
-from tests.support import until
+from actbench.store.runs import Parent
 
-SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
-         "training.measure_every=0", "training.stack_size=2", "execution.workers=2")  # fmt: skip
+SWEEP = ("architecture=mlp_small", "training.steps=20", "training.measure_every=0", "execution.workers=1")
 
 
 def free_port() -> int:
@@ -35,10 +36,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
-    """An MLflow server on a database in a folder; killed outright at the end."""
+    """An MLflow server on the database of a folder; killed outright at the end."""
     words = [
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"),
+        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files"),
     ]  # fmt: skip
     process = subprocess.Popen(
         words, cwd=folder, env=os.environ | LEAN, start_new_session=True, stdout=subprocess.DEVNULL,
@@ -77,29 +78,50 @@ def whole(uri: str, experiment: str, planned: pd.DataFrame) -> None:
     assert "runs.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
 
 
-def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    port, journal = free_port(), tmp_path / "results/.journal"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with served(tmp_path, port) as uri:
-        sweep = subprocess.Popen(
-            [sys.executable, "-m", "actbench", *SWEEP, f"store.uri={uri}"], cwd=tmp_path, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        until(lambda: len(runs_of(uri, "sweep")) > 4)
-    until(lambda: [line for file in journal.rglob("*.jsonl") for line in file.read_text().splitlines()][4:])
-    sweep.send_signal(signal.SIGSTOP)  # however fast it is, it has not ended when the server is back
-    with served(tmp_path, port) as uri:
-        sweep.send_signal(signal.SIGCONT)
-        said, complaint = sweep.communicate(timeout=120)
-        assert sweep.returncode == 0, said + complaint
+@pytest.fixture(scope="module")
+def service_folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Path:
+    return Path(shutil.copy(blank_database, tmp_path_factory.mktemp("service"))).parent
+
+
+def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(
+    service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed while it takes the 4th run, which exists and is still empty; back before the 9th of 12."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "_AGAIN", 0.0)
+    monkeypatch.setattr(runs, "_SELDOM", 0.0)
+    port, servers = free_port(), contextlib.ExitStack()
+    add, fill, added, filled, journaled = Parent.add, Writer.fill, [], [], []
+
+    def add_with_the_server_back(self: Parent, *arguments: Any) -> None:
+        added.append(arguments)
+        if len(added) == 9:
+            (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
+            journaled.extend(next(iter(json.loads(line))) for line in journal.read_text().splitlines())
+            servers.enter_context(served(service_folder, port))
+        add(self, *arguments)
+
+    def fill_with_the_server_killed(self: Writer, *arguments: Any) -> None:
+        filled.append(arguments)
+        if len(filled) == 4:
+            servers.close()
+        fill(self, *arguments)
+
+    with servers:
+        uri = servers.enter_context(served(service_folder, port))
+        monkeypatch.setattr(Parent, "add", add_with_the_server_back)
+        monkeypatch.setattr(Writer, "fill", fill_with_the_server_killed)
+        assert main(["sweep", "activation=relu,gelu", "seed=range(0,6)", *SWEEP, f"store.uri={uri}"]) == 0
+        complaint = capsys.readouterr().err
         assert "runs are kept in" in complaint
-        assert "is back: what was kept is written" in complaint
-        assert not journal.exists()
+        assert "is back: what was kept is written, 5 runs" in complaint
+        assert journaled.count("entry") == 5
+        assert not (tmp_path / "results/.journal").exists()
         whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
 def test_what_a_command_could_not_store_is_written_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server goes after the first run; another interruption, a line cut in two, costs that line alone."""
     monkeypatch.chdir(tmp_path)
@@ -110,9 +132,8 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         stopped.close()
         return parent
 
-    uri = stopped.enter_context(served(tmp_path, port))
-    words = ["sweep", "architecture=mlp_small", "seed=range(0,4)", "training.steps=20", "execution.workers=1",
-             f"store.uri={uri}"]  # fmt: skip
+    uri = stopped.enter_context(served(service_folder, port))
+    words = ["sweep", "quickstart", "activation=relu", "seed=range(0,4)", *SWEEP, f"store.uri={uri}"]
     with monkeypatch.context() as patched:
         patched.setattr(Store, "start", start)
         assert main(words) == 1
@@ -127,12 +148,12 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         file.write('{"entry": "cut in t')
     assert main(words) == 2  # still away
     assert "nobody answers" in capsys.readouterr().err
-    with served(tmp_path, port):
+    with served(service_folder, port):
         assert main(words) == 0
         shown = capsys.readouterr()
         assert "4 runs that an earlier command could not store are written" in shown.out
         assert "4 found finished, 0 to train" in shown.out
-        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+        whole(uri, "quickstart", pd.read_csv(tmp_path / "results/quickstart/runs.csv"))
 
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's place

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import Config
-from actbench.store import sqlite
+from actbench.store import client
 from actbench.store.entries import Writer
 from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
 from actbench.store.reader import Store
@@ -28,8 +29,8 @@ Configs = Callable[..., list[Config]]
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+def uri(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> str:
+    return f"sqlite:///{shutil.copy(blank_database, tmp_path_factory.mktemp('store'))}"
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "make", interrupted)
+        patched.setattr(client, "make_database", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Store(uri, "trial")
     assert is_new(uri)
@@ -183,10 +184,11 @@ os.kill(os.getpid(), 9)
 
 @pytest.mark.parametrize(("mode", "log"), [("wal", "-wal"), ("delete", "-journal")])  # on a local disk, or elsewhere
 def test_commit_cut_by_a_kill_is_undone(
-    mode: str, log: str, four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, log: str, four: list[Result], tmp_path: Path, blank_database: Path
 ) -> None:
-    monkeypatch.setattr(sqlite, "_is_local", lambda path: mode == "wal")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = f"sqlite:///{shutil.copy(blank_database, tmp_path)}"
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute(f"pragma journal_mode={mode}")
     Store(uri, "trial").start("sweep", {}).add(four[0])
     subprocess.run([sys.executable, "-c", _KILLED_IN_A_COMMIT, tmp_path / "mlflow.db"])
     assert (tmp_path / f"mlflow.db{log}").stat().st_size > 0
@@ -194,10 +196,8 @@ def test_commit_cut_by_a_kill_is_undone(
     assert found.row == four[0].row
 
 
-def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
-    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(four: list[Result], own_folder: Path) -> None:
+    tmp_path = own_folder
     uri, folder = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "results"
     folder.mkdir()
     store = Store(uri, "trial")
@@ -221,21 +221,19 @@ def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(
         store.restore("compare", folder)
 
 
-def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_is_local", lambda path: False)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    Store(uri, "trial")
+def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, blank_database: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(blank_database, tmp_path)}"
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("pragma journal_mode=delete")  # with a log written ahead, a reader does not wait
         other.execute("begin exclusive")
         with pytest.raises(UsageError, match=r"another process holds .*mlflow.db locked; wait for it"):
             Store(uri, "trial")
 
 
 def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
-    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    four: list[Result], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tmp_path, uri = own_folder, f"sqlite:///{own_folder}/mlflow.db"
     parent = Store(uri, "trial").start("sweep", {})
 
     def away(*words: object) -> None:

@@ -1,7 +1,5 @@
 """Weights that were kept compute again what their run has computed."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import torch
 from safetensors import safe_open
 
 import actbench
+from actbench.activations.load import load_activation
 from actbench.cli.main import main
 from actbench.errors import UsageError
 from actbench.store.files import read_runs
@@ -162,15 +161,14 @@ def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -
         actbench.load(run_id, "best")  # type: ignore[operator]
 
 
-def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
+def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
     words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
-    code = "import sys, actbench; sys.exit(actbench.cli.main(sys.argv[1:]))"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run(
-        [sys.executable, "-c", code.replace("actbench;", "actbench.cli;"), *words], check=True, env=environment
-    )
+    assert main(words) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
+    monkeypatch.delitem(sys.modules, "changing")  # as in another process
+    load_activation.cache_clear()
     with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
         actbench.load(run_id)  # type: ignore[operator]
