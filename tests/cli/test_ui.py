@@ -23,7 +23,7 @@ from actbench.cli import ui
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, LEAN, _arranged, _free_port, _tell, run_ui
 from actbench.errors import UsageError
-from actbench.store import dashboard
+from actbench.store import views
 from actbench.store.dashboard import packed_state
 from actbench.store.views import views_of
 from tests.cli.browser import CHROMIUM, browse
@@ -130,7 +130,7 @@ def test_plain_links_remain_where_no_view_can_be_kept(
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
-    monkeypatch.setattr(dashboard, "packed", lambda state: ("other", "other"))
+    monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
     _tell(_arranged("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == ["sweep", "  sweep: digits, cnn"]
@@ -196,7 +196,7 @@ def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
 
 def test_runs_appear_while_they_train_folded_by_phase(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
-             "training.evaluate_every=100", "training.measure_every=0", "protocol.tuning_seeds=1",
+             "training.evaluate_every=1000", "training.measure_every=0", "protocol.tuning_seeds=1",
              "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
     command = subprocess.Popen(
         [sys.executable, "-m", "actbench", *words], cwd=own_folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL
