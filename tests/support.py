@@ -72,3 +72,9 @@ def rows(scores: dict[str, list[float | None]], **columns: object) -> pd.DataFra
          "zero_share", "unit_mean", "gradient_ratio"), "float64",
     )  # fmt: skip
     return pd.DataFrame(lines).astype(floats)
+
+
+def lose_runs(frame: pd.DataFrame, mask: "pd.Series[bool]", status: str) -> None:
+    """Gives the masked runs a status without results, failed or missing, in place."""
+    frame.loc[mask, "status"] = status
+    frame.loc[mask, "test_accuracy"] = float("nan")

@@ -12,7 +12,7 @@ from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json, load_experiment
 from actbench.report.tables import hypotheses_table
 from actbench.store.files import costs_frame
-from tests.support import rows
+from tests.support import lose_runs, rows
 
 NO_COSTS = costs_frame([])
 
@@ -180,7 +180,7 @@ def test_rates_at_an_end_of_the_grid_are_marked() -> None:
     tried = [frame.assign(run_id=frame["run_id"] + str(lr)) for frame, lr in zip(tried, (0.01, 0.1, 1.0), strict=True)]
     found = judge_hypotheses([hypothesis()], pd.concat([*tried, confirmed], ignore_index=True), NO_COSTS)
     assert found["edges"].tolist() == ["b"]
-    assert hypotheses_table(found).loc[0, ["A", "B", "n"]].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
+    assert hypotheses_table(found)[["A", "B", "n"]].iloc[0].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
 
 
 def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
@@ -196,7 +196,7 @@ def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
 def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> None:
     frame = rows({"relu": [0.9] * 8, "tanh": [0.8] * 8})
     other = frame.assign(architecture="cnn", run_id=frame["run_id"] + "c")
-    other.loc[(other["activation"] == "tanh") & (other["seed"] > 2), ["status", "test_accuracy"]] = ["failed", np.nan]
+    lose_runs(other, (other["activation"] == "tanh") & (other["seed"] > 2), "failed")
     found = judge_hypotheses([hypothesis()], pd.concat([frame, other]), NO_COSTS)
     assert found["setting"].tolist() == ["digits, mlp", "digits, cnn"]
     assert found["n"].tolist() == [8, 3]

@@ -16,7 +16,7 @@ from actbench.report.figures.ranks import ranks_figure
 from actbench.report.report import FORMATS, write_report
 from actbench.report.sentences import answer
 from actbench.store.files import costs_frame, curves_frame, histograms_frame, layers_frame
-from tests.support import rows
+from tests.support import lose_runs, rows
 
 TAGS = {
     "experiment": "mine", "question": "Which?", "baseline": "relu", "margin": "0.01",
@@ -48,7 +48,7 @@ def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
 
 def test_what_failed_or_was_never_made_is_named_and_all_are_ranked_on_common_seeds() -> None:
     frame = rows({"relu": [0.5, 0.6, 0.7], "gelu": [0.9, 0.4, 0.5], "tanh": [0.1, 0.7, 0.8]})
-    frame.loc[frame["run_id"] == "gelu0", ["status", "test_accuracy"]] = ["failed", np.nan]
+    lose_runs(frame, frame["run_id"] == "gelu0", "failed")
     frame = frame[frame["run_id"] != "tanh2"]
     found = compared(frame)
     assert found.missing == {"gelu": [0], "tanh": [2]}
@@ -65,7 +65,7 @@ def test_the_report_says_in_words_what_is_missing_and_what_never_arrives(tmp_pat
     never = frame["activation"] == "sigmoid"
     frame.loc[never, ["steps_to_target", "samples_to_target", "seconds_to_target"]] = np.nan
     frame.loc[never, "reached_target"] = False
-    frame.loc[frame["run_id"] == "relu3", ["status", "test_accuracy"]] = ["missing", np.nan]
+    lose_runs(frame, frame["run_id"] == "relu3", "missing")
     text = written(tmp_path, frame, ["md"])[0].read_text()
     assert "**digits, mlp: runs missing** (relu: seeds 3). Compared and ranked on the 5 seeds" in text
     assert "Never at the target in any run (censored, not left out): sigmoid." in text
@@ -109,7 +109,8 @@ def test_the_bars_of_equal_ranks_go_from_the_lowest_to_the_highest() -> None:
     names = [f"{letter}{number}" for letter in "abcd" for number in range(6)]
     scores = pd.DataFrame(np.random.default_rng(0).normal(size=(3, len(names))), columns=names)
     (axis,) = ranks_figure(mean_ranks(scores)).axes
-    bars = [line.get_xdata() for line in axis.lines if len(set(line.get_ydata())) == 1]
+    lines = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in axis.lines]
+    bars = [x for x, y in lines if len(set(y)) == 1]
     assert max(map(len, bars)) > 12
     for bar in bars:
         assert list(bar) == sorted(bar)

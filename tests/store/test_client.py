@@ -60,7 +60,7 @@ def runs_of(uri: str, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id], max_results=1000)) if found else []
 
 
-def whole(uri: str, experiment: str, planned: pd.DataFrame) -> None:
+def check_complete(uri: str, experiment: str, planned: pd.DataFrame) -> None:
     """Every run is there once, with every point once, and nothing is left running."""
     client, found = MlflowClient(uri), runs_of(uri, experiment)
     children = [run for run in found if run.data.tags["kind"] == "run"]
@@ -91,7 +91,10 @@ def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_noth
     monkeypatch.setattr(runs, "_AGAIN", 0.0)
     monkeypatch.setattr(runs, "_SELDOM", 0.0)
     port, servers = free_port(), contextlib.ExitStack()
-    add, fill, added, filled, journaled = Parent.add, Writer.fill, [], [], []
+    add, fill = Parent.add, Writer.fill
+    added: list[object] = []
+    filled: list[object] = []
+    journaled: list[str] = []
 
     def add_with_the_server_back(self: Parent, *arguments: Any) -> None:
         added.append(arguments)
@@ -117,7 +120,7 @@ def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_noth
         assert "is back: what was kept is written, 5 runs" in complaint
         assert journaled.count("entry") == 5
         assert not (tmp_path / "results/.journal").exists()
-        whole(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+        check_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
 def test_what_a_command_could_not_store_is_written_by_the_next(
@@ -153,7 +156,7 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         shown = capsys.readouterr()
         assert "4 runs that an earlier command could not store are written" in shown.out
         assert "4 found finished, 0 to train" in shown.out
-        whole(uri, "quickstart", pd.read_csv(tmp_path / "results/quickstart/runs.csv"))
+        check_complete(uri, "quickstart", pd.read_csv(tmp_path / "results/quickstart/runs.csv"))
 
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's place
