@@ -1,6 +1,7 @@
 """What several test files use: starting and awaiting commands, training without a store, frames of runs."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from actbench.cli.main import main
 from actbench.data.datasets import ImageData
 from actbench.experiment.runs import Run
 from actbench.experiment.schema import Config
@@ -23,6 +25,16 @@ Configs = Callable[..., list[Config]]  # the fixture `configs`
 COMMAND = [sys.executable, "-m", "actbench"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}  # for a command that starts in another folder
 TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
+
+
+def actbench(*words: str) -> int:
+    """Runs a command in this process, restores its signal handlers and returns its exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return main(words)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
 
 # No number divides another: the last batch of an epoch is smaller, and evaluations and measurements do not coincide.
 RAGGED = ("training.batch_size=37", "training.steps=36", "training.evaluate_every=11", "training.measure_every=17")

@@ -1,4 +1,4 @@
-"""Signals wait for a write to end; an interrupted command keeps what is finished, and goes on from there."""
+"""A signal waits until a write has ended; an interrupted command keeps finished runs and can be resumed."""
 
 import contextlib
 import os
@@ -31,19 +31,19 @@ def test_signal_waits_for_the_end_of_the_block(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_nothing_is_raised_where_no_signal_came() -> None:
+def test_the_handler_is_restored_if_no_signal_arrives() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_signals():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_error_of_the_block_comes_out_as_it_is() -> None:
+def test_an_exception_of_the_block_is_raised_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), deferred_signals():
         raise ZeroDivisionError
 
 
-def test_output_that_nobody_reads_stops_no_command() -> None:
+def test_a_closed_output_pipe_stops_no_command() -> None:
     words = ["sweep", "seed=range(0,3)", "execution.workers=1", *TINY]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -53,7 +53,7 @@ def test_output_that_nobody_reads_stops_no_command() -> None:
     assert (pd.read_csv("results/sweep/runs.csv")["status"] == "finished").all()
 
 
-def test_interrupted_multirun_is_one_line() -> None:
+def test_an_interrupted_multirun_prints_one_line() -> None:
     words = ["train", "-m", "architecture=mlp_small", "training.steps=1000000", "training.evaluate_every=1000"]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     until(lambda: _stored("RUNNING"), 200)
@@ -64,7 +64,7 @@ def test_interrupted_multirun_is_one_line() -> None:
     assert "Traceback" not in complaint
 
 
-def test_interrupted_sweep_keeps_what_is_finished_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_sweep_keeps_finished_runs_and_resumes(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sweep", "seed=range(0,12)", "architecture=mlp_small", "training.steps=800", "training.stack_size=2",
              "execution.workers=2"]  # fmt: skip
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

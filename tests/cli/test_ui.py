@@ -92,7 +92,7 @@ def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) ->
         assert "layer/00/dead_fraction" not in page.text()  # folded away
 
 
-def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged() -> None:
+def test_views_separate_phases_and_tasks_whose_runs_must_not_be_averaged() -> None:
     def run(phase: str, architecture: str, **params: str) -> tuple[dict[str, str], dict[str, str]]:
         return {"phase": phase}, {"dataset": "digits", "architecture": architecture, "optimizer.lr": "", **params}
 
@@ -122,7 +122,7 @@ def test_a_view_for_each_phase_and_setting_tells_apart_what_must_not_be_averaged
     assert len(value) < 20_000  # what MLflow keeps of an experiment's tag
 
 
-def test_plain_links_remain_where_no_view_can_be_kept(
+def test_plain_links_are_printed_if_views_cannot_be_stored(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(self: MlflowClient, *words: Any) -> None:
@@ -137,7 +137,9 @@ def test_plain_links_remain_where_no_view_can_be_kept(
     assert told[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
 
 
-def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -149,7 +151,7 @@ def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch:
                 run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
 
 
-def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
+def test_a_port_taken_by_another_server_during_the_start_is_given_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Answers(BaseHTTPRequestHandler):
@@ -171,7 +173,9 @@ def test_a_port_that_another_server_takes_meanwhile_is_not_called_ours(
         other.shutdown()
 
 
-def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_server_start_reports_its_reason(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "mlflow.py"
     broken.write_text("raise SystemExit('it cannot be')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -179,7 +183,7 @@ def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, mon
         run_ui(f"sqlite:///{folder}/mlflow.db", None, False)
 
 
-def test_a_store_that_is_not_there_is_named(
+def test_a_missing_store_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -189,12 +193,12 @@ def test_a_store_that_is_not_there_is_named(
     assert "store.uri=http://127.0.0.1:9: nobody answers" in capsys.readouterr().err
 
 
-def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
+def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:
     words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | LEAN).returncode == 0
 
 
-def test_runs_appear_while_they_train_folded_by_phase(own_folder: Path) -> None:
+def test_live_runs_appear_under_the_run_of_their_phase(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
              "training.evaluate_every=1000", "training.measure_every=0", "protocol.tuning_seeds=1",
              "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
