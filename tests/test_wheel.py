@@ -1,7 +1,6 @@
 """The built wheel carries its configs and runs outside the checkout."""
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,7 +16,7 @@ def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def test_wheel_runs_in_an_empty_environment(tmp_path: Path, blank_database: Path) -> None:
+def test_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
     """Dependencies come from this environment by a path file; actbench itself comes from the wheel alone."""
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"), cwd=ROOT)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
@@ -38,7 +37,6 @@ def test_wheel_runs_in_an_empty_environment(tmp_path: Path, blank_database: Path
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    shutil.copy(blank_database, elsewhere)
     place = run(str(python), "-c", "import actbench; print(actbench.__file__)", cwd=elsewhere, env=clean).strip()
     assert Path(place).is_relative_to(environment)
     words = ["sweep", "quickstart", "architecture=mlp_small", "activation=relu,gelu", "training.steps=2",

@@ -17,7 +17,7 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import Config
-from actbench.store import client
+from actbench.store import client, sqlite
 from actbench.store.entries import Writer
 from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
 from actbench.store.reader import Store
@@ -221,10 +221,11 @@ def test_damaged_files_of_a_command_are_neither_believed_nor_in_the_way(four: li
         store.restore("compare", folder)
 
 
-def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, blank_database: Path) -> None:
-    uri = f"sqlite:///{shutil.copy(blank_database, tmp_path)}"
+def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_is_local", lambda path: False)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    Store(uri, "trial")
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
-        other.execute("pragma journal_mode=delete")  # with a log written ahead, a reader does not wait
         other.execute("begin exclusive")
         with pytest.raises(UsageError, match=r"another process holds .*mlflow.db locked; wait for it"):
             Store(uri, "trial")
