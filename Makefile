@@ -35,7 +35,7 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Sweeps against the loops one would write oneself, about 45 minutes on two cores: make benchmark MNIST=/path/to/mnist
 benchmark: setup

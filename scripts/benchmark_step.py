@@ -54,7 +54,7 @@ def optimizer() -> Calls:
     adam = torch.optim.Adam(views, fused=True)
     for view in views:
         view.grad = torch.randn_like(view)
-    gradients = [view.grad for view in views]
+    gradients = [view.grad for view in views if view.grad is not None]
     means, squares, step = [torch.zeros_like(v) for v in views], [torch.zeros_like(v) for v in views], torch.ones(())
 
     def direct() -> None:

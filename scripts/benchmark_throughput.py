@@ -98,10 +98,10 @@ def timed(commands: list[list[str]], folder: Path, environment: dict[str, str] |
         )
         for command in commands
     ]
-    for process in processes:
+    for command, process in zip(commands, processes, strict=True):
         output, _ = process.communicate()
         if process.returncode:
-            raise SystemExit(f"{' '.join(process.args)[:300]}\n{output[-3000:]}")
+            raise SystemExit(f"{' '.join(command)[:300]}\n{output[-3000:]}")
     return time.perf_counter() - begun
 
 

@@ -13,7 +13,9 @@ import statistics
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as many processes as cores: more threads only disturb each other
 
@@ -74,15 +76,16 @@ class Transformer(nn.Module):
         return self.head(self.norm(self.blocks(self.embed(x) + self.position)).mean(1))
 
 
+Job = dict[str, Any]
 MODELS = {"mlp": mlp, "cnn": cnn, "transformer": Transformer}
 
 
-def model_of(run: dict) -> nn.Module:
+def model_of(run: Job) -> nn.Module:
     torch.manual_seed(run["seed"])
     return MODELS[run["architecture"]](ACTIVATIONS[run["activation"]])
 
 
-def split_of(run: dict) -> tuple[Tensor, Tensor]:
+def split_of(run: Job) -> tuple[Tensor, Tensor]:
     order = torch.randperm(TRAINING + VALIDATION, generator=torch.Generator().manual_seed(run["seed"]))
     return order[:TRAINING], order[TRAINING:]
 
@@ -100,12 +103,12 @@ def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, batches, size: int = VALIDATION) -> float:  # type: ignore[no-untyped-def]
+def accuracy(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], size: int = VALIDATION) -> float:
     correct = sum((model(x).argmax(1) == y).sum() for x, y in batches)
     return float(correct) / size
 
 
-def dataloader(run: dict, job: dict) -> float:
+def dataloader(run: Job, job: Job) -> float:
     """(A) The loop of the tutorials: torchvision's MNIST with transforms over PIL images, a DataLoader."""
     from torchvision import transforms
     from torchvision.datasets import MNIST
@@ -130,7 +133,7 @@ def dataloader(run: dict, job: dict) -> float:
     return accuracy(model, DataLoader(MNIST(job["root"], train=False, transform=transform), 1000), TEST)
 
 
-def lightning(run: dict, job: dict) -> float:
+def lightning(run: Job, job: Job) -> float:
     """(B) PyTorch Lightning over a TensorDataset, with its MLflow logger."""
     import logging
 
@@ -141,7 +144,7 @@ def lightning(run: dict, job: dict) -> float:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
-    class Module(pl.LightningModule):
+    class Module(pl.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model_of(run)
@@ -177,7 +180,7 @@ def lightning(run: dict, job: dict) -> float:
     return float(trainer.callback_metrics["test_accuracy"])
 
 
-def bare(run: dict, job: dict) -> float:
+def bare(run: Job, job: Job) -> float:
     """(C) The fastest plain loop: resident tensors, fused Adam; nothing is logged."""
     (images, labels), test = resident(job["root"])
     train, held = split_of(run)

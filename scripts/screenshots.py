@@ -44,8 +44,8 @@ def main() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as place:
 
-        def start(*words: str, **more: object) -> subprocess.Popen[str]:
-            return subprocess.Popen([*ACTBENCH, *words], cwd=place, env=environment, text=True, **more)  # type: ignore[call-overload,no-any-return]
+        def start(*words: str, stdout: int | None = None) -> subprocess.Popen[str]:
+            return subprocess.Popen([*ACTBENCH, *words], cwd=place, env=environment, text=True, stdout=stdout)
 
         start("compare", *GRID, "protocol.seeds=5", "protocol.tuning_seeds=5").wait()
         live = start("sweep", *GRID, "seed=range(0,5)", "training.steps=20000", "training.evaluate_every=200",
@@ -53,7 +53,7 @@ def main() -> None:
         time.sleep(25)
         server = start("ui", stdout=subprocess.PIPE)
         assert server.stdout is not None
-        lines = []
+        lines: list[str] = []
         while not lines or "Ctrl-C" not in lines[-1]:
             lines.append(server.stdout.readline())
         links = [line.strip() for line in lines if "viewStateShareKey" in line]

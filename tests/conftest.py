@@ -1,8 +1,9 @@
-"""Shared fixtures: a cache of its own, the digits, and configs by override."""
+"""Shared fixtures: a private cache, an empty store, the digits data set, and configs composed from overrides."""
 
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from actbench.store.sqlite import checkpoint_log
 torch.set_num_threads(1)
 configure_mlflow()
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, and then in what tests start
+# A shell's background job ignores SIGINT, and so would the commands that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests neither read nor fill the user's cache."""
+    """A cache folder for the tests, so that they neither read nor fill the user's."""
     folder = tmp_path_factory.mktemp("cache")
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(folder)
@@ -40,7 +42,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store: to make one takes MLflow seconds, to copy it none."""
+    """An empty store to copy: MLflow takes seconds to create one."""
     path = tmp_path_factory.mktemp("blank") / "mlflow.db"
     connect(f"sqlite:///{path}")
     checkpoint_log(f"sqlite:///{path}")
@@ -49,10 +51,16 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_folder(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, empty but for a store without runs."""
+    """A temporary current folder that holds an empty store."""
     shutil.copy(blank_database, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def command_line(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For commands that run in this process: an empty store, and arguments that a report can print."""
+    monkeypatch.setattr(sys, "argv", ["actbench", "test"])
 
 
 @pytest.fixture(scope="session")
@@ -67,5 +75,5 @@ def digits_data(digits: PreparedData) -> ImageData:
 
 @pytest.fixture(scope="session")
 def configs() -> Callable[..., list[RunSettings]]:
-    """Overrides to the configs of their grid."""
+    """A function from overrides to the run settings of their grid."""
     return lambda *overrides: list(compose_grid(overrides).runs)

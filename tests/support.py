@@ -1,14 +1,17 @@
 """What several test files use: starting and awaiting commands, training without a store, frames of runs."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
+from actbench.cli.main import main
 from actbench.data.datasets import ImageData
 from actbench.experiment.runs import Run
 from actbench.experiment.schema import RunSettings
@@ -22,6 +25,16 @@ Configs = Callable[..., list[RunSettings]]  # the fixture `configs`
 COMMAND = [sys.executable, "-m", "actbench"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}  # for a command that starts in another folder
 TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
+
+
+def actbench(*words: str) -> int:
+    """Runs a command in this process, restores its signal handlers and returns its exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return main(words)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
 
 # No number divides another: the last batch of an epoch is smaller, and evaluations and measurements do not coincide.
 RAGGED = ("training.batch_size=37", "training.steps=36", "training.evaluate_every=11", "training.measure_every=17")
@@ -45,3 +58,9 @@ def until(condition: Callable[[], Any], seconds: float = 60, pause: float = 0.1)
             raise TimeoutError(f"the condition did not become true within {seconds:.0f} s")
         time.sleep(pause)
     return value
+
+
+def lose_runs(frame: pd.DataFrame, mask: "pd.Series[bool]", status: str) -> None:
+    """Gives the masked runs a status without results, failed or missing, in place."""
+    frame.loc[mask, "status"] = status
+    frame.loc[mask, "test_accuracy"] = float("nan")

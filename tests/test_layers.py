@@ -1,6 +1,7 @@
-"""The data goes one way through the rooms of the package: each imports only itself and those above it in this list."""
+"""Each room of the package imports only itself and the rooms before it in the list ROOMS."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -43,18 +44,18 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that a file names in any import, lazy ones included."""
-    found = set()
+    """The modules that a file imports, at its top or inside a function."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             module = PACKAGE.parent / Path(*node.module.split("."))
-            found |= {
+            names |= {
                 f"{node.module}.{alias.name}" if (module / f"{alias.name}.py").is_file() else node.module
                 for alias in node.names
             }
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
+            names |= {alias.name for alias in node.names}
+    return names
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -65,11 +66,18 @@ def test_each_room_imports_only_those_above_it(path: Path) -> None:
             assert name.split(".")[1] in above, f"{room(path)} imports {name}"
 
 
+def test_modules_import_each_other_in_no_cycle() -> None:
+    graph = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): imports(path) for path in PATHS}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
 def test_analysis_and_report_neither_train_nor_open_a_store() -> None:
     for path in PATHS:
         if room(path) in NEVER_TRAIN:
-            named = {name for name in imports(path) if name.split(".")[1:2] in (["training"], ["execution"], ["store"])}
-            assert named <= {FORMATS}, f"{path.relative_to(PACKAGE)} imports {named}"
+            forbidden = {
+                name for name in imports(path) if name.split(".")[1:2] in (["training"], ["execution"], ["store"])
+            }
+            assert forbidden <= {FORMATS}, f"{path.relative_to(PACKAGE)} imports {forbidden}"
 
 
 def test_packages_are_imported_by_the_rooms_that_need_them() -> None:
@@ -78,10 +86,10 @@ def test_packages_are_imported_by_the_rooms_that_need_them() -> None:
             assert room(path) in FOREIGN[name], f"{path.relative_to(PACKAGE)} imports {name}"
 
 
-def test_each_room_has_a_page_that_says_what_lives_there_and_nothing_else() -> None:
+def test_the_init_of_each_room_holds_a_docstring_and_nothing_else() -> None:
     for name in ROOMS:
         if (PACKAGE / name).is_dir():
-            (only,) = ast.parse((PACKAGE / name / "__init__.py").read_text()).body
-            assert isinstance(only, ast.Expr)
-            assert isinstance(only.value, ast.Constant)
-            assert "Start with" in str(only.value.value)
+            (docstring,) = ast.parse((PACKAGE / name / "__init__.py").read_text()).body
+            assert isinstance(docstring, ast.Expr)
+            assert isinstance(docstring.value, ast.Constant)
+            assert "Start with" in str(docstring.value.value)

@@ -39,7 +39,8 @@ def test_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
     elsewhere.mkdir()
     place = run(str(python), "-c", "import actbench; print(actbench.__file__)", cwd=elsewhere, env=clean).strip()
     assert Path(place).is_relative_to(environment)
-    words = ["sweep", "quickstart", "architecture=mlp_small", "activation=relu,gelu", "training.steps=2"]
+    words = ["sweep", "quickstart", "architecture=mlp_small", "activation=relu,gelu", "training.steps=2",
+             "execution.workers=1"]  # fmt: skip
     shown = run(str(environment / "bin" / "actbench"), *words, cwd=elsewhere, env=clean)
     assert "2 runs in results/quickstart" in shown
     assert (elsewhere / "results" / "quickstart" / "runs.csv").is_file()

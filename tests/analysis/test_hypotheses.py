@@ -13,6 +13,7 @@ from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypo
 from actbench.report.tables import hypotheses_table
 from actbench.store.files import costs_frame
 from tests.analysis.frames import confirming_runs
+from tests.support import lose_runs
 
 NO_COSTS = costs_frame([])
 
@@ -40,8 +41,8 @@ def test_hypotheses_are_read_and_kept(tmp_path: Path) -> None:
     )
     first, second = load_experiment(str(path)).hypotheses
     assert first == Hypothesis(
-        "c", "abs(unit_mean)", {"activation": "elu"}, {"activation": "relu", "lr": 0.1}, "lower", 0.1, 0.7,
-        {"architecture": "mlp"}, "tune",
+        claim="c", metric="abs(unit_mean)", a={"activation": "elu"}, b={"activation": "relu", "lr": 0.1},
+        direction="lower", margin=0.1, factor=0.7, where={"architecture": "mlp"}, phase="tune",
     )  # fmt: skip
     assert second.b == 0.5
     assert hypotheses_from_json(hypotheses_to_json((first, second))) == (first, second)
@@ -51,16 +52,22 @@ def test_hypotheses_are_read_and_kept(tmp_path: Path) -> None:
     ("hypotheses", "message"),
     [
         ("{}", "hypotheses must be a list"),
-        ("[relu wins]", "hypothesis 1 has the keys claim, metric, a, b, direction"),
-        ("[{claim: c, metric: auc, a: relu, b: tanh}]", "has the keys claim"),
-        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, power: 9}]", "may have margin, factor"),
-        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: up}]", "take one of higher, lower, equal"),
-        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: equal}]", "equal up to what"),
+        ("[relu wins]", "hypothesis 1: relu wins must be a group of keys"),
+        ("[{claim: c, metric: auc, a: relu, b: tanh}]", "hypothesis 1: missing key direction"),
+        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, power: 9}]", "hypothesis 1: unknown key power"),
+        (
+            "[{claim: c, metric: auc, a: relu, b: tanh, direction: up}]",
+            "direction=up: must be one of higher, lower",
+        ),
+        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: equal}]", "give a margin, in the unit of auc"),
         ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, margin: -1}]", "margin=-1"),
         ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, factor: .nan}]", "factor=nan"),
-        ("[{claim: '', metric: auc, a: relu, b: tanh, direction: higher}]", "claim must be a text"),
+        ("[{claim: '', metric: auc, a: relu, b: tanh, direction: higher}]", "claim must not be blank"),
         ("[{claim: c, metric: auc, a: [relu], b: tanh, direction: higher}]", "a must name an activation"),
-        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, phase: test}]", "take one of confirm, tune"),
+        (
+            "[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, phase: test}]",
+            "phase=test: must be one of",
+        ),
     ],
 )
 def test_what_is_no_hypothesis_is_refused(hypotheses: str, message: str, tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str,
     planned = confirming_runs({"relu": [None] * 2, "tanh": [None] * 2}, phase="tune")
     planned = pd.concat([planned, planned.assign(architecture="cnn")])
     planned = pd.concat(
-        [planned.assign(variant=[{"architecture.depth": depth}] * len(planned)) for depth in ("2", "4")]
+        [planned.assign(variant=pd.Series([{"architecture.depth": depth}] * len(planned))) for depth in ("2", "4")]
     )
     check_hypotheses([hypothesis(where={"architecture.depth": 2.0})], planned)
     with pytest.raises(UsageError, match=message):
@@ -150,9 +157,9 @@ def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
 
     def verdict_and_censored(**given: Any) -> tuple[str, int]:
         judged = judge_hypotheses([hypothesis(metric="steps_to_target", **given)], frame, NO_COSTS)
-        censored = int(judged.loc[0, "censored"])
+        censored = int(judged["censored"].iloc[0])
         assert hypotheses_table(judged).loc[0, "n"] == (f"8 ({censored})" if censored else "8")
-        return judged.loc[0, "verdict"], censored
+        return str(judged["verdict"].iloc[0]), censored
 
     assert verdict_and_censored(direction="lower") == ("supported", 8)
     assert verdict_and_censored(direction="lower", factor=0.7) == (
@@ -191,7 +198,7 @@ def test_rates_at_an_end_of_the_grid_are_marked() -> None:
     tried = [frame.assign(run_id=frame["run_id"] + str(lr)) for frame, lr in zip(tried, (0.01, 0.1, 1.0), strict=True)]
     judged = judge_hypotheses([hypothesis()], pd.concat([*tried, confirmed], ignore_index=True), NO_COSTS)
     assert judged["edges"].tolist() == ["b"]
-    assert hypotheses_table(judged).loc[0, ["A", "B", "n"]].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
+    assert hypotheses_table(judged)[["A", "B", "n"]].iloc[0].tolist() == ["relu: 0.9", "tanh †: 0.8", "8"]
 
 
 def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
@@ -207,7 +214,7 @@ def test_a_diverged_run_takes_as_many_seconds_as_the_longest() -> None:
 def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> None:
     frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.8] * 8})
     other = frame.assign(architecture="cnn", run_id=frame["run_id"] + "c")
-    other.loc[(other["activation"] == "tanh") & (other["seed"] > 2), ["status", "test_accuracy"]] = ["failed", np.nan]
+    lose_runs(other, (other["activation"] == "tanh") & (other["seed"] > 2), "failed")
     judged = judge_hypotheses([hypothesis()], pd.concat([frame, other]), NO_COSTS)
     assert judged["setting"].tolist() == ["digits, mlp", "digits, cnn"]
     assert judged["n"].tolist() == [8, 3]

@@ -1,6 +1,5 @@
 """Tasks compared on the seeds that all series have; what diverged, failed or is missing."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,6 +8,7 @@ from actbench.analysis.pairs import Comparison, comparisons
 from actbench.experiment.request import Request
 from actbench.store.files import costs_frame
 from tests.analysis.frames import confirming_runs
+from tests.support import lose_runs
 
 
 def compared(frame: pd.DataFrame, baseline: str = "relu") -> Comparison:
@@ -26,7 +26,7 @@ def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
 
 def test_what_failed_or_was_never_made_is_named_and_all_are_ranked_on_common_seeds() -> None:
     frame = confirming_runs({"relu": [0.5, 0.6, 0.7], "gelu": [0.9, 0.4, 0.5], "tanh": [0.1, 0.7, 0.8]})
-    frame.loc[frame["run_id"] == "gelu0", ["status", "test_accuracy"]] = ["failed", np.nan]
+    lose_runs(frame, frame["run_id"] == "gelu0", "failed")
     frame = frame[frame["run_id"] != "tanh2"]
     comparison = compared(frame)
     assert comparison.missing == {"gelu": [0], "tanh": [2]}

@@ -1,186 +1,18 @@
-"""The command line as a user types it."""
+"""The command line: wrong usage, and what is printed without any training."""
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
-from actbench.cli.main import main
-from actbench.store.runs import ParentRun
-from actbench.training.results import WALL_CLOCK
-from tests.support import COMMAND, TINY
+from tests.support import TINY, actbench
 
-
-@pytest.fixture(autouse=True)
-def command_line(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["actbench", "test"])
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.fixture
 def empty_folder(own_folder: Path) -> Path:
     (own_folder / "mlflow.db").unlink()
     return own_folder
-
-
-def actbench(*words: str) -> int:
-    """In this process; signal handlers as they were."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        return main(words)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def test_sweep_over_three_architectures_and_pieces(capsys: pytest.CaptureFixture[str]) -> None:
-    words = [
-        "sweep", "architecture=mlp_small,cnn_small,transformer_small", "activation=relu,maxout,swiglu",
-        "seed=range(0,2)", "training.steps=3",
-    ]  # fmt: skip
-    assert actbench(*words) == 0
-    frame = pd.read_csv("results/sweep/runs.csv")
-    assert len(frame) == 18
-    assert set(frame["status"]) == {"finished"}
-    assert frame["test_accuracy"].notna().all()
-    shown = capsys.readouterr().out
-    assert "18 runs, 0 found finished, 18 to train" in shown
-    assert max(map(len, shown.splitlines())) <= 100
-    assert actbench(*words) == 0
-    assert "nothing to train" in capsys.readouterr().out
-    assert pd.read_csv("results/sweep/runs.csv").equals(frame)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    experiment = client.get_experiment_by_name("sweep")
-    assert experiment is not None
-    children = client.search_runs([experiment.experiment_id], "tags.kind = 'run'")
-    assert len(children) == 18
-    assert len({run.data.tags["mlflow.parentRunId"] for run in children}) == 1
-
-
-def test_same_command_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        words = ["activation=relu,rrelu,geglu", "seed=0,1", f"execution.workers={workers}", *TINY]
-        assert actbench("sweep", *words) == 0
-        frame = pd.read_csv("results/sweep/runs.csv").drop(columns=list(WALL_CLOCK))
-        found.append(
-            (
-                frame.to_csv(),
-                *(Path(f"results/sweep/{name}.parquet").read_bytes() for name in ("curves", "layers", "histograms")),
-            )
-        )
-    assert found[0] == found[1]
-
-
-def test_compare_tunes_confirms_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("experiments").mkdir()
-    Path("experiments/mine.yaml").write_text(
-        "question: Which?\nsource: null\noverrides:\n  - activation=relu,tanh\n"
-        "  - protocol.learning_rates=[0.001,0.01]\n  - protocol.tuning_seeds=2\n  - protocol.seeds=3\n"
-    )
-    assert actbench("compare", "mine", *TINY) == 0
-    frame = pd.read_csv("results/mine/runs.csv")
-    tuned, confirmed = frame[frame["phase"] == "tune"], frame[frame["phase"] == "confirm"]
-    assert len(confirmed) == 6
-    rates = set(tuned["lr"])
-    assert {0.001, 0.01} < rates <= {0.0001, 0.001, 0.01, 0.1}  # with two, one is chosen: the grid grows
-    assert len(tuned) == 4 * len(rates)  # for both activations alike
-    assert tuned["test_accuracy"].isna().all()
-    assert confirmed["test_accuracy"].notna().all()
-    assert not set(tuned["seed"]) & set(confirmed["seed"])
-    for activation, group in confirmed.groupby("activation"):
-        own = tuned[tuned["activation"] == activation].groupby("lr")["val_accuracy"].mean()
-        assert group["lr"].unique().tolist() == [own.idxmax()]
-        assert sorted(group["seed"]) == [1000, 1001, 1002]
-    text = Path("results/mine/report.md").read_text()
-    mean = 100 * confirmed.groupby("activation")["test_accuracy"].mean().max()
-    assert f"{mean:.2f} ±" in text
-    assert f"2 tuning seeds a rate ({len(tuned)} runs)" in text
-    written = {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()}
-    names = {path.name for path in written}
-    assert {
-        "report.md",
-        "report.html",
-        "report.pdf",
-        "report.tex",
-        "accuracy.svg",
-        "accuracy.pdf",
-        "accuracy.png",
-    } <= names
-    _check_pages_of_mlflow(confirmed)
-    for path in written:
-        path.unlink()
-    assert actbench("report", "mine") == 0
-    assert {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()} == written
-    assert actbench("compare", "mine", *TINY) == 0
-    assert "nothing to train" in capsys.readouterr().out
-
-
-def _check_pages_of_mlflow(confirmed: pd.DataFrame) -> None:
-    """The parent's description has the answer and a figure that is there; each activation's costs stand at a run."""
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    experiment = client.get_experiment_by_name("mine")
-    assert experiment is not None
-    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'compare'")
-    note = parent.data.tags["mlflow.note.content"]
-    best = confirmed.groupby("activation")["test_accuracy"].mean().idxmax()
-    assert f"highest mean test accuracy {best}" in note
-    assert "Recommended: " in note
-    assert f"get-artifact?run_uuid={parent.info.run_id}&path=figures/accuracy.png" in note
-    assert "figures/accuracy.png" in {file.path for file in client.list_artifacts(parent.info.run_id, "figures")}
-    phases = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    assert {(phase.info.run_name, phase.info.status) for phase in phases} == {
-        ("tune", "FINISHED"),
-        ("confirm", "FINISHED"),
-    }
-    costs = pd.read_csv("results/mine/costs.csv").groupby("run_id")["activation_ns"].median()
-    assert len(costs) == 2
-    for run_id, expected in costs.items():
-        (run,) = client.search_runs([experiment.experiment_id], f"tags.run_id_hash = '{run_id}'")
-        assert run.data.metrics["activation_ns"] == expected
-
-
-def test_system_metrics_of_a_command_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
-    end = ParentRun.end
-
-    def after_two_samples(self: ParentRun, *words: Any) -> None:
-        time.sleep(2.5)
-        end(self, *words)
-
-    monkeypatch.setattr(ParentRun, "end", after_two_samples)
-    words = ["architecture=mlp_small", "activation=relu", "seed=range(0,3)", "training.steps=20"]
-    assert actbench("sweep", *words, "execution.workers=1", "store.system_metrics=true") == 0
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    experiment = client.get_experiment_by_name("sweep")
-    assert experiment is not None
-    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
-    assert parent.data.metrics["system/cpu_utilization_percentage"] > 0
-
-
-def test_test_set_is_never_read_while_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
-    from actbench.data.batches import Batches
-
-    def refuse(*arguments: object) -> None:
-        raise AssertionError("the test set was read")
-
-    monkeypatch.setattr(Batches, "test", refuse)
-    words = [
-        "architecture=mlp_small", "activation=relu", "protocol.learning_rates=[0.01]", "protocol.seeds=1",
-        "execution.workers=1", "training.steps=1",
-    ]  # fmt: skip
-    assert actbench("compare", "quickstart", *words) == 1
-    frame = pd.read_csv("results/quickstart/runs.csv")
-    assert frame.set_index("phase")["status"].to_dict() == {"tune": "finished", "confirm": "failed"}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +41,7 @@ def test_test_set_is_never_read_while_tuning(monkeypatch: pytest.MonkeyPatch) ->
         (["data", "check", "imagenet"], "no such dataset"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(
+def test_wrong_usage_prints_one_line_and_exits_with_2(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
 ) -> None:
     assert actbench(*words) == 2
@@ -220,7 +52,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert not list(empty_folder.glob("results/*/runs.csv"))
 
 
-def test_cuda_where_there_is_none(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_without_a_cuda_device_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -228,36 +62,10 @@ def test_cuda_where_there_is_none(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "has no CUDA device" in capsys.readouterr().err
 
 
-def test_results_folder_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_named_results_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("results").write_text("a file")
     assert actbench("train", *TINY) == 2
     assert "cannot write to" in capsys.readouterr().err
-
-
-def test_failed_run_is_named_and_the_others_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    own = "tests.own_activations:fails_while_training"
-    assert actbench("sweep", f"activation=relu,{own}", "execution.workers=1", *TINY) == 1
-    assert pd.read_csv("results/sweep/runs.csv")["status"].tolist() == ["finished", "failed"]
-    assert "RuntimeError: too wide" in capsys.readouterr().out
-
-
-def test_activations_are_listed_and_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    assert actbench("activations") == 0
-    table = capsys.readouterr().out
-    assert "dynamic_relu" in table
-    assert max(map(len, table.splitlines())) <= 100
-    assert actbench("activations", "gelu", "leaky_relu") == 0
-    details = capsys.readouterr().out
-    assert "arXiv:1606.08415" in details
-    assert "activation.slope" in details
-    for suffix in ("png", "svg", "pdf"):
-        assert actbench("activations", "gelu", "swiglu", "selu", "--plot", f"curves.{suffix}") == 0
-    assert actbench("activations", "tests.own_activations:squareplus", "relu", "--plot", "own.png") == 0
-    assert Path("own.png").is_file()
-    assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
-    first = Path("curves.svg").read_bytes()
-    assert actbench("activations", "gelu", "swiglu", "selu", "--plot", "curves.svg") == 0
-    assert Path("curves.svg").read_bytes() == first
 
 
 def test_cfg_prints_the_composed_config(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,16 +76,6 @@ def test_cfg_prints_the_composed_config(capsys: pytest.CaptureFixture[str]) -> N
     assert not Path("results").exists()
 
 
-def test_data_check_names_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_check_prints_the_size_of_the_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert actbench("data", "check", "digits") == 0
     assert "digits: 1438 training and 359 test images, 8x8x1, 10 classes" in capsys.readouterr().out
-
-
-def test_hydras_own_multirun_works() -> None:
-    done = subprocess.run(
-        [*COMMAND, "train", "-m", "activation=relu,tanh", *TINY], capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert pd.read_csv("results/train/runs.csv")["activation"].tolist() == ["tanh"]
-    wrong = subprocess.run([*COMMAND, "train", "--info", "config", *TINY], capture_output=True, text=True, timeout=100)
-    assert "name: mlp" in wrong.stdout

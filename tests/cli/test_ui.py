@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,9 +31,10 @@ from tests.support import ENVIRONMENT, until
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Path:
     """Where a sweep of 3 activations, 2 architectures and 2 seeds has run."""
     made = tmp_path_factory.mktemp("ui")
+    shutil.copy(blank_database, made)
     before = Path.cwd()
     os.chdir(made)
     words = ["activation=relu,gelu,tanh", "architecture=mlp_small,cnn_small", "seed=0,1", "training.steps=20"]
@@ -135,7 +137,9 @@ def test_plain_links_remain_where_the_store_refuses_views(
     assert lines[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
 
 
-def test_a_port_that_is_taken_is_passed_over_or_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -169,7 +173,9 @@ def test_a_port_that_another_server_takes_is_not_linked_to(
         other.shutdown()
 
 
-def test_a_server_that_does_not_start_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_server_start_reports_its_reason(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "mlflow.py"
     broken.write_text("raise SystemExit('it cannot be')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -187,20 +193,19 @@ def test_a_missing_store_is_named(
     assert "store.uri=http://127.0.0.1:9: nobody answers" in capsys.readouterr().err
 
 
-def test_database_passes_mlflows_own_upgrade(folder: Path) -> None:
+def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:
     words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0
 
 
-def test_runs_appear_while_they_train_folded_by_phase(tmp_path: Path) -> None:
+def test_live_runs_appear_under_the_run_of_their_phase(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
-             "training.evaluate_every=100", "training.measure_every=0", "protocol.tuning_seeds=1",
+             "training.evaluate_every=1000", "training.measure_every=0", "protocol.tuning_seeds=1",
              "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
     command = subprocess.Popen(
-        [sys.executable, "-m", "actbench", *words], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "actbench", *words], cwd=own_folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL
     )
-    until((tmp_path / "mlflow.db").exists)
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{own_folder}/mlflow.db")
     live: list[Any] = until(lambda: client.search_runs(["1"], "tags.status = 'running' and metrics.val_accuracy > 0"))
     assert live[0].info.run_name == f"{live[0].data.params['activation']} lr=0.001 seed=0"
     above = client.get_run(live[0].data.tags["mlflow.parentRunId"])

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -89,7 +89,10 @@ def test_digits_are_scikit_learns_and_the_splits_are_disjoint(digits: PreparedDa
 
 
 def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "digits", replace(SOURCES["digits"], read=lambda root, size: 1 / 0))
+    def refuse(root: Path, size: int | None) -> NoReturn:
+        raise AssertionError("the images were read again")
+
+    monkeypatch.setitem(SOURCES, "digits", replace(SOURCES["digits"], read=refuse))
     assert prepare_data("digits", None, False, None) == digits
 
 

@@ -161,7 +161,8 @@ def dead(model: nn.Module, inputs: Tensor, layer: str = "all") -> float:
 
 def test_units_of_a_convolution_over_time_are_its_channels() -> None:
     model = nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5), nn.Tanh())
-    model[1].bias.data[:4] = -1e4
+    with torch.no_grad():
+        dict(model.named_parameters())["1.bias"][:4] = -1e4
     assert dead(model, torch.randn(4, 3, 20), "2") == 0.5
     assert dead(model, torch.randn(4, 3, 20)) == pytest.approx(4 / 13)  # 8 units and 5
 
@@ -229,6 +230,7 @@ def test_units_in_spite_of_side_branches_half_precision_and_keywords() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.body, self.side, self.relu = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 8), nn.ReLU()
+            assert self.body.bias is not None
             nn.init.constant_(self.body.bias, 0.0)
             with torch.no_grad():
                 self.body.bias[:4] = -1e6
@@ -259,9 +261,9 @@ def test_units_in_spite_of_side_branches_half_precision_and_keywords() -> None:
         half = values(actbench.inspect(model.to(dtype), images.to(dtype)))
         for key in (("1", "dead_fraction"), ("1", "zero_share"), ("1", "unit_mean")):
             assert half[key] == pytest.approx(whole[key], abs=0.005)
-    model, x = Keywords(), torch.randn(30, 5)
-    found = values(actbench.inspect(model, x, activations=(Leaky,)))
-    assert found["act", "unit_mean"] == pytest.approx(F.leaky_relu(model.layer(x), 0.5).mean().item(), abs=1e-6)
+    own, x = Keywords(), torch.randn(30, 5)
+    found = values(actbench.inspect(own, x, activations=(Leaky,)))
+    assert found["act", "unit_mean"] == pytest.approx(F.leaky_relu(own.layer(x), 0.5).mean().item(), abs=1e-6)
 
 
 def test_units_of_a_convolution_whose_channels_were_moved_last() -> None:

@@ -1,6 +1,7 @@
 """Each architecture against an independent implementation with the same weights, and its parameter counts."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -161,7 +162,7 @@ def test_mlp_parameter_count_in_closed_form() -> None:
 @pytest.mark.parametrize("architecture", ["mlp", "cnn", "transformer", "mlp_small", "cnn_small", "transformer_small"])
 @pytest.mark.parametrize("activation", ["maxout", "glu", "swiglu", "dynamic_relu", "prelu"])
 def test_matched_parameter_counts_agree_within_one_per_cent(architecture: str, activation: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.create(composed_yaml([f"architecture={architecture}"])))
+    config: Any = OmegaConf.to_container(OmegaConf.create(composed_yaml([f"architecture={architecture}"])))
     keys = {key: v for key, v in config["architecture"].items() if key not in ("name", "match_parameters")}
     name, shape = config["architecture"]["name"], Shape((28, 28, 1), 10, TABLE[activation].pieces)
     record = load_activation(activation, **({"pieces": 2} if activation == "maxout" else {})).record

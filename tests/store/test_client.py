@@ -20,11 +20,12 @@ from mlflow import MlflowClient
 
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, wait_for_server
+from actbench.store import outbox
+from actbench.store.entries import Writer
 from actbench.store.reader import Store
-from tests.support import until
+from actbench.store.runs import ParentRun
 
-SWEEP = ("sweep", "activation=relu,gelu", "seed=range(0,24)", "architecture=cnn_small", "training.steps=60",
-         "training.measure_every=0", "training.stack_size=2", "execution.workers=2")  # fmt: skip
+SWEEP = ("architecture=mlp_small", "training.steps=20", "training.measure_every=0", "execution.workers=1")
 
 
 def free_port() -> int:
@@ -35,10 +36,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
-    """An MLflow server on a database in a folder; killed outright at the end."""
+    """An MLflow server on the database of a folder; killed outright at the end."""
     words = [
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"),
+        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files"),
     ]  # fmt: skip
     process = subprocess.Popen(
         words, cwd=folder, env=os.environ | SERVER_ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
@@ -59,8 +60,8 @@ def runs_of(uri: str, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id], max_results=1000)) if found else []
 
 
-def assert_complete(uri: str, experiment: str, planned: pd.DataFrame) -> None:
-    """The store has every run once, with every point once, and no run is RUNNING."""
+def check_complete(uri: str, experiment: str, planned: pd.DataFrame) -> None:
+    """Every run is there once, with every point once, and nothing is left running."""
     client, found = MlflowClient(uri), runs_of(uri, experiment)
     children = [run for run in found if run.data.tags["kind"] == "run"]
     assert Counter(run.data.tags["run_id_hash"] for run in children) == Counter(planned["run_id"])
@@ -77,29 +78,53 @@ def assert_complete(uri: str, experiment: str, planned: pd.DataFrame) -> None:
     assert "runs.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
 
 
-def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    port, journal = free_port(), tmp_path / "results/.journal"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with served(tmp_path, port) as uri:
-        sweep = subprocess.Popen(
-            [sys.executable, "-m", "actbench", *SWEEP, f"store.uri={uri}"], cwd=tmp_path, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        until(lambda: len(runs_of(uri, "sweep")) > 4)
-    until(lambda: [line for file in journal.rglob("*.jsonl") for line in file.read_text().splitlines()][4:])
-    sweep.send_signal(signal.SIGSTOP)  # so that it cannot end before the server is back
-    with served(tmp_path, port) as uri:
-        sweep.send_signal(signal.SIGCONT)
-        output, errors = sweep.communicate(timeout=120)
-        assert sweep.returncode == 0, output + errors
-        assert "runs are kept in" in errors
-        assert "is back: what was kept is written" in errors
-        assert not journal.exists()
-        assert_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+@pytest.fixture(scope="module")
+def service_folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Path:
+    return Path(shutil.copy(blank_database, tmp_path_factory.mktemp("service"))).parent
 
 
-def test_entries_that_a_command_could_not_store_are_written_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(
+    service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed while it takes the 4th run, which exists and is still empty; back before the 9th of 12."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "_RETRY_COST", 0.0)
+    port, servers = free_port(), contextlib.ExitStack()
+    add, fill = ParentRun.add, Writer.fill
+    added: list[object] = []
+    filled: list[object] = []
+    journaled: list[str] = []
+
+    def add_with_the_server_back(self: ParentRun, *arguments: Any) -> None:
+        added.append(arguments)
+        if len(added) == 9:
+            (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
+            journaled.extend(next(iter(json.loads(line))) for line in journal.read_text().splitlines())
+            servers.enter_context(served(service_folder, port))
+        add(self, *arguments)
+
+    def fill_with_the_server_killed(self: Writer, *arguments: Any) -> None:
+        filled.append(arguments)
+        if len(filled) == 4:
+            servers.close()
+        fill(self, *arguments)
+
+    with servers:
+        uri = servers.enter_context(served(service_folder, port))
+        monkeypatch.setattr(ParentRun, "add", add_with_the_server_back)
+        monkeypatch.setattr(Writer, "fill", fill_with_the_server_killed)
+        assert main(["sweep", "activation=relu,gelu", "seed=range(0,6)", *SWEEP, f"store.uri={uri}"]) == 0
+        complaint = capsys.readouterr().err
+        assert "runs are kept in" in complaint
+        assert "is back: what was kept is written, 5 runs" in complaint
+        assert journaled.count("entry") == 5
+        assert not (tmp_path / "results/.journal").exists()
+        check_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+
+
+def test_what_a_command_could_not_store_is_written_by_the_next(
+    service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server ends after the first run. A line that is cut short costs that line alone."""
     monkeypatch.chdir(tmp_path)
@@ -110,9 +135,8 @@ def test_entries_that_a_command_could_not_store_are_written_by_the_next(
         stopped.close()
         return parent
 
-    uri = stopped.enter_context(served(tmp_path, port))
-    words = ["sweep", "architecture=mlp_small", "seed=range(0,4)", "training.steps=20", "execution.workers=1",
-             f"store.uri={uri}"]  # fmt: skip
+    uri = stopped.enter_context(served(service_folder, port))
+    words = ["sweep", "quickstart", "activation=relu", "seed=range(0,4)", *SWEEP, f"store.uri={uri}"]
     with monkeypatch.context() as patched:
         patched.setattr(Store, "start", start)
         assert main(words) == 1
@@ -127,12 +151,12 @@ def test_entries_that_a_command_could_not_store_are_written_by_the_next(
         file.write('{"entry": "cut in t')
     assert main(words) == 2  # still unreachable
     assert "nobody answers" in capsys.readouterr().err
-    with served(tmp_path, port):
+    with served(service_folder, port):
         assert main(words) == 0
         shown = capsys.readouterr()
         assert "4 runs that an earlier command could not store are written" in shown.out
         assert "4 found finished, 0 to train" in shown.out
-        assert_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+        check_complete(uri, "quickstart", pd.read_csv(tmp_path / "results/quickstart/runs.csv"))
 
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # where Debian installs it

@@ -53,12 +53,11 @@ def history(uri: str) -> list[tuple[int, float]]:
 
 
 def test_weights_and_files_wait_in_the_journal_even_where_the_project_is_moved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     before.mkdir()
     monkeypatch.chdir(before)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
     words = ["sweep", "architecture=mlp_small", "training.steps=20", "execution.workers=1", "store.save_weights=last",
              f"store.uri={uri}"]  # fmt: skip
     with monkeypatch.context() as patched:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,8 +31,8 @@ Configs = Callable[..., list[RunSettings]]
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+def uri(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> str:
+    return f"sqlite:///{shutil.copy(blank_database, tmp_path_factory.mktemp('store'))}"
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +188,11 @@ os.kill(os.getpid(), 9)
 
 @pytest.mark.parametrize(("mode", "log"), [("wal", "-wal"), ("delete", "-journal")])  # on a local disk, or elsewhere
 def test_commit_cut_by_a_kill_is_undone(
-    mode: str, log: str, four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, log: str, four: list[Result], tmp_path: Path, blank_database: Path
 ) -> None:
-    monkeypatch.setattr(sqlite, "_is_local", lambda path: mode == "wal")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = f"sqlite:///{shutil.copy(blank_database, tmp_path)}"
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute(f"pragma journal_mode={mode}")
     Store(uri, "trial").start("sweep", {}).add(four[0])
     subprocess.run([sys.executable, "-c", _KILLED_IN_A_COMMIT, tmp_path / "mlflow.db"])
     assert (tmp_path / f"mlflow.db{log}").stat().st_size > 0
@@ -198,10 +200,8 @@ def test_commit_cut_by_a_kill_is_undone(
     assert found.row == four[0].row
 
 
-def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(
-    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(four: list[Result], own_folder: Path) -> None:
+    tmp_path = own_folder
     uri, folder = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "results"
     folder.mkdir()
     store = Store(uri, "trial")
@@ -236,10 +236,9 @@ def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monk
 
 
 def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
-    four: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    four: list[Result], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    tmp_path, uri = own_folder, f"sqlite:///{own_folder}/mlflow.db"
     parent = Store(uri, "trial").start("sweep", {})
 
     def unreachable(*words: object) -> None:

@@ -1,7 +1,5 @@
 """Weights that were kept compute again what their run has computed."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import torch
 from safetensors import safe_open
 
 import actbench
+from actbench.activations.load import load_activation
 from actbench.cli.main import main
 from actbench.errors import UsageError
 from actbench.store.files import read_runs
@@ -50,7 +49,7 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     runs = read_runs(tmp_path / "results/sweep/runs.csv")
     assert len(runs) == 7
     for row in runs.to_dict("records"):
-        model = actbench.load(row["run_id"])  # type: ignore[operator]
+        model = actbench.load(row["run_id"])
         assert isinstance(model, torch.nn.Module)
         assert accuracy(model, "test", 128) == row["test_accuracy"]
         assert accuracy(model, "validation", 128) == row["val_accuracy"] == model.val_accuracy
@@ -75,9 +74,9 @@ def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFi
     words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
     assert main([*words, "store.save_weights=all"]) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
-    each = [actbench.load(run_id, f"step-{step}") for step in (0, 10, 20, 30)]  # type: ignore[operator]
+    each = [actbench.load(run_id, f"step-{step}") for step in (0, 10, 20, 30)]
     assert [model.step for model in each] == [0, 10, 20, 30]
-    best, last = actbench.load(run_id, "best"), actbench.load(run_id)  # type: ignore[operator]
+    best, last = actbench.load(run_id, "best"), actbench.load(run_id)
     assert main([*words, "store.save_weights=all"]) == 0
     assert "nothing to train" in capsys.readouterr().out  # nor for best or last alone
     assert best.val_accuracy == max(model.val_accuracy for model in each) == accuracy(best, "validation", 128)
@@ -87,9 +86,9 @@ def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFi
     )
     for which, said in (("step-5", "has no weights step-5; it has "), ("nonsense", "has no weights nonsense")):
         with pytest.raises(UsageError, match=said):
-            actbench.load(run_id, which)  # type: ignore[operator]
+            actbench.load(run_id, which)
     with pytest.raises(UsageError, match="no run 0123456789ab"):
-        actbench.load("0123456789ab")  # type: ignore[operator]
+        actbench.load("0123456789ab")
 
 
 def test_run_without_its_weights_is_trained_again_where_they_are_asked_for(
@@ -100,19 +99,19 @@ def test_run_without_its_weights_is_trained_again_where_they_are_asked_for(
     assert main(words) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     with pytest.raises(UsageError, match="has no weights; train it with store.save_weights=last"):
-        actbench.load(run_id)  # type: ignore[operator]
+        actbench.load(run_id)
     for expected in ("1 to train", "0 to train"):
         capsys.readouterr()
         assert main([*words, "store.save_weights=best"]) == 0
         assert expected in capsys.readouterr().out
-    assert actbench.load(run_id).val_accuracy > 0  # type: ignore[operator]
+    assert actbench.load(run_id).val_accuracy > 0
 
 
 def test_model_takes_floats_trains_on_and_refuses_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["train", "architecture=cnn_small", "store.save_weights=last", *SMALL]) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
-    model = actbench.load(run_id)  # type: ignore[operator]
+    model = actbench.load(run_id)
     images, labels = model.examples("train")
     torch.testing.assert_close(model(images[:5].float() / 255), model(images[:5]))
     optimizer = torch.optim.SGD(model.train().parameters(), lr=0.01)
@@ -164,7 +163,7 @@ def test_a_run_that_diverged_has_no_weights_and_is_held_all_the_same(
         assert expected in capsys.readouterr().out
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     with pytest.raises(UsageError, match="has no weights; it diverged"):
-        actbench.load(run_id)  # type: ignore[operator]
+        actbench.load(run_id)
 
 
 def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -> None:
@@ -176,16 +175,17 @@ def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -
     (left / "best.safetensors").write_bytes(b"of another training")
     assert main([*words, "store.save_weights=last"]) == 0
     with pytest.raises(UsageError, match="has no weights best; it has last"):
-        actbench.load(run_id, "best")  # type: ignore[operator]
+        actbench.load(run_id, "best")
 
 
-def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path) -> None:
+def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
     words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]
-    code = "import sys; from actbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run([sys.executable, "-c", code, *words], check=True, env=environment)
+    assert main(words) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.sin(z)\n")
+    monkeypatch.delitem(sys.modules, "changing")  # as in another process
+    load_activation.cache_clear()
     with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
-        actbench.load(run_id)  # type: ignore[operator]
+        actbench.load(run_id)

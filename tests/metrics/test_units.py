@@ -1,15 +1,10 @@
-"""Metrics against closed forms and arrays one can check by hand."""
+"""Dead, silent and dormant units, means and deviations of a layer, by hand."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from actbench.metrics.convergence import area_under_curve, first_reached
-from actbench.metrics.gradients import gradient_norms, gradient_ratio
-from actbench.metrics.histograms import counts, edges
-from actbench.metrics.names import layer_key, split_layer_key
 from actbench.metrics.units import LayerObservation, layer_metrics, network_metrics
 
 
@@ -93,45 +88,3 @@ def test_layers_count_by_their_units_and_dead_layers_are_counted() -> None:
     assert metrics["dead_fraction"].item() == 0.75
     assert metrics["dead_layers"].item() == 1
     assert metrics["zero_share"].item() == 0.75
-
-
-def test_gradient_norm_is_per_run_over_all_parameters_and_over_those_of_a_layer() -> None:
-    weights, slopes, rest = torch.tensor([[3.0, 0.0], [1e20, 0.0]]), torch.tensor([[4.0]]), torch.tensor([[12.0], [0]])
-    both = torch.tensor([0, 1])
-    whole, layers = gradient_norms([weights, slopes, rest], [both, torch.tensor([0]), both], [1, 1, None], 2)
-    assert whole.tolist() == pytest.approx([13.0, 1e20])
-    assert {layer: norms.tolist() for layer, norms in layers.items()} == {1: pytest.approx([5.0, 1e20])}
-
-
-def test_gradient_ratio_is_the_log10_of_first_squared_over_last_squared() -> None:
-    rms = [torch.tensor([1e-2, 1.0]), torch.tensor([7.0, 7.0]), torch.tensor([1.0, 1.0])]
-    assert gradient_ratio(rms).tolist() == pytest.approx([-4, 0])
-
-
-def test_outputs_are_counted_in_bins_of_a_quarter_with_open_ends() -> None:
-    h = torch.tensor(
-        [[-9.0, -4.125, -0.2, 0.0, 0.0, 0.125, 4.1, 4.125], [math.nan, math.inf, 1e30, 0.1, 0.1, 0.1, 0.1, 0.1]]
-    )
-    found = counts(h)
-    ends = edges()
-    assert found.shape == (2, len(ends) - 1)
-    by_low = [{low: n for low, n in zip(ends, run.tolist(), strict=False) if n} for run in found]
-    assert by_low[0] == {-math.inf: 1, -4.125: 1, -0.375: 1, -0.125: 2, 0.125: 1, 3.875: 1, 4.125: 1}
-    assert by_low[1] == {-0.125: 5, 4.125: 2}  # NaN is no output to count
-
-
-def test_the_name_of_a_layers_metric_can_be_taken_apart() -> None:
-    assert split_layer_key(layer_key(3, "dead_fraction")) == (3, "dead_fraction")
-    assert split_layer_key(layer_key(123, "unit_mean")) == (123, "unit_mean")
-    assert split_layer_key("dead_fraction") is None
-
-
-def test_first_evaluation_at_target_and_never() -> None:
-    accuracy = np.array([0.1, 0.5, 0.4, 0.5])
-    assert first_reached(accuracy, 0.5) == 1
-    assert first_reached(accuracy, 0.6) is None
-
-
-def test_area_under_curve_weighs_uneven_steps() -> None:
-    assert area_under_curve([0, 10, 40], np.array([0.0, 1.0, 1.0])) == pytest.approx((5 + 30) / 40)
-    assert area_under_curve([0], np.array([0.25])) == 0.25
