@@ -193,7 +193,7 @@ def steps_of(overrides: list[str]) -> tuple[Callable[[], None], int]:
     points = compose_grid([*overrides, "training.steps=100000"]).runs
     dataset = points[0].dataset
     data = prepare_data(dataset.name, dataset.root, False, dataset.image_size)
-    runs = sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.config.activation.label)
+    runs = sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.settings.activation.label)
     network, batches, optimizer = set_up(Stack(tuple(runs)), load_data(data), CPU)
     count = iter(range(100_000))
 

@@ -35,7 +35,7 @@ def cost(overrides: Sequence[str]) -> int:
     first, device = grid.runs[0], torch.device(choose_device(grid.command.execution))
     runs = make_runs(grid.runs, prepared_data(grid.runs), "sweep")
     differing = variants(runs)
-    labels = [series_name(run.config.activation.label, variant) for run, variant in zip(runs, differing, strict=True)]
+    labels = [series_name(run.settings.activation.label, variant) for run, variant in zip(runs, differing, strict=True)]
     if len(set(labels)) < len(labels) or any(not key.startswith("activation.") for keys in differing for key in keys):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = results_folder("cost")
@@ -50,7 +50,7 @@ def cost(overrides: Sequence[str]) -> int:
     )
     costs = cost_frame(found)
     write_table(folder / TABLE, costs)
-    activations = {label: run.config.activation.label for label, run in zip(labels, runs, strict=True)}
+    activations = {label: run.settings.activation.label for label, run in zip(labels, runs, strict=True)}
     save_figure(cost_figure(costs, activations), folder / FIGURE)
     (folder / PAGE).write_text(cost_page(costs, ROUNDS, step, command_line(), ENVIRONMENT), encoding="utf-8")
     write_environment(folder, command_line())

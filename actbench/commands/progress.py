@@ -41,7 +41,7 @@ class RunProgress:
         best = None if self._best is None else self._best.row["val_accuracy"]
         if isinstance(accuracy, float) and (not isinstance(best, float) or accuracy > best):
             self._best = result
-            label = result.run.config.activation.label
+            label = result.run.settings.activation.label
             self._bar.update(self._task, best=f"best {label} {100 * accuracy:.2f} %")
         self._bar.advance(self._task)
 

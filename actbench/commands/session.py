@@ -62,7 +62,7 @@ def make_request(
     runs: all that are planned, or those that the command begins with.
     """
     training = [run.training for run in grid.runs]
-    intervals = [evaluation_interval(run.config.training.evaluate_every, run.steps, EVALUATIONS) for run in runs]
+    intervals = [evaluation_interval(run.settings.training.evaluate_every, run.steps, EVALUATIONS) for run in runs]
     return Request(
         experiment=experiment.name if experiment else command,
         question=experiment.question if experiment else f"A {command} of the command line.",
@@ -180,7 +180,7 @@ class Session:
         print(f"{count(len(self.planned), 'run')} in {self.folder}{os.sep}{place}")
         for result in self.failures:
             run = result.run
-            print(f"failed: run {run.id} ({run.config.activation.label}, seed {run.config.seed}): {result.error}")
+            print(f"failed: run {run.id} ({run.settings.activation.label}, seed {run.settings.seed}): {result.error}")
         if not stored:
             print(
                 f"not in {uri} yet, as it is away: what it lacks is kept in {self.parent.journal_folder}, and the next "
@@ -238,7 +238,7 @@ class _LiveWriter:
         with deferred_signals():
             parent = self._session.parent
             parent.begin(stack.runs)
-            for run, points in zip(stack.runs, live.curves.sure(live.records), strict=True):
+            for run, points in zip(stack.runs, live.curves.certain(live.records), strict=True):
                 parent.log(run, points)
         live.records.clear()
         seconds = time.monotonic() - now

@@ -8,18 +8,18 @@ from actbench.errors import UsageError
 from actbench.experiment.schema import ExecutionSettings
 
 
-def choose_device(config: ExecutionSettings) -> str:
+def choose_device(settings: ExecutionSettings) -> str:
     """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
     available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
+    if settings.device == "cuda" and not available:
         raise UsageError("execution.device=cuda: this machine has no CUDA device that torch can use; take auto or cpu")
-    return "cuda" if available and config.device != "cpu" else "cpu"
+    return "cuda" if available and settings.device != "cpu" else "cpu"
 
 
-def worker_count(config: ExecutionSettings, device: str) -> int:
+def worker_count(settings: ExecutionSettings, device: str) -> int:
     """Worker processes: as configured, else one for each core of this process on a CPU, one on a GPU."""
-    if config.workers != "auto":
-        return int(config.workers)
+    if settings.workers != "auto":
+        return int(settings.workers)
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

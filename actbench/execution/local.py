@@ -200,7 +200,7 @@ class Pool:
 
 def _is_as_large(stack: Stack, other: Stack) -> bool:
     """Whether a stack needs at least the memory of another, known only between equal configurations."""
-    one, two = stack.runs[0].config, other.runs[0].config
+    one, two = stack.runs[0].settings, other.runs[0].settings
     same = (one.architecture, one.training, one.dataset) == (two.architecture, two.training, two.dataset)
     return same and len(stack.runs) >= len(other.runs)
 

@@ -24,7 +24,7 @@ class Run:
 
     id: str
     phase: str
-    config: RunSettings
+    settings: RunSettings
     data: PreparedData
     steps: int
 
@@ -121,10 +121,10 @@ def variants(runs: Sequence[Run]) -> list[dict[str, str]]:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     names, settings = [], []
     for run in runs:
-        config = run.config
-        values = flat(config) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
-        names.append((config.dataset.name, config.architecture.name, config.activation.label,
-                      config.initialization.name, config.optimizer.name))  # fmt: skip
+        settings = run.settings
+        values = flat(settings) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
+        names.append((settings.dataset.name, settings.architecture.name, settings.activation.label,
+                      settings.initialization.name, settings.optimizer.name))  # fmt: skip
         settings.append({k: v for k, v in values.items() if k not in _SEPARATE_COLUMNS and not k.endswith(".name")})
         groups.setdefault(names[-1], []).append(settings[-1])
     differing = {

@@ -144,7 +144,7 @@ class Store:
         row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
         row |= {key: data.params[key] for key in IDENTITY if key in data.params}
-        row |= {"lr": run.config.optimizer.lr, "seed": run.config.seed, "device": data.tags["device"]}
+        row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
         curves, layers = self._histories(child) if stored is None else stored
         diverged = row["status"] == "diverged"
         ends = {key: points[-1][0] for key, points in curves.items() if points}

@@ -160,18 +160,18 @@ class ParentRun:
                 self._writer.client.set_terminated(self._writer.ids[entry.uid])
 
     def _entry(self, run: Run, status: str) -> Entry:
-        config = run.config
-        label, dataset = config.activation.label, run.data
+        settings = run.settings
+        label, dataset = settings.activation.label, run.data
         tags = {
             **self._tags, "kind": "run", "run_id_hash": run.id, "phase": run.phase, "status": status,
-            "architecture": config.architecture.name, "activation": label,
+            "architecture": settings.architecture.name, "activation": label,
         }  # fmt: skip
         size = {"train": dataset.train, "test": dataset.test}
         described = {
             "name": dataset.name, "digest": dataset.fingerprint, "source_type": "actbench",
             "source": json.dumps({"dataset": dataset.name}), "profile": json.dumps(size),
         }  # fmt: skip
-        name = f"{label} lr={config.optimizer.lr:g} seed={config.seed}"
+        name = f"{label} lr={settings.optimizer.lr:g} seed={settings.seed}"
         params = {key: str(value) for key, value in run_params(run).items()}
         parent = self._parents_of(run.phase)[-1].uid
         return Entry(uuid.uuid4().hex, name, tags, parent, params=params, dataset=described)

@@ -87,8 +87,8 @@ class CheckpointWriter:
 def save_checkpoint(path: Path, tensors: State, run: Run, step: int, accuracy: float) -> None:
     """Writes tensors and, as JSON in the file's head, all that is needed to compute with them; replaces the file."""
     data = {key: value for key, value in asdict(run.data).items() if key != "folder"}
-    config = run.config.model_dump()
-    digest = bound_activation(run.config).digest  # of the code of a user's own activation
+    config = run.settings.model_dump()
+    digest = bound_activation(run.settings).digest  # of the code of a user's own activation
     head = {"run_id": run.id, "step": step, "val_accuracy": accuracy, "digest": digest, "config": config, "data": data}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(path) as scratch:

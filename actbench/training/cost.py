@@ -88,7 +88,7 @@ def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, d
     for size, outputs in SIZES.items():
         passes: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for label, run in zip(labels, runs, strict=True):
-            layer = _Layer(bound_activation(run.config), outputs // UNITS, UNITS, device)
+            layer = _Layer(bound_activation(run.settings), outputs // UNITS, UNITS, device)
             passes[label] = layer
             if size == list(SIZES)[-1]:
                 costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
@@ -192,21 +192,23 @@ class _Step:
     """A training step of a single run, and the activations of all its layers by themselves, at the same sizes."""
 
     def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
-        config = self._config = run.config
+        settings = self._settings = run.settings
         self._device, self._number = device, 0
         self._network, self._batches, self._optimizer = set_up(Stack((run,)), data, device)
         architecture, validation = self._network.architecture, self._batches.validation_size
         sizes = list(zip(architecture.units, architecture.positions, strict=True))
-        examples = min(config.training.batch_size, run.data.train - validation)
+        examples = min(settings.training.batch_size, run.data.train - validation)
         self._layers = [
-            _Layer(bound_activation(config), examples * positions, units, device) for units, positions in sizes
+            _Layer(bound_activation(settings), examples * positions, units, device) for units, positions in sizes
         ]
         self.outputs = examples * sum(units * positions for units, positions in sizes)
 
     def __call__(self) -> dict[str, float]:
         """Seconds of the `step`, and of its `activations`, forward and backward."""
         begun = _clock(self._device)
-        gradients = step_gradients(self._network, self._batches, self._number, self._config.training.label_smoothing)[1]
+        gradients = step_gradients(self._network, self._batches, self._number, self._settings.training.label_smoothing)[
+            1
+        ]
         self._optimizer.step(gradients, 1.0)
         step = _clock(self._device) - begun
         self._number += 1

@@ -40,11 +40,11 @@ def train(
     runs may read it, `test_accuracy`.
     """
     run, steps = stack.runs[0], stack.runs[0].steps
-    config = run.config.training
-    set_precision(config.precision)
+    settings = run.settings.training
+    set_precision(settings.precision)
     network, batches, optimizer = set_up(stack, data, device)
-    evaluate_every = evaluation_interval(config.evaluate_every, steps, EVALUATIONS)
-    measure_every = evaluation_interval(config.measure_every, steps, 10) if config.measure_every != 0 else 0
+    evaluate_every = evaluation_interval(settings.evaluate_every, steps, EVALUATIONS)
+    measure_every = evaluation_interval(settings.measure_every, steps, 10) if settings.measure_every != 0 else 0
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
         progress.beat(heartbeat)
@@ -54,18 +54,18 @@ def train(
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
-                size = min(config.probe_size, batches.validation_size)
+                size = min(settings.probe_size, batches.validation_size)
                 yield from observe(network, batches, size, step, histograms=step in (0, steps))
         if step < steps or measured:
-            loss, gradients = step_gradients(network, batches, step, config.label_smoothing)
+            loss, gradients = step_gradients(network, batches, step, settings.label_smoothing)
         if measured:
             with progress.paused():
                 yield from norms(network, gradients, step)
         if step < steps:
             progress.add_loss(loss, step)
-            if config.clip_norm is not None:
-                gradients = _clipped(network, gradients, config.clip_norm)
-            optimizer.step(gradients, multiplier(config.schedule, step, steps, config.warmup))
+            if settings.clip_norm is not None:
+                gradients = _clipped(network, gradients, settings.clip_norm)
+            optimizer.step(gradients, multiplier(settings.schedule, step, steps, settings.warmup))
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
     if run.reads_test:
@@ -75,14 +75,14 @@ def train(
 def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:
     """The initialised network of a stack, its mini-batches and its optimizer."""
     run = stack.runs[0]
-    config = run.config
+    settings = run.settings
     network = Network(stack, device)
     batches = Batches(
-        data, network.seeds, run.data.validation_size(config.dataset.validation), config.training.batch_size,
-        config.dataset.normalize, config.training.augment, device,
+        data, network.seeds, run.data.validation_size(settings.dataset.validation), settings.training.batch_size,
+        settings.dataset.normalize, settings.training.augment, device,
     )  # fmt: skip
-    rates = [run.config.optimizer.lr for run in stack.runs]
-    optimizer = StackOptimizer(config.optimizer, network.parameters, network.owners, network.weights, rates)
+    rates = [run.settings.optimizer.lr for run in stack.runs]
+    optimizer = StackOptimizer(settings.optimizer, network.parameters, network.owners, network.weights, rates)
     return network, batches, optimizer
 
 

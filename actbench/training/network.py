@@ -36,13 +36,13 @@ class Network:
 
     def __init__(self, stack: Stack, device: torch.device) -> None:
         self.runs = stack.runs
-        self.seeds = [run.config.seed for run in stack.runs]
-        self.architecture: Architecture = architecture_of(stack.runs[0].config, stack.runs[0].data)
+        self.seeds = [run.settings.seed for run in stack.runs]
+        self.architecture: Architecture = architecture_of(stack.runs[0].settings, stack.runs[0].data)
         self.segments = _segments(stack.runs)
         self.parameters: dict[str, Tensor] = {}
         self.owners: dict[str, list[int]] = {}
         self.device = device
-        self._precision = stack.runs[0].config.training.precision
+        self._precision = stack.runs[0].settings.training.precision
         self._add_weights()
         self.weights = frozenset(self.parameters)  # learned activation parameters get no weight decay
         self._learned = [  # of each layer and segment
@@ -58,7 +58,9 @@ class Network:
 
     def _add_weights(self) -> None:
         draws = [
-            initialize(run.config.initialization.name, self.architecture.parameters, segment.applied, run.config.seed)
+            initialize(
+                run.settings.initialization.name, self.architecture.parameters, segment.applied, run.settings.seed
+            )
             for segment in self.segments
             for run in self.runs[segment.start : segment.stop]
         ]
@@ -154,7 +156,7 @@ def layer_of(parameter: str) -> int | None:
 def _segments(runs: Sequence[Run]) -> list[Segment]:
     segments: list[Segment] = []
     for index, run in enumerate(runs):
-        applied = bound_activation(run.config)
+        applied = bound_activation(run.settings)
         if segments and segments[-1].applied is applied:
             segments[-1] = Segment(segments[-1].start, index + 1, applied)
         else:

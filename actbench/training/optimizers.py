@@ -22,7 +22,7 @@ class StackOptimizer:
     """
 
     def __init__(
-        self, config: Any, parameters: Mapping[str, Tensor], owners: Mapping[str, Sequence[int]],
+        self, settings: Any, parameters: Mapping[str, Tensor], owners: Mapping[str, Sequence[int]],
         decays: frozenset[str], rates: Sequence[float],
     ) -> None:  # fmt: skip
         self._sizes: list[list[int]] = []
@@ -38,9 +38,9 @@ class StackOptimizer:
                 members.append((index, part))
                 tensors.append(values)
                 start += size
-        make = UPDATES[config.name]
+        make = UPDATES[settings.name]
         self._groups = [
-            (members, make(config, tensors, rate, config.weight_decay if decay else 0.0))
+            (members, make(settings, tensors, rate, settings.weight_decay if decay else 0.0))
             for (rate, decay), (members, tensors) in groups.items()
         ]
 
@@ -71,54 +71,54 @@ def _steps(tensors: list[Tensor]) -> list[Tensor]:
     return [torch.zeros((), device=tensors[0].device)] * len(tensors)
 
 
-def _adam(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
-    kernel = torch._fused_adam_ if config.name == "adam" else torch._fused_adamw_
+def _adam(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+    kernel = torch._fused_adam_ if settings.name == "adam" else torch._fused_adamw_
     means, squares, steps = _zeros(tensors), _zeros(tensors), _steps(tensors)
 
     def update(gradients: list[Tensor], multiplier: float) -> None:
         steps[0].add_(1)
         kernel(
-            tensors, gradients, means, squares, [], steps, lr=lr * multiplier, beta1=config.beta1, beta2=config.beta2,
-            weight_decay=decay, eps=config.eps, amsgrad=False, maximize=False,
+            tensors, gradients, means, squares, [], steps, lr=lr * multiplier, beta1=settings.beta1,
+            beta2=settings.beta2, weight_decay=decay, eps=settings.eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 
     return update
 
 
-def _sgd(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
-    momenta, first = _zeros(tensors) if config.momentum else [], True
+def _sgd(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+    momenta, first = _zeros(tensors) if settings.momentum else [], True
 
     def update(gradients: list[Tensor], multiplier: float) -> None:
         nonlocal first
         torch._fused_sgd_(
-            tensors, gradients, momenta, weight_decay=decay, momentum=config.momentum, lr=lr * multiplier,
-            dampening=0.0, nesterov=config.nesterov, maximize=False, is_first_step=first,
+            tensors, gradients, momenta, weight_decay=decay, momentum=settings.momentum, lr=lr * multiplier,
+            dampening=0.0, nesterov=settings.nesterov, maximize=False, is_first_step=first,
         )  # fmt: skip
         first = False
 
     return update
 
 
-def _adagrad(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+def _adagrad(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
     if tensors[0].device.type != "cpu":  # where its kernel is newer than torch 2.10
-        optimizer = torch.optim.Adagrad(tensors, lr_decay=config.lr_decay, eps=config.eps, weight_decay=decay)
+        optimizer = torch.optim.Adagrad(tensors, lr_decay=settings.lr_decay, eps=settings.eps, weight_decay=decay)
         return _by_torch(optimizer, tensors, lr)
     sums, steps = _zeros(tensors), _steps(tensors)
 
     def update(gradients: list[Tensor], multiplier: float) -> None:
         steps[0].add_(1)
         torch._fused_adagrad_(
-            tensors, gradients, sums, steps, lr=lr * multiplier, lr_decay=config.lr_decay, weight_decay=decay,
-            eps=config.eps, maximize=False,
+            tensors, gradients, sums, steps, lr=lr * multiplier, lr_decay=settings.lr_decay, weight_decay=decay,
+            eps=settings.eps, maximize=False,
         )  # fmt: skip
 
     return update
 
 
-def _rmsprop(config: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+def _rmsprop(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
     """RMSprop has no fused kernel."""
     optimizer = torch.optim.RMSprop(
-        tensors, alpha=config.alpha, eps=config.eps, momentum=config.momentum, weight_decay=decay
+        tensors, alpha=settings.alpha, eps=settings.eps, momentum=settings.momentum, weight_decay=decay
     )
     return _by_torch(optimizer, tensors, lr)
 

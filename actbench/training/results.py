@@ -84,7 +84,7 @@ class Result:
 
 def identity(run: Run, status: str) -> Row:
     """The columns that name a run and its status."""
-    config = run.config
+    config = run.settings
     values = (
         run.id, run.phase, config.dataset.name, config.architecture.name, config.activation.label,
         config.initialization.name, config.optimizer.name, config.optimizer.lr, config.seed, status,
@@ -94,7 +94,7 @@ def identity(run: Run, status: str) -> Row:
 
 def run_params(run: Run) -> dict[str, object]:
     """The columns that identify a run under their short names, then its resolved config by dotted key."""
-    config = run.config
+    config = run.settings
     short = {
         "dataset": config.dataset.name, "architecture": config.architecture.name,
         "activation": config.activation.label, "initialization": config.initialization.name,
@@ -184,7 +184,7 @@ class LiveCurves:
         self._pending: list[Record] = []
         self._diverged = np.zeros(len(runs), dtype=bool)
 
-    def sure(self, records: Iterable[Record]) -> list[list[CurvePoint]]:
+    def certain(self, records: Iterable[Record]) -> list[list[CurvePoint]]:
         """For each run the points that these records make certain."""
         certain: list[list[CurvePoint]] = [[] for _ in self.runs]
         for record in records:
@@ -205,9 +205,9 @@ def _convergence(run: Run, series: Curves) -> Row:
     steps = [step for step, _ in series["val_accuracy"]]
     accuracy = np.array([value for _, value in series["val_accuracy"]])
     seconds = [value for _, value in series["seconds"]]
-    reached = first_reached(accuracy, run.config.training.target)
-    size = run.config.training.batch_size
-    examples = run.data.train - run.data.validation_size(run.config.dataset.validation)
+    reached = first_reached(accuracy, run.settings.training.target)
+    size = run.settings.training.batch_size
+    examples = run.data.train - run.data.validation_size(run.settings.dataset.validation)
     return {
         "auc": area_under_curve(steps, accuracy),
         "reached_target": reached is not None,

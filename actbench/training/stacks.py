@@ -37,13 +37,13 @@ def pack_stacks(runs: Sequence[Run], device: str, workers: int, memory: int) -> 
         groups.setdefault(_stack_key(run), []).append(run)
     stacks = []
     for group in groups.values():
-        group = sorted(group, key=lambda run: (run.config.activation.label, _settings(run), run.config.seed))
+        group = sorted(group, key=lambda run: (run.settings.activation.label, _settings(run), run.settings.seed))
         size = min(
-            _stack_size(run, device, memory) for run in {run.config.activation.label: run for run in group}.values()
+            _stack_size(run, device, memory) for run in {run.settings.activation.label: run for run in group}.values()
         )
         rounds = -(-len(group) // (size * workers))
         stacks += [Stack(tuple(part)) for part in _parts(group, min(len(group), rounds * workers))]
-    return sorted(stacks, key=lambda stack: (-_work(stack), stack.runs[0].config.seed))
+    return sorted(stacks, key=lambda stack: (-_work(stack), stack.runs[0].settings.seed))
 
 
 def _parts(group: list[Run], count: int) -> Iterator[list[Run]]:
@@ -54,31 +54,31 @@ def _parts(group: list[Run], count: int) -> Iterator[list[Run]]:
 def _work(stack: Stack) -> int:
     """An estimate of the work of a stack, parameters x examples x positions; only the order of stacks matters."""
     run = stack.runs[0]
-    network = architecture_of(run.config, run.data)
-    work = parameter_count(network, bound_activation(run.config).record) * max(network.positions)
-    return len(stack.runs) * work * (run.steps + 1) * run.config.training.batch_size
+    network = architecture_of(run.settings, run.data)
+    work = parameter_count(network, bound_activation(run.settings).record) * max(network.positions)
+    return len(stack.runs) * work * (run.steps + 1) * run.settings.training.batch_size
 
 
 def _settings(run: Run) -> str:
-    return json.dumps([run.config.activation.settings, run.config.optimizer.lr], sort_keys=True)
+    return json.dumps([run.settings.activation.settings, run.settings.optimizer.lr], sort_keys=True)
 
 
 def _stack_size(run: Run, device: str, memory: int) -> int:
-    config = run.config
-    if device == "cpu" and config.training.precision == "bf16":
+    settings = run.settings
+    if device == "cpu" and settings.training.precision == "bf16":
         return 1  # oneDNN sometimes rounds a product of bf16 by its place in a batch
-    if config.training.stack_size != "auto":
-        return int(config.training.stack_size)
-    network, applied = architecture_of(config, run.data), bound_activation(config)
+    if settings.training.stack_size != "auto":
+        return int(settings.training.stack_size)
+    network, applied = architecture_of(settings, run.data), bound_activation(settings)
     parameters = parameter_count(network, applied.record)
     layers = [  # values per example
         units * positions * applied.pieces for units, positions in zip(network.units, network.positions, strict=True)
     ]
     if device != "cpu":
-        examples = max(config.training.batch_size, EVALUATION_CHUNK)
+        examples = max(settings.training.batch_size, EVALUATION_CHUNK)
         size = 4 * (_STATES * parameters + _COPIES * examples * sum(layers))  # bytes of a run
         return max(1, min(CUDA_STACK, int(CUDA_SHARE * memory) // size))
-    values = config.training.batch_size * max(layers)
+    values = settings.training.batch_size * max(layers)
     if 4 * values >= CPU_VALUES:
         return 1  # one after the other they take as long, or less where activations differ
     return max(1, min(CPU_STACK, CPU_VALUES // values, max(8, CPU_PARAMETERS // parameters)))
@@ -86,11 +86,11 @@ def _stack_size(run: Run, device: str, memory: int) -> int:
 
 def _stack_key(run: Run) -> str:
     """Equal for runs that can share a stack: everything but activation, initialization, learning rate and seed."""
-    settings = run.config.in_id()
+    settings = run.settings.in_id()
     for key in ("activation", "initialization", "seed"):
         del settings[key]
     del settings["optimizer"]["lr"]
-    network = architecture_of(run.config, run.data)
+    network = architecture_of(run.settings, run.data)
     shapes = [(name, parameter.shape) for name, parameter in network.parameters.items()]
     return repr(
         (sorted(settings.items(), key=str), run.data.fingerprint, run.steps, run.reads_test, network.units, shapes)

@@ -17,7 +17,7 @@ def test_runs_that_differ_in_anything_but_the_seed_are_never_averaged(digits: Pr
     differing = variants(runs)
     assert len({str(variant) for variant in differing}) == 8
     assert differing[0] == {"architecture.width": "64", "architecture.norm": "none", "training.batch_size": "32"}
-    frame = runs_of(activation=[run.config.activation.name for run in runs], variant=list(differing))
+    frame = runs_of(activation=[run.settings.activation.name for run in runs], variant=list(differing))
     assert summarize(frame)["n"].tolist() == [2] * 16
     assert labelled(frame)["task"].nunique() == 8
 

@@ -83,7 +83,13 @@ def test_run_ids_are_those_of_the_committed_reference(digits: PreparedData) -> N
     tuned = reference[reference["phase"] == "tune"]
     columns = ["run_id", "architecture", "activation", "lr", "seed"]
     planned = [
-        (run.id, run.config.architecture.name, run.config.activation.label, run.config.optimizer.lr, run.config.seed)
+        (
+            run.id,
+            run.settings.architecture.name,
+            run.settings.activation.label,
+            run.settings.optimizer.lr,
+            run.settings.seed,
+        )
         for run in runs
     ]
     assert set(planned) <= set(tuned[columns].itertuples(index=False, name=None))

@@ -27,7 +27,7 @@ def costs(
     monkeypatch.setattr(cost, "ROUNDS", 3)
     points = configs("activation=relu,sigmoid,squared_relu,glu,prelu,dynamic_relu", "architecture=mlp_small")
     runs = [make_run(point, digits, "sweep") for point in points]
-    return measure_costs([run.config.activation.label for run in runs], runs, digits_data, torch.device("cpu"))
+    return measure_costs([run.settings.activation.label for run in runs], runs, digits_data, torch.device("cpu"))
 
 
 def test_bytes_kept_are_those_of_the_output_and_of_what_backward_needs(costs: list[Cost]) -> None:

@@ -44,8 +44,8 @@ def test_run_is_bit_identical_in_any_stack(
         "architecture.match_parameters=false", *more, *RAGGED,
     )  # fmt: skip
     runs = [make_run(point, digits, "sweep") for point in points]
-    assert len(pack_stacks([replace(run, config=_any_size(run.config)) for run in runs], "cpu", 1, 0)) == 1
-    together = results(sorted(runs, key=lambda run: run.config.activation.name), digits_data)
+    assert len(pack_stacks([replace(run, settings=_any_size(run.settings)) for run in runs], "cpu", 1, 0)) == 1
+    together = results(sorted(runs, key=lambda run: run.settings.activation.name), digits_data)
     pair = results([runs[1], runs[-1]], digits_data)
     for run in (runs[1], runs[6], runs[-1]):
         alone = results([run], digits_data)[run.id]
@@ -55,8 +55,8 @@ def test_run_is_bit_identical_in_any_stack(
             assert numbers(alone) == numbers(pair[run.id])
 
 
-def _any_size(config: RunSettings) -> RunSettings:
-    return config.model_copy(update={"training": config.training.model_copy(update={"stack_size": 1000})})
+def _any_size(settings: RunSettings) -> RunSettings:
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"stack_size": 1000})})
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adamw", "rmsprop", "adagrad"])
@@ -129,9 +129,9 @@ def test_a_step_asks_the_device_for_no_more_with_more_runs_and_waits_for_nothing
         stack = Stack(tuple(make_run(point, digits, "sweep") for point in points))
         network = Network(stack, CPU)
         batches = Batches(digits_data, network.seeds, 288, 15, "channel", False, CPU)  # layer norm of more: run by run
-        rates = [run.config.optimizer.lr for run in stack.runs]
+        rates = [run.settings.optimizer.lr for run in stack.runs]
         optimizer = StackOptimizer(
-            stack.runs[0].config.optimizer, network.parameters, network.owners, network.weights, rates
+            stack.runs[0].settings.optimizer, network.parameters, network.owners, network.weights, rates
         )
         optimizer.step(step_gradients(network, batches, 0, 0.0)[1], 1.0)
         with _Operations() as operations:
@@ -236,7 +236,7 @@ def test_live_curves_are_the_final_ones_as_far_as_the_losses_were_finite(
     live, shown = LiveCurves(stack.runs), [list[CurvePoint]() for _ in stack.runs]
     records = list(train(stack, digits_data, torch.device("cpu")))
     for place, record in enumerate(records):
-        for points_of_run, new in zip(shown, live.sure([record]), strict=True):
+        for points_of_run, new in zip(shown, live.certain([record]), strict=True):
             points_of_run += new
         if place == len(records) // 2:
             assert any(point.metric == "val_accuracy" for points_of_run in shown for point in points_of_run)

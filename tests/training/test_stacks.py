@@ -14,16 +14,16 @@ def test_stacks_keep_every_run_once_and_sort_by_activation(configs: Configs, dig
     stacks = pack_stacks(runs, "cpu", 2, 0)
     assert sorted(run.id for stack in stacks for run in stack.runs) == sorted(run.id for run in runs)
     for stack in stacks:
-        assert len({run.config.architecture.name for run in stack.runs}) == 1
+        assert len({run.settings.architecture.name for run in stack.runs}) == 1
         assert len(stack.runs) <= CPU_STACK
-        names = [run.config.activation.name for run in stack.runs]
+        names = [run.settings.activation.name for run in stack.runs]
         assert names == sorted(names)
 
 
 def test_unstacked_runs_of_one_seed_train_one_after_the_other(configs: Configs, digits: PreparedData) -> None:
     points = configs("architecture=mlp", "activation=relu,gelu", "seed=range(0,3)", "training.stack_size=1")
     stacks = pack_stacks([make_run(point, digits, "sweep") for point in points], "cpu", 2, 0)
-    assert [stack.runs[0].config.seed for stack in stacks] == [0, 0, 1, 1, 2, 2]
+    assert [stack.runs[0].settings.seed for stack in stacks] == [0, 0, 1, 1, 2, 2]
 
 
 def test_stacks_are_as_large_as_the_cache_allows(configs: Configs, digits: PreparedData) -> None:
@@ -54,6 +54,6 @@ def test_stacks_on_a_gpu_fill_half_of_its_free_memory(configs: Configs, digits: 
 def test_workers_get_equal_shares_and_the_longest_work_first(configs: Configs, digits: PreparedData) -> None:
     points = configs("architecture=cnn_small,mlp", "seed=range(0,27)")
     stacks = pack_stacks([make_run(point, digits, "sweep") for point in points], "cpu", 2, 0)
-    assert [(s.runs[0].config.architecture.name, len(s.runs)) for s in stacks] == [
+    assert [(s.runs[0].settings.architecture.name, len(s.runs)) for s in stacks] == [
         ("cnn", 7), ("cnn", 7), ("cnn", 7), ("cnn", 6), ("mlp", 7), ("mlp", 7), ("mlp", 7), ("mlp", 6),
     ]  # fmt: skip

@@ -26,8 +26,8 @@ def measured(configs: Configs, digits: PreparedData, digits_data: ImageData) -> 
     def measure(*overrides: str) -> list[Result]:
         runs = [make_run(point, digits, "sweep") for point in configs(*overrides)]
         found = []
-        for label in dict.fromkeys(run.config.activation.label for run in runs):
-            found += stacked([run for run in runs if run.config.activation.label == label], digits_data)
+        for label in dict.fromkeys(run.settings.activation.label for run in runs):
+            found += stacked([run for run in runs if run.settings.activation.label == label], digits_data)
         return found
 
     return measure
