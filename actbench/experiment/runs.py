@@ -119,16 +119,16 @@ def variants(runs: Sequence[Run]) -> list[dict[str, str]]:
     A group has the same data set, architecture, activation, initialization and optimizer by name. Keys are dotted.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    names, settings = [], []
+    names, keys = [], []
     for run in runs:
         settings = run.settings
         values = flat(settings) | {"training.steps": run.steps, "dataset.fingerprint": run.data.fingerprint}
         names.append((settings.dataset.name, settings.architecture.name, settings.activation.label,
                       settings.initialization.name, settings.optimizer.name))  # fmt: skip
-        settings.append({k: v for k, v in values.items() if k not in _SEPARATE_COLUMNS and not k.endswith(".name")})
-        groups.setdefault(names[-1], []).append(settings[-1])
+        keys.append({k: v for k, v in values.items() if k not in _SEPARATE_COLUMNS and not k.endswith(".name")})
+        groups.setdefault(names[-1], []).append(keys[-1])
     differing = {
         name: [key for key in group[0] if len({repr(values.get(key)) for values in group}) > 1]
         for name, group in groups.items()
     }
-    return [{key: str(values[key]) for key in differing[name]} for name, values in zip(names, settings, strict=True)]
+    return [{key: str(values[key]) for key in differing[name]} for name, values in zip(names, keys, strict=True)]

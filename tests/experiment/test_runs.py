@@ -83,14 +83,8 @@ def test_run_ids_are_those_of_the_committed_reference(digits: PreparedData) -> N
     tuned = reference[reference["phase"] == "tune"]
     columns = ["run_id", "architecture", "activation", "lr", "seed"]
     planned = [
-        (
-            run.id,
-            run.settings.architecture.name,
-            run.settings.activation.label,
-            run.settings.optimizer.lr,
-            run.settings.seed,
-        )
-        for run in runs
+        (run.id, point.architecture.name, point.activation.label, point.optimizer.lr, point.seed)
+        for run, point in ((run, run.settings) for run in runs)
     ]
     assert set(planned) <= set(tuned[columns].itertuples(index=False, name=None))
     assert len(planned) == 3 * 12 * 3 * 2
