@@ -20,8 +20,8 @@ def empty_folder(own_folder: Path) -> Path:
     [
         (["train", "activation=rellu"], "near: relu"),
         (["train", "training.speed=1"], "unknown key training.speed"),
-        (["train", "optimizer.lr=-1"], "optimizer.lr=-1.0"),
-        (["train", "training.measure_every=-1"], "0 for never"),
+        (["train", "optimizer.lr=-1"], "optimizer.lr=-1: must be above 0"),
+        (["train", "training.measure_every=-1"], "training.measure_every=-1: must be 0 or more"),
         (["train", "training.precision=fp16"], "fp32, tf32, bf16"),
         (["train", "training.precision=tf32", "execution.device=cpu"], "only CUDA devices have it"),
         (["train", "activation.function=no.such:thing"], "no module named 'no'"),
