@@ -1,7 +1,7 @@
 """Verdicts on an experiment's hypotheses, one per hypothesis and task."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,22 +9,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from actbench.analysis.labels import at_edge, ended_runs, labelled, samples_seen
+from actbench.analysis.selection import IDENTITY, Task, matches, selectable_keys, selector_text, tasks_of, with_variants
 from actbench.analysis.statistics import Difference, holm, paired_difference
 from actbench.errors import UsageError, nearest_names
-from actbench.experiment.questions import Hypothesis, Selector
+from actbench.experiment.questions import Hypothesis
 
 COSTS = ("activation_ns", "step_ns", "step_share")  # columns of costs.csv, a value per round instead of per seed
 COLUMNS = ["claim", "setting", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
            "p", "margin", "verdict", "censored", "edges"]  # fmt: skip
 
-_ALWAYS = ("dataset", "architecture")  # in the name of a task even where they do not vary
-_NAMES = (*_ALWAYS, "activation", "initialization", "optimizer")  # columns whose values name themselves
-_IDENTITY = (*_NAMES, "lr")
-_NO_METRICS = (*_IDENTITY, "run_id", "phase", "seed", "status", "device", "variant")
+
+_NO_METRICS = (*IDENTITY, "run_id", "phase", "seed", "status", "device", "variant")
 _ABSOLUTE = re.compile(r"abs\((\w+)\)")
 _WORST = {"test_accuracy": 0.0, "val_accuracy": 0.0, "auc": 0.0, "reached_target": 0.0}  # of a run that diverged
-
-Task = tuple[str, pd.DataFrame, pd.DataFrame | None]  # name, runs a, runs b (None where b is a number)
 
 
 def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> None:
@@ -38,8 +35,8 @@ def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> No
         planned = runs
         if hypothesis.phase == "confirm":  # at one learning rate, which is not known yet
             planned = labelled(runs).drop_duplicates(["task", "series", "seed"]).drop(columns="lr")
-        _check_selectors(hypothesis, _with_variants(planned), place)
-        tasks = list(_tasks(hypothesis, planned))
+        _check_selectors(hypothesis, with_variants(planned), place)
+        tasks = list(tasks_of(hypothesis, planned))
         if not tasks:
             raise UsageError(
                 f"{place}: the grid has {selector_text(hypothesis.a)} and {selector_text(hypothesis.b)}, "
@@ -64,10 +61,10 @@ def _check_selectors(hypothesis: Hypothesis, runs: pd.DataFrame, place: str) -> 
         if not isinstance(selector, Mapping):
             continue
         for key in selector:
-            if key not in (keys := _keys(runs)):
+            if key not in (keys := selectable_keys(runs)):
                 hint = "; it is chosen while tuning: take phase: tune" if key == "lr" else nearest_names(key, keys)
                 raise UsageError(f"{place}: the grid's runs do not differ by {key!r}{hint}")
-        if not _matches(runs, selector).any():
+        if not matches(runs, selector).any():
             raise UsageError(f"{place}: no run of the grid has {selector_text(selector)}")
 
 
@@ -88,7 +85,7 @@ def judge_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs
         in_phase = runs[runs["phase"] == hypothesis.phase]
         if hypothesis.phase == "confirm":
             in_phase = in_phase.drop(columns="lr")
-        for task in _tasks(hypothesis, in_phase):
+        for task in tasks_of(hypothesis, in_phase):
             pairs, censored = _pairs(hypothesis, task, costs)
             estimates.append(paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None)
             bounds.append(_least_favourable(pairs, censored) if censored.any() else estimates[-1])
@@ -161,51 +158,6 @@ def _column(metric: str) -> str:
     return absolute.group(1) if absolute else metric
 
 
-def _with_variants(runs: pd.DataFrame) -> pd.DataFrame:
-    """runs with a column for each key of their variants."""
-    return runs.reset_index(drop=True).join(pd.DataFrame(list(runs["variant"])))
-
-
-def _keys(runs: pd.DataFrame) -> list[str]:
-    """Columns that a selector may name."""
-    return [key for key in map(str, runs) if key in _IDENTITY or "." in key]
-
-
-def _matches(runs: pd.DataFrame, selector: Selector) -> "pd.Series[bool]":
-    matches = pd.Series(True, index=runs.index)
-    for key, wanted in selector.items():
-        matches &= runs[key].map(lambda value, wanted=wanted: _equal(value, wanted))
-    return matches
-
-
-def _equal(value: object, wanted: str | float) -> bool:
-    """As numbers where both are: a variant's value is text."""
-    try:
-        return float(str(value)) == float(wanted)
-    except ValueError:
-        return str(value) == wanted
-
-
-def _tasks(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[Task]:
-    """Each task that has runs of both sides: in it, all keys agree that neither a nor b names."""
-    runs = _with_variants(runs)
-    runs = runs[_matches(runs, hypothesis.where)]
-    a, b = hypothesis.a, hypothesis.b if isinstance(hypothesis.b, Mapping) else None
-    compared = {*a, *(b or {})}
-    shared = [
-        key
-        for key in _keys(runs)
-        if key not in compared and not ("activation" in compared and key.startswith("activation."))
-    ]
-    in_name = [key for key in shared if key in _ALWAYS or runs[key].nunique(dropna=False) > 1]
-    for _, group in runs.groupby([*shared, "phase"], sort=False, dropna=False):
-        runs_a, runs_b = group[_matches(group, a)], None if b is None else group[_matches(group, b)]
-        if len(runs_a) and (runs_b is None or len(runs_b)):
-            values = {key: group[key].iloc[0] for key in in_name}
-            name = ", ".join(_term(key, value) for key, value in values.items() if pd.notna(value))
-            yield name, runs_a, runs_b
-
-
 def _pairs(
     hypothesis: Hypothesis, task: Task, costs: pd.DataFrame
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -245,15 +197,3 @@ def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame, longest: float
     if column in _WORST:
         values = values.mask((ended["status"] == "diverged") & values.isna(), _WORST[column])
     return values if column == metric else values.abs()
-
-
-def _term(key: str, value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if key in _NAMES else f"{key}={text}"
-
-
-def selector_text(selector: Selector | float) -> str:
-    """`relu lr=0.1` of a selector, or a number."""
-    if not isinstance(selector, Mapping):
-        return f"{selector:g}"
-    return " ".join(_term(key, value) for key, value in selector.items())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actbench.activations.bound import BoundActivation
 from actbench.activations.table import TABLE, Activation
 from actbench.errors import UsageError, nearest_names
 

@@ -16,12 +16,13 @@ from actbench.errors import UsageError
 from actbench.execution.devices import choose_device, free_memory, worker_count
 from actbench.execution.local import Pool
 from actbench.execution.worker import REPORT_EVERY
+from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import Experiment, Hypothesis
 from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import CommandSettings, DatasetSettings, RunSettings
+from actbench.experiment.schema import DatasetSettings, RunSettings
 from actbench.report.numbers import count
 from actbench.signals import deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results

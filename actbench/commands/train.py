@@ -5,8 +5,10 @@ from typing import Any
 
 from actbench.commands.sweep import train_grid
 from actbench.errors import UsageError
+from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid, compose_grid
-from actbench.experiment.schema import CommandSettings, RunSettings, command_settings, run_settings
+from actbench.experiment.schema import RunSettings
+from actbench.experiment.validation import groups_of
 
 
 def train(overrides: Sequence[str], config_dir: str | None) -> int:
@@ -22,9 +24,8 @@ def train_composed(composed: Mapping[str, Any]) -> float | None:
 
     Raises UsageError, or RuntimeError where the run failed.
     """
-    run = run_settings({key: composed[key] for key in RunSettings.model_fields})
-    command = command_settings({key: composed[key] for key in CommandSettings.model_fields})
-    session, exit_code = train_grid("train", None, [], Grid((run,), command))
+    grid = Grid((groups_of(RunSettings, composed),), groups_of(CommandSettings, composed))
+    session, exit_code = train_grid("train", None, [], grid)
     if exit_code:
         raise RuntimeError("the run did not finish")
     (result,) = session.results.values()

@@ -5,7 +5,7 @@ import os
 import torch
 
 from actbench.errors import UsageError
-from actbench.experiment.schema import ExecutionSettings
+from actbench.experiment.command import ExecutionSettings
 
 
 def choose_device(settings: ExecutionSettings) -> str:

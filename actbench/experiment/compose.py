@@ -11,28 +11,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError, nearest_names
+from actbench.experiment.command import CommandSettings
+from actbench.experiment.overrides import COMMAND_GROUPS, GROUPS, MOST_RUNS, Choice, choices_of, parse_overrides
 from actbench.experiment.questions import shipped
-from actbench.experiment.schema import CommandSettings, RunSettings, command_settings, run_settings
-
-MOST_RUNS = 100_000  # grid points of one command
-
-_RUN = tuple(RunSettings.model_fields)
-_COMMAND = tuple(CommandSettings.model_fields)
-GROUPS = (*(key for key in _RUN if key != "seed"), *_COMMAND)
+from actbench.experiment.schema import RunSettings
+from actbench.experiment.validation import groups_of
 
 
 @dataclass(frozen=True)
@@ -50,16 +45,15 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     than MOST_RUNS points, and a grid over the settings of the command.
     """
     with _composing(overrides, config_dir) as loader:
-        axes = [_axis(override, loader) for override in _parse(overrides, loader)]
+        axes = [choices_of(override, loader) for override in parse_overrides(overrides, loader)]
         if (points := math.prod(map(len, axes))) > MOST_RUNS:
             raise UsageError(f"a grid of {points} points; at most {MOST_RUNS} at once, split it")
         trees = _Trees()
         mappings = [trees.point(choice) for choice in itertools.product(*axes)]
-    for group in _COMMAND:
+    for group in COMMAND_GROUPS:
         if any(mapping[group] != mappings[0][group] for mapping in mappings):
             raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
-    runs = tuple(run_settings({key: mapping[key] for key in _RUN}) for mapping in mappings)
-    return Grid(runs, command_settings({key: mappings[0][key] for key in _COMMAND}))
+    return Grid(tuple(groups_of(RunSettings, mapping) for mapping in mappings), groups_of(CommandSettings, mappings[0]))
 
 
 def compose_command(overrides: Sequence[str]) -> CommandSettings:
@@ -83,7 +77,7 @@ def _only_one(overrides: Sequence[str]) -> RunSettings:
 def composed_yaml(overrides: Sequence[str], config_dir: str | None = None) -> str:
     """The first point of the grid as YAML, resolved: what --cfg job prints."""
     with _composing(overrides, config_dir) as loader:
-        choice = [_axis(override, loader)[0] for override in _parse(overrides, loader)]
+        choice = [choices_of(override, loader)[0] for override in parse_overrides(overrides, loader)]
         return OmegaConf.to_yaml(compose("config", [line for item in choice for line in item.lines]), resolve=True)
 
 
@@ -119,84 +113,14 @@ def _composing(overrides: Sequence[str], config_dir: str | None) -> Iterator[Any
             raise UsageError(_explain(error, overrides)) from error
 
 
-class _Choice(NamedTuple):
-    """One value of one override: the override lines that express it; for a scalar, its key and value."""
-
-    lines: tuple[str, ...]
-    group: str = ""  # of a choice within a group
-    scalar: str = ""  # the key of a scalar that is set on a composed tree
-    value: Any = None
-
-
-def _parse(overrides: Sequence[str], loader: Any) -> list[Override]:
-    """Parsed overrides; of two for one key the later wins, so that the command line beats the experiment."""
-    parser = OverridesParser.create(config_loader=loader)
-    by_key: dict[str, Override] = {}
-    for line in overrides:
-        try:
-            (override,) = parser.parse_overrides([line])
-        except (HydraException, ValueError) as error:
-            raise UsageError(
-                f"{line}: not Hydra's grammar; put a value with special characters in quotes of its own, "
-                f"'key=\"value\"' ({_first_line(error)})"
-            ) from error
-        if override.is_delete():
-            raise UsageError(
-                f"{line}: keys cannot be deleted; set one to null, or choose another {override.key_or_group}"
-            )
-        by_key.pop(override.key_or_group, None)
-        by_key[override.key_or_group] = override
-    return list(by_key.values())
-
-
-def _axis(override: Override, loader: Any) -> list[_Choice]:
-    """The values of an override: one, or those of its sweep."""
-    key, line = override.key_or_group, str(override.input_line)
-    prefix = line[: line.index(key)]  # + or ++
-    values = _swept(override, f"{prefix}{key}", line) if override.is_sweep_override() else [override]
-    if key in GROUPS:
-        is_glob = isinstance(override.value(), Glob)  # a glob means the table, not the place for a user's function
-        chosen = [value.value() for value in values if not (is_glob and value.value() == "custom")]
-        return [_group_choice(key, value, loader) for value in chosen]
-    # Only seed and group.key are set on a composed tree; dataset.target is not, as training.target follows it.
-    on_tree = prefix == "" and (key == "seed" or key.count(".") == 1) and not key.startswith("dataset.")
-    if not override.is_sweep_override() or not on_tree:
-        return [_Choice((str(value.input_line),)) for value in values]
-    return [_Choice((str(value.input_line),), scalar=key, value=value.value()) for value in values]
-
-
-def _swept(override: Override, key: str, line: str) -> list[Override]:
-    """The values of a sweep, each as an override of its own."""
-    parser = OverridesParser.create()
-    try:
-        values = list(itertools.islice(override.sweep_string_iterator(), MOST_RUNS + 1))
-        singles = [parser.parse_override(f"{key}={value}") for value in values[:MOST_RUNS]]
-    except (HydraException, ValueError, TypeError) as error:
-        raise UsageError(f"{line}: cannot be swept over: {_first_line(error)}") from error
-    if not singles:
-        raise UsageError(f"{line}: the sweep is empty")
-    if len(values) > MOST_RUNS:
-        raise UsageError(f"{line}: more than {MOST_RUNS} values; split the sweep")
-    return singles
-
-
-def _group_choice(group: str, value: Any, loader: Any) -> _Choice:
-    """activation=module:function is short for activation=custom activation.function=module:function."""
-    if not isinstance(value, str):
-        raise UsageError(f"{group}={value}: choose one of {', '.join(loader.get_group_options(group))}")
-    if group == "activation" and ":" in value:
-        return _Choice(("activation=custom", f"activation.function='{value}'"), group)
-    return _Choice((f"{group}={value}",), group)
-
-
 class _Trees:
     """Composed trees by the choices that are not scalars. Composing one takes Hydra 0.07 s."""
 
     def __init__(self) -> None:
-        self._composed: dict[tuple[_Choice, ...], DictConfig] = {}
-        self._resolved: dict[tuple[_Choice, ...], dict[str, Any]] = {}
+        self._composed: dict[tuple[Choice, ...], DictConfig] = {}
+        self._resolved: dict[tuple[Choice, ...], dict[str, Any]] = {}
 
-    def point(self, choice: Sequence[_Choice]) -> dict[str, Any]:
+    def point(self, choice: Sequence[Choice]) -> dict[str, Any]:
         """The resolved mapping of one grid point: scalars are set on a copy of its composed tree."""
         structure = tuple(item for item in choice if not item.scalar)
         scalars = [item for item in choice if item.scalar]
@@ -210,7 +134,7 @@ class _Trees:
             point[group] = {**point[group], key: item.value} if key else item.value
         return point
 
-    def _tree(self, structure: tuple[_Choice, ...], scalar_lines: list[str]) -> DictConfig:
+    def _tree(self, structure: tuple[Choice, ...], scalar_lines: list[str]) -> DictConfig:
         """Composed by Hydra, or merged from trees that differ from the first one in a single choice."""
         if structure not in self._composed:
             merged = self._merged(structure, scalar_lines) if self._composed else None
@@ -219,7 +143,7 @@ class _Trees:
             self._composed[structure] = compose("config", lines) if merged is None else merged
         return self._composed[structure]
 
-    def _merged(self, structure: tuple[_Choice, ...], scalar_lines: list[str]) -> DictConfig | None:
+    def _merged(self, structure: tuple[Choice, ...], scalar_lines: list[str]) -> DictConfig | None:
         """None where a single choice differs, or where one moves more than its own group."""
         base = next(iter(self._composed))
         differing = [place for place, item in enumerate(structure) if item != base[place]]
@@ -254,10 +178,6 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
             return f"{unknown}: not every choice of this grid has that key"
         return f"unknown key {unknown}{nearest_names(unknown, known)}"
     return message
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _known_keys(overrides: Sequence[str]) -> list[str]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actbench.errors import UsageError
-from actbench.experiment.compose import MOST_RUNS, Grid
-from actbench.experiment.schema import ProtocolSettings, RunSettings
+from actbench.experiment.command import ProtocolSettings
+from actbench.experiment.compose import Grid
+from actbench.experiment.overrides import MOST_RUNS
+from actbench.experiment.schema import RunSettings
 
 CONFIRMING_SEEDS = 1000  # seeds from seed + 0 tune, from seed + 1000 confirm: disjoint whatever their number
 

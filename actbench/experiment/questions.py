@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from omegaconf import OmegaConf
-from pydantic import AfterValidator, Field, PlainValidator, Strict, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 
 from actbench.errors import UsageError, nearest_names
-from actbench.experiment.schema import Model, Settings, validation_message
+from actbench.experiment.validation import Settings, validated
 
 FULL = "_full"
 
@@ -118,9 +118,9 @@ def load_experiment(name: str) -> Experiment:
     if not isinstance(entries, list):
         raise UsageError(f"{path}: hypotheses must be a list")
     hypotheses = tuple(
-        _validated(Hypothesis, entry, f"{path}: hypothesis {number}") for number, entry in enumerate(entries, 1)
+        validated(Hypothesis, entry, f"{path}: hypothesis {number}: ") for number, entry in enumerate(entries, 1)
     )
-    experiment = _validated(Experiment, {**content, "name": path.stem, "hypotheses": hypotheses}, str(path))
+    experiment = validated(Experiment, {**content, "name": path.stem, "hypotheses": hypotheses}, f"{path}: ")
     if not full:
         return experiment
     if not experiment.full:
@@ -139,13 +139,6 @@ def _file(name: str) -> tuple[Path, bool]:
     if stem not in known:
         raise UsageError(f"no experiment {stem[:80]!r}{nearest_names(stem[:80], known)}")
     return next(file for folder in _folders() if (file := folder / f"{stem}.yaml").is_file()), full
-
-
-def _validated(model: type[Model], content: Any, place: str) -> Model:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"{place}: {validation_message(error)}") from error
 
 
 def hypotheses_to_json(hypotheses: Sequence[Hypothesis]) -> str:

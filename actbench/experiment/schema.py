@@ -1,15 +1,13 @@
-"""Settings as frozen pydantic models, one field a key of conf/. Defaults live in conf/ alone.
-
-`RunSettings` decide a run; `CommandSettings` decide how a command carries runs out, and no number of theirs.
-"""
+"""The settings of a run as frozen pydantic models, one field per key of conf/. Defaults live in conf/ alone."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError
+from actbench.experiment.validation import Settings, require
 
 # Marks a key that decides no number of a run, so that the run id does not depend on it.
 OUTSIDE_ID = "outside the run id"
@@ -22,15 +20,6 @@ Positive = Annotated[float, Field(gt=0)]
 Depth = Annotated[int, Field(gt=0, le=1000)]
 Width = Annotated[int, Field(gt=0, le=65536)]
 Count = Annotated[int, Field(gt=0, le=10**6)]
-
-
-class Settings(BaseModel):
-    """One group of conf/: frozen, typed without coercion, unknown keys rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-Model = TypeVar("Model", bound=Settings)
 
 
 class DatasetSettings(Settings):
@@ -68,7 +57,7 @@ class CNNSettings(Settings):
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> Self:
-        _require(self.kernel % 2 == 1, "architecture.kernel", self.kernel, "odd")
+        require(self.kernel % 2 == 1, "architecture.kernel", self.kernel, "odd")
         return self
 
 
@@ -87,7 +76,7 @@ class TransformerSettings(Settings):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         wanted = f"a divisor of the width, {self.width}"
-        _require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
+        require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
         return self
 
 
@@ -113,11 +102,11 @@ class ActivationSettings(Settings):
         if self.function is None:
             if self.name == "custom":
                 raise UsageError("activation=custom: say which function: activation.function=module:function")
-            _require(self.name in TABLE, "activation", self.name, "a row of the table")
+            require(self.name in TABLE, "activation", self.name, "a row of the table")
         taken = TABLE[self.name].settings if self.function is None else ()
         for key in ("slope", "alpha", "pieces"):
             value, wanted = getattr(self, key), "a number" if key in taken else f"null: {self.label} does not take it"
-            _require((value is not None) == (key in taken), f"activation.{key}", value, wanted)
+            require((value is not None) == (key in taken), f"activation.{key}", value, wanted)
         return self
 
     @property
@@ -149,7 +138,7 @@ class SGDSettings(Settings):
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Self:
         allowed = self.momentum > 0 or not self.nesterov
-        _require(allowed, "optimizer.nesterov", self.nesterov, "false where momentum is 0")
+        require(allowed, "optimizer.nesterov", self.nesterov, "false where momentum is 0")
         return self
 
 
@@ -229,127 +218,8 @@ class RunSettings(Settings):
         return self.model_dump(exclude=_OUTSIDE)
 
 
-class ProtocolSettings(Settings):
-    """conf/protocol: what `compare` trains and how it judges."""
-
-    baseline: str
-    learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1), Strict(False)]
-    tuning_seeds: Annotated[int, Field(gt=0)]
-    seeds: Annotated[int, Field(gt=0)]
-    margin: Share
-
-    @model_validator(mode="after")
-    def _known_baseline(self) -> Self:
-        known = self.baseline in TABLE or ":" in self.baseline
-        _require(known, "protocol.baseline", self.baseline, "an activation of the table or a module:function")
-        return self
-
-
-class ExecutionSettings(Settings):
-    """conf/execution: where runs train."""
-
-    device: Literal["auto", "cpu", "cuda"]
-    workers: Annotated[int, Field(gt=0)] | Auto
-
-
-class StoreSettings(Settings):
-    """conf/store: where results go, and which weights are kept."""
-
-    uri: Annotated[str, Field(min_length=1)]
-    save_weights: Literal["none", "best", "last", "all"]
-    system_metrics: bool
-
-
-class CommandSettings(Settings):
-    """How a command carries its runs out; the same for all of them."""
-
-    protocol: ProtocolSettings
-    execution: ExecutionSettings
-    store: StoreSettings
-
-
 # group -> its keys outside the run id; no architecture, activation or optimizer has one
 _OUTSIDE = {
     group: {key for key, field in model.model_fields.items() if OUTSIDE_ID in field.metadata}
     for group, model in (("dataset", DatasetSettings), ("training", TrainingSettings))
 }
-
-
-def _require(condition: bool, key: str, value: object, wanted: str) -> None:
-    if not condition:
-        raise UsageError(f"{key}={_as_yaml(value)}: must be {wanted}")
-
-
-def _as_yaml(value: object) -> object:
-    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value
-
-
-def run_settings(composed: Mapping[str, Any]) -> RunSettings:
-    """Validates the groups of a run, as nested mappings. Raises UsageError."""
-    return _validated(RunSettings, composed)
-
-
-def command_settings(composed: Mapping[str, Any]) -> CommandSettings:
-    """Validates the groups of a command, as nested mappings. Raises UsageError."""
-    return _validated(CommandSettings, composed)
-
-
-def _validated(model: type[Model], composed: Mapping[str, Any]) -> Model:
-    try:
-        return model.model_validate(composed)
-    except ValidationError as error:
-        raise UsageError(validation_message(error)) from error
-
-
-_WANTED = {  # by pydantic's type of error
-    "bool_type": "true or false",
-    "finite_number": "a finite number",
-    "float_type": "a finite number",
-    "greater_than": "above {gt:g}",
-    "greater_than_equal": "{ge:g} or more",
-    "int_type": "a whole number",
-    "less_than": "below {lt:g}",
-    "less_than_equal": "at most {le:g}",
-    "literal_error": "{expected}",
-    "model_attributes_type": "a group of keys",
-    "model_type": "a group of keys",
-    "string_too_short": "not empty",
-    "string_type": "text",
-    "too_short": "not empty",
-    "tuple_type": "a list, [a,b]",
-    "union_tag_invalid": "{expected_tags}",
-}
-
-
-def validation_message(error: ValidationError) -> str:
-    """The first wrong key of a model as one line: its dotted path, its value and what it must be."""
-    details = error.errors()
-    first, path = details[0], _path(details[0]["loc"])
-    if first["type"] == "value_error":
-        raised = first["ctx"]["error"]
-        return str(raised) if isinstance(raised, UsageError) else f"{path} {raised}"
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {path}"
-    if first["type"] == "missing":
-        return f"missing key {path}"
-    if first["type"] == "union_tag_invalid":
-        return f"{path}.name={first['ctx']['tag']}: must be {_wanted(first)}"
-    same_key = [detail for detail in details if _path(detail["loc"]) == path]  # of a union, an error per member
-    wanted = " or ".join(dict.fromkeys(_wanted(detail) for detail in same_key))
-    return f"{path}={_as_yaml(first['input'])}: must be {wanted}" if path else f"{first['input']} must be {wanted}"
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """The dotted key of an error's location, without pydantic's marks for members of a union."""
-    keys = [part for part in location if isinstance(part, str) and part.isidentifier()]
-    if keys[:1] in (["architecture"], ["optimizer"]):
-        del keys[1:2]  # the discriminator's value
-    return ".".join(keys)
-
-
-def _wanted(detail: Any) -> str:
-    context = dict(detail.get("ctx", {}))
-    for key in ("expected", "expected_tags"):
-        choices = str(context.get(key, "")).replace("'", "").replace(" or ", ", ")
-        context[key] = f"one of {choices}" if ", " in choices else choices
-    return _WANTED.get(detail["type"], detail["msg"]).format(**context)

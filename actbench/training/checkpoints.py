@@ -19,7 +19,8 @@ from actbench.data.datasets import PreparedData, load_data, prepare_data
 from actbench.determinism import autocast, float32_products, whole_vectors
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run, architecture_of, bound_activation
-from actbench.experiment.schema import RunSettings, run_settings
+from actbench.experiment.schema import RunSettings
+from actbench.experiment.validation import groups_of
 from actbench.signals import replaced_file
 from actbench.training.network import Network
 
@@ -105,8 +106,7 @@ class Model(nn.Module):
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:
         super().__init__()
         self.run_id, self.step, self.val_accuracy = str(head["run_id"]), int(head["step"]), float(head["val_accuracy"])
-        # Older files hold keys of the command too, without values.
-        self.config = run_settings({key: head["config"][key] for key in RunSettings.model_fields})
+        self.config = groups_of(RunSettings, head["config"])  # older files hold groups of the command too
         self.data = PreparedData(folder="", **head["data"])
         self._applied = bound_activation(self.config)
         if self._applied.digest != head["digest"]:

@@ -1,0 +1,48 @@
+"""Settings that decide how a command carries its runs out, and no number of theirs."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, Strict, model_validator
+
+from actbench.activations.table import TABLE
+from actbench.experiment.schema import Auto, Positive, Share
+from actbench.experiment.validation import Settings, require
+
+
+class ProtocolSettings(Settings):
+    """conf/protocol: what `compare` trains and how it judges."""
+
+    baseline: str
+    learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1), Strict(False)]
+    tuning_seeds: Annotated[int, Field(gt=0)]
+    seeds: Annotated[int, Field(gt=0)]
+    margin: Share
+
+    @model_validator(mode="after")
+    def _known_baseline(self) -> Self:
+        known = self.baseline in TABLE or ":" in self.baseline
+        require(known, "protocol.baseline", self.baseline, "an activation of the table or a module:function")
+        return self
+
+
+class ExecutionSettings(Settings):
+    """conf/execution: where runs train."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    workers: Annotated[int, Field(gt=0)] | Auto
+
+
+class StoreSettings(Settings):
+    """conf/store: where results go, and which weights are kept."""
+
+    uri: Annotated[str, Field(min_length=1)]
+    save_weights: Literal["none", "best", "last", "all"]
+    system_metrics: bool
+
+
+class CommandSettings(Settings):
+    """How a command carries its runs out; the same for all of them."""
+
+    protocol: ProtocolSettings
+    execution: ExecutionSettings
+    store: StoreSettings
