@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from actbench.commands.live import LiveWriter
 from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
 from actbench.errors import UsageError
 from actbench.execution.devices import choose_device, free_memory, worker_count
 from actbench.execution.local import Pool
-from actbench.execution.worker import REPORT_EVERY
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
@@ -31,13 +30,10 @@ from actbench.store.reader import Store
 from actbench.store.runs import ParentRun
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.training.checkpoints import weights_folder
-from actbench.training.results import LiveCurves, Record, Result, missing_result
-from actbench.training.stacks import Stack, pack_stacks
+from actbench.training.results import Result, missing_result
+from actbench.training.stacks import pack_stacks
 
 FAILED = 1  # exit code: some run failed, or is not stored yet
-
-_WRITE_INTERVAL = 8.0  # seconds between two writes of a stack that trains
-_WRITE_COST = 20  # times what a write takes, at least: writing takes at most a twentieth of the parent's time
 
 Data = Mapping[DatasetSettings, PreparedData]
 
@@ -131,7 +127,9 @@ class Session:
         with RunProgress(title, due[0].steps if single else len(due), "steps" if single else "runs") as bar:
             memory = free_memory(self.pool.device) // self.pool.workers
             stacks = pack_stacks(due, self.pool.device, self.pool.workers, memory)
-            groups = self.pool.run(stacks, _LiveWriter(self, bar if single else None))
+            groups = self.pool.run(
+                stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
+            )
             _ = self.store  # making a new database takes seconds; workers train meanwhile
             if self.settings.store.system_metrics:
                 self.parent.monitor_system()
@@ -216,38 +214,3 @@ def open_session(
         except KeyboardInterrupt:
             session.interrupted()
             raise
-
-
-class _LiveWriter:
-    """Shows runs in the store while they train: those that train for a while, and rarely enough to cost little."""
-
-    def __init__(self, session: Session, bar: RunProgress | None) -> None:
-        self._session, self._bar = session, bar
-        self._stacks: dict[Stack, _LiveStack] = {}
-
-    def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
-        for record in records:
-            if self._bar is not None and record.metric == "val_accuracy":
-                self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
-        now = time.monotonic()
-        if stack not in self._stacks:  # workers report only after REPORT_EVERY
-            self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._session.pool.in_process * REPORT_EVERY)
-        live = self._stacks[stack]
-        live.records += records
-        if now < live.due:
-            return
-        with deferred_signals():
-            parent = self._session.parent
-            parent.begin(stack.runs)
-            for run, points in zip(stack.runs, live.curves.certain(live.records), strict=True):
-                parent.log(run, points)
-        live.records.clear()
-        seconds = time.monotonic() - now
-        live.due = time.monotonic() + max(_WRITE_INTERVAL, _WRITE_COST * seconds)
-
-
-@dataclass
-class _LiveStack:
-    curves: LiveCurves
-    due: float  # by time.monotonic()
-    records: list[Record] = field(default_factory=list)

@@ -48,7 +48,7 @@ class PreparedData:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """files(root, download): its files, checked for presence. read(root, image_size): (arrays, number of classes)."""
 
     files: Callable[[Path, bool], list[Path]]
@@ -67,17 +67,17 @@ def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
     return (images[train], labels[train], images[test], labels[test]), 10
 
 
-def _torchvision(name: str) -> _Source:
-    return _Source(
+def _torchvision(name: str) -> Source:
+    return Source(
         lambda root, download: torchvision_files(name, root, download),
         lambda root, size: read_torchvision(name, root),
     )
 
 
-SOURCES: dict[str, _Source] = {
-    "digits": _Source(lambda root, download: [], _digits),
+SOURCES: dict[str, Source] = {
+    "digits": Source(lambda root, download: [], _digits),
     **{name: _torchvision(name) for name in TORCHVISION_NAMES},
-    "image_folder": _Source(lambda root, download: image_files(root), read_image_folder),
+    "image_folder": Source(lambda root, download: image_files(root), read_image_folder),
 }
 
 

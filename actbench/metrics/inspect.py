@@ -41,6 +41,12 @@ def inspect(
     dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the gradient of each example's
     loss at the pre-activations) and gradient_ratio.
 
+    >>> import actbench, torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    >>> table = actbench.inspect(model, torch.randn(64, 8), torch.randint(0, 3, (64,)))
+    >>> table[table["metric"] == "dead_fraction"]["layer"].tolist()
+    ['all', '1']
+
     Raises ValueError for arguments of another kind, and where the model calls no activation, `functions` names no
     layer, an activation has no inputs, or the loss is not one of each example.
     """

@@ -1,0 +1,51 @@
+"""Runs that are shown in the store while they train."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from actbench.commands.progress import RunProgress
+from actbench.execution.worker import REPORT_EVERY
+from actbench.signals import deferred_signals
+from actbench.store.runs import ParentRun
+from actbench.training.results import LiveCurves, Record
+from actbench.training.stacks import Stack
+
+_WRITE_INTERVAL = 8.0  # seconds between two writes of a stack that trains
+_WRITE_COST = 20  # times what a write takes, at least: writing takes at most a twentieth of the parent's time
+
+
+class LiveWriter:
+    """Shows runs in the store while they train: those that train for a while, and rarely enough to cost little."""
+
+    def __init__(self, parent: Callable[[], ParentRun], in_process: bool, bar: RunProgress | None) -> None:
+        """parent: the command's parent run, created at its first call. in_process: whether runs train here."""
+        self._parent, self._in_process, self._bar = parent, in_process, bar
+        self._stacks: dict[Stack, _LiveStack] = {}
+
+    def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
+        for record in records:
+            if self._bar is not None and record.metric == "val_accuracy":
+                self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+        now = time.monotonic()
+        if stack not in self._stacks:  # workers report only after REPORT_EVERY
+            self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._in_process * REPORT_EVERY)
+        live = self._stacks[stack]
+        live.records += records
+        if now < live.due:
+            return
+        with deferred_signals():
+            parent = self._parent()
+            parent.begin(stack.runs)
+            for run, points in zip(stack.runs, live.curves.certain(live.records), strict=True):
+                parent.log(run, points)
+        live.records.clear()
+        seconds = time.monotonic() - now
+        live.due = time.monotonic() + max(_WRITE_INTERVAL, _WRITE_COST * seconds)
+
+
+@dataclass
+class _LiveStack:
+    curves: LiveCurves
+    due: float  # by time.monotonic()
+    records: list[Record] = field(default_factory=list)
