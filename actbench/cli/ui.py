@@ -39,7 +39,7 @@ def run_ui(uri: str, port: int | None, show: bool) -> int:
     Raises UsageError where the store or the port cannot be used, or the server does not start.
     """
     if uri.startswith(("http://", "https://")):
-        _print_links(_experiments(uri), uri.rstrip("/"), show)
+        print_links(stored_views(uri), uri.rstrip("/"), show)
         return 0
     check_database(uri, create=False)
     if port is not None and not _is_free(port):
@@ -48,7 +48,7 @@ def run_ui(uri: str, port: int | None, show: bool) -> int:
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # sent when the terminal is closed
     while True:
         try:
-            return _serve(uri, _free_port() if port is None else port, show)
+            return _serve(uri, free_port() if port is None else port, show)
         except _PortTaken:
             if port is not None:
                 raise
@@ -58,9 +58,9 @@ def _serve(uri: str, port: int, show: bool) -> int:
     base = f"http://{HOST}:{port}"
     print(f"starting MLflow at {base}", flush=True)
     with tempfile.TemporaryFile() as output, _running_server(uri, port, output) as server:
-        experiments = _experiments(uri)  # while the server starts
+        experiments = stored_views(uri)  # while the server starts
         wait_for_server(server, port, output)
-        _print_links(experiments, base, show)
+        print_links(experiments, base, show)
         print("Ctrl-C ends the server", flush=True)
         try:
             code = server.wait()
@@ -74,7 +74,7 @@ class _PortTaken(UsageError):
     """The port was taken between the check and the server's start."""
 
 
-def _experiments(uri: str) -> "list[ExperimentViews]":
+def stored_views(uri: str) -> "list[ExperimentViews]":
     configure_mlflow()  # before MLflow is imported, and not for the server
     from actbench.store.views import experiment_views  # its imports take seconds, in which the server starts
 
@@ -106,7 +106,7 @@ def _running_server(uri: str, port: int, output: IO[bytes]) -> Iterator[subproce
                 break
 
 
-def _free_port() -> int:
+def free_port() -> int:
     for port in PORTS:
         if _is_free(port):
             return port
@@ -156,7 +156,7 @@ def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _print_links(experiments: "Sequence[ExperimentViews]", base: str, show: bool) -> None:
+def print_links(experiments: "Sequence[ExperimentViews]", base: str, show: bool) -> None:
     """Prints a link to each view, or to the experiment's plain page where the store does not keep the view."""
     links = []
     for experiment in experiments:

@@ -55,6 +55,11 @@ class Pool:
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
 
+    @property
+    def worker_ids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [process.pid for process in self._processes]
+
     def __enter__(self) -> "Pool":
         use_one_thread()
         if not self.in_process:

@@ -19,12 +19,12 @@ def load(run_id: str, which: str | None = None, store: str = "sqlite:///mlflow.d
     was kept, else best. store: MLflow tracking URI. Raises UsageError where there is no such run or no weights of it.
 
     >>> import actbench, pandas, torch
-    >>> run_id = pandas.read_csv("results/train/runs.csv")["run_id"].item()  # of: actbench train store.save_weights=last
-    >>> model = actbench.load(run_id)
+    >>> row = pandas.read_csv("results/train/runs.csv").iloc[0]  # after: actbench train store.save_weights=last
+    >>> model = actbench.load(row["run_id"])
     >>> images, labels = model.examples("test")  # uint8 (n, channels, height, width), int64 (n,)
     >>> with torch.no_grad():
     ...     accuracy = (model(images).argmax(1) == labels).double().mean().item()
-    >>> accuracy == pandas.read_csv("results/train/runs.csv")["test_accuracy"].item()
+    >>> accuracy == float(row["test_accuracy"])
     True
 
     Leaves environment variables, log levels and sys.path as they were. A user's own activation is looked for in the

@@ -9,8 +9,8 @@ from actbench.store.client import is_service_error, reason
 from actbench.store.entries import Entry, Writer
 from actbench.store.journal import Journal, count_trainings, write_entries
 
-_RETRY_AFTER = 5.0  # seconds until a store that was unreachable is asked again, at least
-_RETRY_COST = 20  # times what the failed request took: at most a twentieth of the time is lost to waiting
+RETRY_AFTER = 5.0  # seconds until a store that was unreachable is asked again, at least
+RETRY_COST = 20  # times what the failed request took: at most a twentieth of the time is lost to waiting
 
 
 class Outbox:
@@ -45,7 +45,7 @@ class Outbox:
                 raise
             self._report(error)
             now = time.monotonic()
-            self._retry_at = now + max(_RETRY_AFTER, _RETRY_COST * (now - began))
+            self._retry_at = now + max(RETRY_AFTER, RETRY_COST * (now - began))
             return False
         self._retry_at = None
         return True

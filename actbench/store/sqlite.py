@@ -61,7 +61,7 @@ def create_database(database: Path, fill: Callable[[str], object]) -> None:
         abandoned.unlink()
     scratch = database.with_name(f".{database.name}.new")
     fill(f"sqlite:///{scratch}")
-    if _is_local(database):
+    if is_local(database):
         _use_write_ahead_log(scratch)
     scratch.rename(database)
 
@@ -73,7 +73,7 @@ def _use_write_ahead_log(database: Path) -> None:
         connection.execute("pragma journal_mode=wal")
 
 
-def _is_local(path: Path) -> bool:
+def is_local(path: Path) -> bool:
     """Whether a file is on a disk of this machine, as a write-ahead log needs. Unknown file systems count as remote."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():  # not Linux

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from actbench.cli import ui
 from actbench.cli.main import main
-from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, _experiments, _free_port, _print_links, run_ui
+from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, free_port, print_links, run_ui, stored_views
 from actbench.errors import UsageError
 from actbench.store import views
 from actbench.store.dashboard import packed_state
@@ -131,7 +131,7 @@ def test_plain_links_remain_where_the_store_refuses_views(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
     monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
-    _print_links(_experiments("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
+    print_links(stored_views("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["sweep", "  sweep: digits, cnn"]
     assert lines[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
@@ -145,7 +145,7 @@ def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
         taken.listen()
         port = taken.getsockname()[1]
         monkeypatch.setattr(ui, "PORTS", range(port, port + 50))
-        assert _free_port() != port
+        assert free_port() != port
         for wrong in (port, 0, 99999, -1):
             with pytest.raises(UsageError, match=f"--port {wrong} is taken, or none; name another"):
                 run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
@@ -166,7 +166,7 @@ def test_a_port_that_another_server_takes_is_not_linked_to(
     with ThreadingHTTPServer((HOST, 0), Answers) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         found = iter([other.server_port])
-        monkeypatch.setattr(ui, "_free_port", lambda: next(found))
+        monkeypatch.setattr(ui, "free_port", lambda: next(found))
         with pytest.raises(StopIteration):  # raised when a second port is asked for
             run_ui("sqlite:///mlflow.db", None, False)
         assert "http://" not in capsys.readouterr().out.replace(f"starting MLflow at http://{HOST}", "")

@@ -67,8 +67,8 @@ def test_stack_out_of_memory_is_halved_and_so_are_those_like_it(
 def test_single_run_whose_worker_is_killed_from_outside_is_tried_again(configs: Configs, digits: PreparedData) -> None:
     runs = [make_run(point, digits, "sweep") for point in configs("seed=range(0,3)", *TINY)]
     with Pool("cpu", 2) as pool:
-        for process in pool._processes:  # idle, so that the next stacks are sent to dead workers
-            os.kill(process.pid, signal.SIGKILL)
+        for worker in pool.worker_ids:  # idle, so that the next stacks are sent to dead workers
+            os.kill(worker, signal.SIGKILL)
         results = [result for group in pool.run([Stack((run,)) for run in runs]) for result in group]
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
     assert {result.row["status"] for result in results} == {"finished"}
@@ -93,7 +93,7 @@ def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, 
     with Pool("cpu", 2) as pool:
         outcome = pool.run(stacks)
         first = next(outcome)
-        victim = pool._processes[0].pid
+        victim = pool.worker_ids[0]
         os.kill(victim, signal.SIGKILL)
         results = [*first, *(result for group in outcome for result in group)]
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)

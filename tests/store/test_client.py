@@ -88,8 +88,8 @@ def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_noth
 ) -> None:
     """Killed while it takes the 4th run, which exists and is still empty; back before the 9th of 12."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
-    monkeypatch.setattr(outbox, "_RETRY_COST", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_COST", 0.0)
     port, servers = free_port(), contextlib.ExitStack()
     add, fill = ParentRun.add, Writer.fill
     added: list[object] = []

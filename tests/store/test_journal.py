@@ -114,8 +114,8 @@ def test_the_journal_of_a_command_that_lives_is_left_alone(
 def test_points_that_could_not_be_written_while_a_run_trained_come_with_the_next(
     uri: str, run: Run, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
-    monkeypatch.setattr(outbox, "_RETRY_COST", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_COST", 0.0)
     parent, log = Store(uri, "trial").start("sweep", {}), Writer.log
 
     def answer_is_lost(*words: Any) -> None:
@@ -139,7 +139,7 @@ def test_points_that_could_not_be_written_while_a_run_trained_come_with_the_next
 def test_a_service_whose_failure_takes_long_is_asked_rarely(
     uri: str, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
     parent, requests = Store(uri, "trial").start("sweep", {}), []
 
     def silent(*words: object) -> None:

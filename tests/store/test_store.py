@@ -226,7 +226,7 @@ def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(four: 
 
 
 def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_is_local", lambda path: False)
+    monkeypatch.setattr(sqlite, "is_local", lambda path: False)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     Store(uri, "trial")
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
