@@ -25,6 +25,7 @@ def selectable_keys(runs: pd.DataFrame) -> list[str]:
 
 
 def matches(runs: pd.DataFrame, selector: Selector) -> "pd.Series[bool]":
+    """Whether each run has all values of a selector."""
     matches = pd.Series(True, index=runs.index)
     for key, wanted in selector.items():
         matches &= runs[key].map(lambda value, wanted=wanted: _equal(value, wanted))

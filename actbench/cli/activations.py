@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actbench.activations.bound import BoundActivation
 from actbench.activations.table import TABLE, Activation
 from actbench.errors import UsageError, nearest_names
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_activations(names: Sequence[str], plot: str | None) -> int:
+    """Prints the table, or facts about the named activations, or draws them into a file. Returns the exit code."""
     rows = [_row(name) for name in names] or list(TABLE.values())
     if plot is not None:
         _plot(rows, Path(plot))
@@ -27,15 +27,8 @@ def show_activations(names: Sequence[str], plot: str | None) -> int:
             _details(row)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, width in (
-        ("name", 12),
-        ("f(z)", 28),
-        ("range", 13),
-        ("SMZ", 3),
-        ("|f'|", 5),
-        ("learned", 7),
-        ("source", 19),
-    ):
+    widths = {"name": 12, "f(z)": 28, "range": 13, "SMZ": 3, "|f'|": 5, "learned": 7, "source": 19}
+    for title, width in widths.items():
         table.add_column(title, overflow="fold", width=width)
     for row in rows:
         flags = "".join(letter if flag else "-" for letter, flag in zip("SMZ", _flags(row), strict=True))

@@ -75,6 +75,7 @@ class _PortTaken(UsageError):
 
 
 def stored_views(uri: str) -> "list[ExperimentViews]":
+    """The views of each experiment of a store. Raises UsageError where it cannot be reached."""
     configure_mlflow()  # before MLflow is imported, and not for the server
     from actbench.store.views import experiment_views  # its imports take seconds, in which the server starts
 
@@ -107,6 +108,7 @@ def _running_server(uri: str, port: int, output: IO[bytes]) -> Iterator[subproce
 
 
 def free_port() -> int:
+    """The first port of PORTS on which nothing listens. Raises UsageError where all are taken."""
     for port in PORTS:
         if _is_free(port):
             return port

@@ -1,4 +1,4 @@
-"""What a person sees while runs train, and the table at the end; no bar where the output is no terminal."""
+"""The progress bar while runs train, and tables on the terminal. There is no bar if stderr is not a terminal."""
 
 from types import TracebackType
 
@@ -15,7 +15,7 @@ WIDEST = 10_000  # columns
 
 
 class RunProgress:
-    """Runs done, time left and the best validation accuracy so far. total: of runs, or of steps for a single run."""
+    """A bar with runs done, time left and the best validation accuracy so far. total: runs, or steps of a single run."""
 
     def __init__(self, title: str, total: int, unit: str = "runs") -> None:
         self._console = Console(stderr=True)
@@ -37,6 +37,7 @@ class RunProgress:
         self._bar.stop()
 
     def done(self, result: Result) -> None:
+        """Counts a run that has ended."""
         accuracy = result.row["val_accuracy"]
         best = None if self._best is None else self._best.row["val_accuracy"]
         if isinstance(accuracy, float) and (not isinstance(best, float) or accuracy > best):
@@ -46,11 +47,12 @@ class RunProgress:
         self._bar.advance(self._task)
 
     def at_step(self, step: int, note: str) -> None:
+        """Shows how far a single run is. note: shown behind the bar."""
         self._bar.update(self._task, completed=step, best=note)
 
 
 def print_table(table: pd.DataFrame) -> None:
-    """A frame of texts, in a terminal as wide as that, else as wide as it is."""
+    """Prints a frame of texts, folded to the width of a terminal; elsewhere lines are not folded."""
     console = Console() if Console().is_terminal else Console(width=WIDEST)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
@@ -58,10 +60,11 @@ def print_table(table: pd.DataFrame) -> None:
         shown.add_column(str(column), justify="left" if left else "right", overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*map(str, row))
-    with console.capture() as captured:  # printed by print: rich would end the process where a pipe is closed
+    with console.capture() as captured:  # then printed by print, because rich exits the process if a pipe is closed
         console.print(shown)
     print(captured.get(), end="")
 
 
 def print_runs(runs: pd.DataFrame) -> None:
+    """Prints means over seeds. runs: rows of runs.csv."""
     print_table(summary_table(summarize(runs)))

@@ -89,6 +89,10 @@ class _Recorder:
 def recorded_calls(
     model: nn.Module, activations: tuple[type[nn.Module], ...], functions: Mapping[str, Function]
 ) -> Iterator[list[Call]]:
+    """Records the calls of a model's activations during the block, in their order; removes its hooks at the end.
+
+    Raises ValueError where `functions` names a layer that the model does not have.
+    """
     modules, recorder = dict(model.named_modules()), _Recorder()
     unknown = [name for name in functions if name not in modules]
     if unknown:

@@ -1,12 +1,25 @@
 """The command line: wrong usage, and what is printed without any training."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import TINY, actbench
+from tests.support import ENVIRONMENT, TINY, actbench
 
 pytestmark = pytest.mark.usefixtures("command_line")
+
+
+def test_help_and_the_table_of_activations_start_without_torch_and_mlflow() -> None:
+    for words in (["--help"], ["compare", "--help"], ["activations"], ["activations", "gelu"]):
+        code = (
+            f"import sys\nsys.argv[1:] = {words}\nfrom actbench.cli.main import main\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            "sys.exit(', '.join({'torch', 'mlflow', 'pandas', 'hydra', 'pydantic'} & set(sys.modules)) or 0)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture
