@@ -15,7 +15,7 @@ WIDEST = 10_000  # columns
 
 
 class RunProgress:
-    """A bar with runs done, time left and the best validation accuracy so far. total: runs, or steps of a single run."""
+    """A bar with runs done, time left and the best validation accuracy so far. total: runs, or steps of one run."""
 
     def __init__(self, title: str, total: int, unit: str = "runs") -> None:
         self._console = Console(stderr=True)
