@@ -61,9 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         ("train", "train one run, with live progress"),
     ):
         sub = command(name, text)
-        shown = "OVERRIDE" if name == "train" else "[EXPERIMENT] OVERRIDE"
-        said = "key=value" if name == "train" else "key=value, and first an experiment's name"
-        sub.add_argument("words", nargs="*", metavar=shown, help=said)
+        alone = name == "train"
+        metavar = "OVERRIDE" if alone else "[EXPERIMENT] OVERRIDE"
+        description = "key=value" if alone else "key=value, and first an experiment's name"
+        sub.add_argument("words", nargs="*", metavar=metavar, help=description)
         sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
         sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
     sub = command("report", "write the report of an ended comparison again, from the store alone")
@@ -175,8 +176,18 @@ def _interrupt(signum: int, frame: object) -> None:
 
 def _is_for_hydra(words: Sequence[str]) -> bool:
     """Options that only Hydra's own application has: --multirun with a launcher, --info, shell completion."""
-    own = ("-m", "--multirun", "--info", "--hydra-help", "--shell-completion", "-sc", "--package", "-p", "--resolve")
-    return any(word.split("=")[0] in own for word in words)
+    options = (
+        "-m",
+        "--multirun",
+        "--info",
+        "--hydra-help",
+        "--shell-completion",
+        "-sc",
+        "--package",
+        "-p",
+        "--resolve",
+    )
+    return any(word.split("=")[0] in options for word in words)
 
 
 def _dispatch(parsed: argparse.Namespace) -> int:

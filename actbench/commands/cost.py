@@ -42,13 +42,13 @@ def cost(overrides: Sequence[str]) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no chatter of torch's profiler
     with Pool(device.type, 1, in_process=False) as pool:
         try:
-            found = pool.call(measure_costs, labels, runs, load_data(runs[0].data), device)
+            measured = pool.call(measure_costs, labels, runs, load_data(runs[0].data), device)
         except RuntimeError as error:
             raise UsageError(f"costs could not be measured: {error}") from error
     step = (
         f"{first.architecture.name} on {first.dataset.name}, batch {first.training.batch_size}, {first.optimizer.name}"
     )
-    costs = cost_frame(found)
+    costs = cost_frame(measured)
     write_table(folder / TABLE, costs)
     activations = {label: run.settings.activation.label for label, run in zip(labels, runs, strict=True)}
     save_figure(cost_figure(costs, activations), folder / FIGURE)

@@ -28,7 +28,6 @@ from actbench.store.runs import CHECKED, ParentRun, digest
 from actbench.training.results import IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
 
 _RETRY_EVERY = 5.0  # seconds
-_COMMANDS = IS_COMMAND
 _INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 
 
@@ -77,7 +76,7 @@ class Store:
                 tags = child.data.tags
                 if not (run.reads_test and tags.get("phase") == "tune") and _has_weights(tags, weights):
                     children[run.id] = child
-        curves = self._held_curves(set(children))
+        curves = self._stored_curves(set(children))
         results = {}
         for id, child in children.items():
             with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
@@ -96,20 +95,20 @@ class Store:
     def _search(self, condition: str) -> Iterator[Any]:
         return search_runs(self._client, self._experiment_id, condition)
 
-    def _held_curves(self, ids: set[str]) -> dict[str, tuple[Curves, dict[int, Curves]]]:
-        """Curves from the newest commands' artifacts: one file, not a query a metric."""
-        found: dict[str, tuple[Curves, dict[int, Curves]]] = {}
+    def _stored_curves(self, ids: set[str]) -> dict[str, tuple[Curves, dict[int, Curves]]]:
+        """Curves from the newest commands' artifacts: one file instead of a query for each metric."""
+        curves: dict[str, tuple[Curves, dict[int, Curves]]] = {}
         if not ids:
-            return found
-        for parent in reversed(list(self._search(_COMMANDS))):
-            if ids <= set(found):
+            return curves
+        for parent in reversed(list(self._search(IS_COMMAND))):
+            if ids <= set(curves):
                 break
-            with contextlib.suppress(UsageError), _as_far_as_it_answers():  # else each metric is asked for
-                if CURVES in (there := self._files(parent.info.run_id)):
+            with contextlib.suppress(UsageError), _as_far_as_it_answers():  # else each metric is queried
+                if CURVES in (files := self._files(parent.info.run_id)):
                     with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
-                        self._fetch(parent, there & {CURVES, LAYERS}, folder)
-                        found = read_curves(Path(folder)) | found
-        return found
+                        self._fetch(parent, files & {CURVES, LAYERS}, folder)
+                        curves = read_curves(Path(folder)) | curves
+        return curves
 
     def _fetch(self, parent: Any, names: Iterable[str], folder: str) -> None:
         """Downloads files of a command. Raises UsageError where one differs from what the command has written."""
