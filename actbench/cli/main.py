@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
+from actbench.cli.streams import PipeSafeStream
 from actbench.errors import UsageError, print_error
 from actbench.store.mlflow_settings import configure_mlflow
 
@@ -112,36 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(lambda: _dispatch(parsed))
 
 
-class _PipeSafeStream(io.TextIOBase):
-    """A stream whose reader may close the pipe, as in `actbench compare | head`: only what is printed then is lost."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._try(lambda: self._stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        self._try(self._stream.flush)
-
-    def _try(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
-
-
 def _run(action: Callable[[], int]) -> int:
     """The exit code of a command, with the process set up for it."""
     # MKL rounds by how its arguments are aligned in memory unless this is set before its first call: a run's numbers
@@ -150,7 +120,7 @@ def _run(action: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # sent by clusters and shells: handled like Ctrl-C
     with contextlib.ExitStack() as stack:
         for redirect, stream in ((contextlib.redirect_stdout, sys.stdout), (contextlib.redirect_stderr, sys.stderr)):
-            safe = _PipeSafeStream(stream)
+            safe = PipeSafeStream(stream)
             stack.enter_context(redirect(safe))
             stack.callback(safe.flush)
         return _exit_code(action)
