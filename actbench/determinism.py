@@ -1,4 +1,4 @@
-"""Rounding and random numbers that do not depend on the other runs of a stack: SIMD vectors, precision, streams."""
+"""Makes the rounding and the random numbers of a run independent of the other runs of its stack."""
 
 import contextlib
 import hashlib
@@ -29,7 +29,7 @@ def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """bias (runs, out) + x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out).
 
     MKL computes a single product with a dimension of 1 by other code than a batch of products, and rounds it or its
-    gradient differently: then the run is computed twice.
+    gradient differently. In that case the run is computed twice, and one copy is returned.
     """
     if len(x) == 1 and 1 in (x.shape[1], *weight.shape[1:]):
         bias, x, weight = (values.expand(2, *values.shape[1:]) for values in (bias, x, weight))
@@ -43,7 +43,7 @@ def set_precision(precision: str) -> None:
     On a CPU values below 1e-38 become 0. A dead unit's gradient is 0, and Adam's moments of its weights decay until
     they are that small: an update then takes thirty times as long (results/benchmarks/step.md, subnormals).
     """
-    torch.set_flush_denormal(True)  # of this thread, which computes the gradients too; False where it cannot
+    torch.set_flush_denormal(True)  # in this thread, which also computes the gradients; returns False if unsupported
     for flags in _FLAGS:
         flags.fp32_precision = _kind(precision)
 
@@ -70,13 +70,13 @@ def _kind(precision: str) -> str:
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """A block in which products take bf16 and give bf16, if the run's precision is that; weights stay float32."""
+    """Returns a context in which matrix products use bf16 if `precision` is bf16; weights stay float32."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def stream(seed: int, *purpose: str | int) -> torch.Generator:
-    """A generator for one purpose, whose draws do not depend on how many another purpose has drawn."""
+    """Returns a generator for one purpose; its draws do not depend on how much another purpose has drawn."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))  # mt19937 takes 32 bits

@@ -24,7 +24,7 @@ def one_line(error: BaseException) -> str:
 
 
 def nearest_names(name: str, options: Sequence[str]) -> str:
-    """The options most like a name, as the end of an error message."""
+    """Returns the options most similar to a name, worded as the end of an error message."""
     near = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
     if near:
         return f"; near: {', '.join(near)}"

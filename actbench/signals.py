@@ -1,4 +1,4 @@
-"""Writes that are complete or absent: deferred signals, and files that are replaced as a whole."""
+"""Ensures that writes are complete or absent: delays signals, and replaces files as a whole."""
 
 import contextlib
 import os

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-FILE_LINES = 250  # the lengths that CONTRIBUTING.md and the design recommend
+FILE_LINES = 250  # recommended lengths
 FUNCTION_LINES = 50
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
             tokenize.ENDMARKER}  # fmt: skip

@@ -40,7 +40,7 @@ class BoundActivation:
     def forward(self, z: Tensor, learned: Mapping[str, Tensor], uniform: Uniform | None = None) -> Tensor:
         """Units (runs, batch, *positions, units) of pre-activations z (runs, batch, *positions, pieces * units).
 
-        learned: parameters by name, (runs, ...). uniform: noise in training, which only `record.random` ones take.
+        learned: parameters by name, (runs, ...). uniform: noise in training; used if `record.random`.
         """
         return self.function(z, {**self.settings, **learned, "uniform": uniform})
 

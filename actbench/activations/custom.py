@@ -35,7 +35,7 @@ def load_custom(path: str) -> BoundActivation:
         raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
     digest = _digest(path)
-    at_once = elementwise and not initial  # one call for all runs; else a call for each run, which cannot mix them
+    at_once = elementwise and not initial  # one call for all runs; otherwise one per run, so that runs cannot mix
 
     def apply(z: Tensor, p: P) -> Tensor:
         if not is_module:
@@ -86,7 +86,7 @@ def _import(path: str) -> Any:
 
 def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
     """Whether the function is elementwise. Raises UsageError where it does not behave like an activation."""
-    z = torch.linspace(-3, 3, 42)[torch.arange(42) * 5 % 42].view(2, 3, 7)  # large and small mixed
+    z = torch.linspace(-3, 3, 42)[torch.arange(42) * 5 % 42].view(2, 3, 7)  # in mixed order
     sample = z.flatten()[::4].view(-1, 1, 1)
     try:
         with torch.no_grad():

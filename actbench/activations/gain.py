@@ -11,7 +11,7 @@ from actbench.determinism import stream
 
 @cache
 def gain(applied: BoundActivation, units: int) -> float:
-    """E[f(z)^2]^(-1/2), z ~ N(0, 1) for every piece; only functions that couple a layer depend on `units`."""
+    """E[f(z)^2]^(-1/2), z ~ N(0, 1) for every piece; it depends on `units` only for functions that couple a layer."""
     record = applied.record
     if record.gain is not None:
         return record.gain

@@ -1,4 +1,4 @@
-"""From a name of the table, or a user's `module:name`, to a bound activation."""
+"""Turns a name of the table, or a user's `module:name`, into a bound activation."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from actbench.activations.table import TABLE
 
 @cache
 def load_activation(name: str, function: str | None = None, **settings: float | int) -> BoundActivation:
-    """The activation `name` of the table with its settings or, where `function` is given, a user's.
+    """Returns the activation `name` of the table with its settings or, if given, the user's `function`.
 
     Raises UsageError for a function that cannot be imported or does not behave like an activation.
     """

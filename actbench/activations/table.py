@@ -26,20 +26,20 @@ class Learned:
 class Activation:
     """A row of the table.
 
-    range: of h; an end in brackets is reached, rounded to the digits given, and may name a setting or a learned
+    range: of h; a square bracket marks an attained end. Ends are rounded, and may name a setting or a learned
         parameter.
     smooth: f' is continuous, at the default settings and for any value of the learned parameters.
     monotone: h never falls with any of its pre-activations, at the default settings and for learned slopes and scales
         above 0 (those of dynamic_relu are outputs of a network, and of either sign).
     zero_centred: E[h] = 0 where every pre-activation is drawn from N(0, 1) independently.
     max_slope: max |f'| over all inputs, at the default settings and initial learned parameters.
-    function: name in functions.py, or a user's `module:name`; empty where it is that of the row.
+    function: name in functions.py, or a user's `module:name`; empty if it is the row's name.
     kind: `elementwise` (a unit depends on its own pre-activation), `gated` and `maxout` (on its pieces),
         `layer` (on every unit of the layer).
     pieces: pre-activation features that make one unit.
     settings: keys of `activation.*` that it takes.
     learned: learned parameters by name. random: draws noise in training.
-    gain: E[f(z)^2]^(-1/2) for z ~ N(0, 1) where it has a closed form that quadrature cannot reach.
+    gain: E[f(z)^2]^(-1/2) for z ~ N(0, 1); given only where quadrature cannot compute it.
     """
 
     name: str

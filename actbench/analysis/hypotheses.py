@@ -69,7 +69,7 @@ def _check_selectors(hypothesis: Hypothesis, runs: pd.DataFrame, place: str) -> 
 
 
 def judge_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, a line per hypothesis and task (column `setting`).
+    """Returns a frame with COLUMNS, one row per hypothesis and task (column `setting`).
 
     p is corrected by Holm over all lines that expect a difference, and over all that expect none. Verdicts: supported,
     refuted, practically equal, not shown, or why none can be given. A run that never reaches its target counts with its
@@ -117,7 +117,7 @@ def _line(
 
 
 def _adjusted(lines: Sequence[Mapping[str, Any]], bounds: Sequence[Difference | None]) -> list[float]:
-    """p by Holm, over the lines that expect equality and over those that do not."""
+    """Returns p corrected by Holm, separately for the lines that expect equality and for the others."""
     adjusted = [np.nan] * len(lines)
     for expects_equality in (True, False):
         family = [i for i, line in enumerate(lines) if (line["direction"] == "equal") is expects_equality]
@@ -183,7 +183,7 @@ def _pairs(
 
 
 def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame, longest: float) -> pd.Series:
-    """By seed, or for costs by round. longest: seconds of the longest run, the time of a run that diverged."""
+    """Returns values by seed, or by round for costs. longest: seconds of the longest run, for diverged runs."""
     column = _column(metric)
     if column in COSTS:
         return costs[costs["run_id"].isin(runs["run_id"])].set_index("round")[column].astype(float)

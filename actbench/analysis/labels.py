@@ -1,4 +1,4 @@
-"""The task and the series of each run."""
+"""Labels each run with its task and its series, and selects runs by status and learning rate."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def series_name(activation: str, variant: Mapping[str, str]) -> str:
 
 
 def activation_by_series(runs: pd.DataFrame) -> dict[str, str]:
-    """The activation of each series, in the order of labelled runs."""
+    """Maps each series to its activation, in the order of the rows. runs: labelled."""
     return dict(zip(runs["series"], runs["activation"], strict=True))
 
 

@@ -43,22 +43,22 @@ class Comparison:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Test accuracy (seeds, series) of the seeds that every series has ended; WORST where a run diverged."""
+        """Test accuracy (seeds, series) on seeds with an ended run of every series; WORST where a run diverged."""
         return self._by_seed(self.ended["test_accuracy"].fillna(WORST))
 
     @cached_property
     def steps(self) -> pd.DataFrame:
-        """Steps to target, as `scores` has accuracies; a run that never arrives counts with its full length."""
+        """Steps to target in the shape of `scores`; a run that never reaches it counts with its full length."""
         return self._by_seed(self.ended["steps_to_target"].astype(float).fillna(self.ended["steps"]))
 
     def _by_seed(self, values: pd.Series) -> pd.DataFrame:
-        """Series without an ended run are left out, then seeds that any other series lacks."""
+        """Returns values (seeds, series); omits series without an ended run, then seeds that any series lacks."""
         wide = self.ended.assign(value=values).pivot(index="seed", columns="series", values="value")
         return wide[list(dict.fromkeys(self.ended["series"]))].dropna().sort_index()
 
     @cached_property
     def missing(self) -> dict[str, list[int]]:
-        """Seeds of runs that failed or were never made, by series."""
+        """Seeds of runs that failed or were never trained, by series."""
         planned = set(self.runs["seed"])
         seeds = {
             str(series): sorted(map(int, planned - set(ended_runs(group)["seed"])))
@@ -68,7 +68,7 @@ class Comparison:
 
     @cached_property
     def differences(self) -> dict[str, Difference]:
-        """Of each series to the baseline, on the seeds of `scores`; empty without the baseline or common seeds."""
+        """Differences of each series to the baseline on the seeds of `scores`; empty if either is lacking."""
         if self.baseline not in self.scores or self.scores.empty:
             return {}
         baseline = self.scores[self.baseline].to_numpy()
@@ -77,7 +77,7 @@ class Comparison:
 
     @cached_property
     def adjusted(self) -> dict[str, float]:
-        """p of the sign-flip test by series, by Holm over the task's differences."""
+        """p of the sign-flip test by series, corrected by Holm over the task's differences."""
         return dict(zip(self.differences, holm([d.p for d in self.differences.values()]), strict=True))
 
     def verdict(self, series: str) -> str:
@@ -91,7 +91,7 @@ class Comparison:
 
     @cached_property
     def decision(self) -> Decision | None:
-        """The recommendation; none for a single series or without common seeds."""
+        """The recommendation; None for a single series or without common seeds."""
         if self.scores.empty or self.scores.shape[1] < 2:
             return None
         measured = set(self.costs) >= set(self.scores)
@@ -100,7 +100,7 @@ class Comparison:
 
 
 def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, request: Request) -> Iterator[Comparison]:
-    """One per task, in the order of the runs. runs, costs: rows of runs.csv and costs.csv."""
+    """Yields one comparison per task, in the order of the runs. runs, costs: rows of runs.csv and costs.csv."""
     medians = costs.groupby("run_id")[["activation_ns", "step_ns", "step_share"]].median()
     interval = max(request.evaluation_intervals, default=0)
     for task, confirmed in labelled(runs[runs["phase"] == "confirm"]).groupby("task", sort=False):

@@ -1,4 +1,4 @@
-"""Which activation to take, decided from the confirming runs of one task: accuracy, then speed, then cost."""
+"""Recommends an activation from the confirming runs of one task: by accuracy, then speed, then cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import pandas as pd
 
 Array = npt.NDArray[np.float64]
 
-TOLERANCE = 1.1  # times the lowest steps or cost: what counts as equally fast, or equally cheap
+TOLERANCE = 1.1  # multiple of the fewest steps (lowest cost) up to which series are equally fast (cheap)
 CLEAR = 0.5  # agreement of the resamples below which there is no clear choice
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The path from all series to one. Each list begins with the best by its own criterion.
+    """The selections that lead from all series to one. Each begins with the best by its own criterion.
 
     series: all, by mean accuracy. accurate: mean test accuracy within the margin of the highest. fast: of those, mean
     steps to target (a run that never arrives counts with its full length) within a tenth of the fewest, or within one
@@ -39,7 +39,7 @@ def decide(
     margin: float,
     evaluation_interval: int = 0,
 ) -> Decision:
-    """The decision from accuracy and steps to target, both (seeds, series) without missing values.
+    """Returns the decision from accuracy and steps to target, (seeds, series) each, without missing values.
 
     costs: by series; may be empty. evaluation_interval: steps between two evaluations, 0 where unknown.
     """
@@ -60,7 +60,7 @@ def decide(
 def _path(
     names: list[str], accuracy: Array, steps: Array, interval: int, costs: Mapping[str, float], margin: float
 ) -> tuple[list[str], list[str], list[str], str]:
-    """accuracy, steps: means (series,)."""
+    """Returns the series that pass each criterion, and the choice. accuracy, steps: means (series,)."""
     accurate = [i for i in np.argsort(-accuracy, kind="stable") if accuracy[i] >= accuracy.max() - margin]
     fewest = min(steps[i] for i in accurate)
     enough = max(TOLERANCE * fewest, fewest + interval)

@@ -1,4 +1,4 @@
-"""Which runs a hypothesis is about, one pair of sides per task."""
+"""Selects the runs that a hypothesis compares, as two sides per task."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ import pandas as pd
 from actbench.experiment.questions import Hypothesis, Selector
 
 _ALWAYS = ("dataset", "architecture")  # in the name of a task even where they do not vary
-_NAMES = (*_ALWAYS, "activation", "initialization", "optimizer")  # columns whose values name themselves
+_NAMES = (*_ALWAYS, "activation", "initialization", "optimizer")  # columns whose values are written without `key=`
 IDENTITY = (*_NAMES, "lr")
 
 
@@ -15,7 +15,7 @@ Task = tuple[str, pd.DataFrame, pd.DataFrame | None]  # name, runs a, runs b (No
 
 
 def with_variants(runs: pd.DataFrame) -> pd.DataFrame:
-    """runs with a column for each key of their variants."""
+    """Returns runs with an additional column for each key of their variants."""
     return runs.reset_index(drop=True).join(pd.DataFrame(list(runs["variant"])))
 
 
@@ -33,7 +33,7 @@ def matches(runs: pd.DataFrame, selector: Selector) -> "pd.Series[bool]":
 
 
 def _equal(value: object, wanted: str | float) -> bool:
-    """As numbers where both are: a variant's value is text."""
+    """Compares as numbers if both are numbers, because a variant's value is text."""
     try:
         return float(str(value)) == float(wanted)
     except ValueError:
@@ -41,7 +41,7 @@ def _equal(value: object, wanted: str | float) -> bool:
 
 
 def tasks_of(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[Task]:
-    """Each task that has runs of both sides: in it, all keys agree that neither a nor b names."""
+    """Yields each task that has runs of both sides; its runs agree in every key that neither a nor b names."""
     runs = with_variants(runs)
     runs = runs[matches(runs, hypothesis.where)]
     a, b = hypothesis.a, hypothesis.b if isinstance(hypothesis.b, Mapping) else None
@@ -66,7 +66,7 @@ def _term(key: str, value: object) -> str:
 
 
 def selector_text(selector: Selector | float) -> str:
-    """`relu lr=0.1` of a selector, or a number."""
+    """Returns a selector as text, such as `relu lr=0.1`, or a number as text."""
     if not isinstance(selector, Mapping):
         return f"{selector:g}"
     return " ".join(_term(key, value) for key, value in selector.items())

@@ -19,7 +19,7 @@ RESAMPLES = 9999  # so that the interval's ends are resamples, Davison & Hinkley
 
 @dataclass(frozen=True)
 class Difference:
-    """Of paired scores to those of a baseline.
+    """The difference of paired scores to those of a baseline.
 
     mean, and its 95 % bootstrap interval (NaN for a single pair); pairs: their number. p: of the two-sided sign-flip
     test, not corrected (NaN below FEWEST_PAIRS). improvement: share of pairs in which the score is above the baseline,
@@ -49,7 +49,7 @@ class Difference:
 
 
 def paired_difference(scores: Array, baseline: Array) -> Difference:
-    """scores and baseline (seeds,) in the same order; 95 % by the bias-corrected bootstrap (Efron 1987)."""
+    """Compares scores with a baseline, (seeds,) each in the same order; 95 % BCa interval (Efron 1987)."""
     differences = np.asarray(scores, dtype=float) - np.asarray(baseline, dtype=float)
     mean, pairs = float(differences.mean()), len(differences)
     improvement = float(np.mean((differences > 0) + 0.5 * (differences == 0)))
@@ -114,7 +114,7 @@ class Ranks:
 
 
 def mean_ranks(scores: pd.DataFrame) -> Ranks:
-    """scores: (tasks, activations) without missing values; two tasks and three activations at least.
+    """Ranks activations. scores: (tasks, activations), at least (2, 3), without missing values.
 
     Demšar 2006, Statistical comparisons of classifiers over multiple data sets.
     """
@@ -130,7 +130,7 @@ def mean_ranks(scores: pd.DataFrame) -> Ranks:
 def performance_profile(times: Mapping[str, Array], ratios: Array) -> dict[str, Array]:
     """Share of problems (ratios,) that each activation solves within `ratio` times the fastest time on that problem.
 
-    times: (problems,) of each activation in the same order, infinite where it never arrives; a problem that no
+    times: (problems,) of each activation in the same order, infinite if it never arrives; a problem that no
     activation solves counts for none of them. Dolan & Moré 2002.
     """
     best = np.min(list(times.values()), axis=0)

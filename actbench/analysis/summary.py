@@ -1,11 +1,11 @@
-"""Means over seeds, a line per task, series and learning rate."""
+"""Means over seeds, with one row per task, series and learning rate."""
 
 import pandas as pd
 
 from actbench.analysis.labels import labelled
 from actbench.analysis.survival import median_time
 
-_COMMON = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr", "variant"]  # of a line's runs
+_COMMON = ["dataset", "architecture", "initialization", "optimizer", "activation", "lr", "variant"]  # same in a row
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:

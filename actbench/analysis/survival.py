@@ -34,7 +34,7 @@ class Arrival:
 
 
 def time_to_target(times: Array, reached: Flags, horizon: float) -> Arrival:
-    """The estimates from times (runs,), when a run arrived or was last observed, and reached (runs,), whether it did.
+    """Estimates from times (runs,) of arrival or last observation, and reached (runs,): whether a run arrived.
 
     A run that diverged never arrives: it counts as observed to the end. Raises ValueError for a run that neither
     arrived nor was observed up to the horizon: the mean up to there would not be identified.
@@ -96,12 +96,12 @@ def arrivals(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _filled(times: pd.Series) -> Array:
-    """Infinite where a run never arrived."""
+    """Returns times as an array, infinite where a run never arrived."""
     return np.asarray(times.astype(float).fillna(np.inf), dtype=np.float64)
 
 
 def _in_order(times: Array, reached: Flags) -> tuple[Array, Flags]:
-    """By time; of equal times, arrivals come before censored runs."""
+    """Sorts by time; at equal times, arrivals come before censored runs."""
     order = np.lexsort((~reached, times))
     return np.asarray(times, dtype=float)[order], reached[order]
 

@@ -1,4 +1,4 @@
 """The command line: argparse, exit codes, Hydra's own application, the dashboard.
 
-Imports every room, lazily. Start with `main.py`.
+May import every room; what takes seconds is imported inside functions. Start with `main.py`.
 """

@@ -13,7 +13,7 @@ from actbench.store.mlflow_settings import configure_mlflow
 
 
 def launch(words: Sequence[str]) -> int:
-    """Hand the words to Hydra, which composes each job and calls `_job`. Raises UsageError before any job starts."""
+    """Hands the words to Hydra, which composes each job and calls `_job`. Raises UsageError before any job starts."""
     flags = [word for word in words if word.startswith("-")]
     overrides = [word for word in words if word not in flags]
     if {"-m", "--multirun"} & set(flags):

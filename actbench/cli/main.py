@@ -35,7 +35,7 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports a usage error in one line."""
 
     def error(self, message: str) -> NoReturn:
         print(f"actbench: error: {message}; see {self.prog} --help", file=sys.stderr)
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["train"] and _is_for_hydra(words[1:]):
         from actbench.cli.hydra_app import launch
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(action: Callable[[], int]) -> int:
-    """The exit code of a command, with the process set up for it."""
+    """Sets up the process, runs a command and returns its exit code."""
     # MKL rounds by how its arguments are aligned in memory unless this is set before its first call: a run's numbers
     # would then depend on its place in a stack. Measured cost: none (60 to 80 GFLOP/s a core with and without).
     os.environ.setdefault("MKL_CBWR", "AUTO")
@@ -170,7 +170,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     from actbench.experiment.compose import allow_modules_of_current_folder
 
     allow_modules_of_current_folder()
-    if parsed.command != "ui":  # whose server process would inherit the settings
+    if parsed.command != "ui":  # the server process of `ui` would inherit the settings
         configure_mlflow()  # before MLflow is imported
     names, overrides = _split(parsed.words)
     match parsed.command:
@@ -197,7 +197,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[str]) -> int:
-    """compare, sweep and train, or the configuration that they would use."""
+    """Runs compare, sweep or train, or prints the configuration that it would use."""
     experiment = experiment or (DEFAULT_EXPERIMENT if parsed.command == "compare" else None)
     if parsed.cfg:
         from actbench.commands.config import print_config
@@ -223,6 +223,6 @@ def _require_python() -> None:
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names, and overrides (with =, or a ~ deletion)."""
+    """Splits words into names and overrides, which contain = or begin with ~."""
     names = [word for word in words if "=" not in word and not word.startswith("~")]
     return names, [word for word in words if word not in names]

@@ -43,7 +43,7 @@ def run_ui(uri: str, port: int | None, show: bool) -> int:
         return 0
     check_database(uri, create=False)
     if port is not None and not _is_free(port):
-        raise UsageError(f"--port {port} is taken, or none; name another, or leave it out for the first free one")
+        raise UsageError(f"--port {port} is taken or not a port; name another, or leave it out for the first free one")
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # sent when the terminal is closed
     while True:
@@ -58,7 +58,7 @@ def _serve(uri: str, port: int, show: bool) -> int:
     base = f"http://{HOST}:{port}"
     print(f"starting MLflow at {base}", flush=True)
     with tempfile.TemporaryFile() as output, _running_server(uri, port, output) as server:
-        experiments = stored_views(uri)  # while the server starts
+        experiments = stored_views(uri)  # runs while the server starts
         wait_for_server(server, port, output)
         print_links(experiments, base, show)
         print("Ctrl-C ends the server", flush=True)

@@ -1,4 +1,4 @@
-"""`actbench compare`: the protocol's loop, what activations cost, and the report."""
+"""`actbench compare`: tunes and confirms by the protocol, measures costs and writes the report."""
 
 import textwrap
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _tuning_runs(grid: Grid, data: Data, rates: Sequence[Sequence[float]]) -> li
 
 
 def _confirming_runs(session: Session, grid: Grid, data: Data) -> list[Run]:
-    """Tunes each point of the grid, once more where its grid of rates grows; returns the runs that confirm."""
+    """Tunes each point of the grid, again if its grid of rates grows; returns the confirming runs."""
     protocol = grid.command.protocol
     rows: list[list[dict[str, object]]] = [[] for _ in grid.runs]  # of the tuning runs of each point
 
@@ -84,7 +84,7 @@ def _confirming_runs(session: Session, grid: Grid, data: Data) -> list[Run]:
 
 
 def _costs(session: Session, runs: Sequence[Run]) -> pd.DataFrame:
-    """What the activation of each run costs: as the store holds it, or measured now that nothing trains."""
+    """Returns the costs of each run's activation, from the store or measured now, while nothing trains."""
     stored = session.store.costs({run.id for run in runs})
     if stored is not None:
         return stored

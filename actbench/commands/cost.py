@@ -39,7 +39,7 @@ def cost(overrides: Sequence[str]) -> int:
     if len(set(labels)) < len(labels) or any(not key.startswith("activation.") for keys in differing for key in keys):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
     folder = results_folder("cost")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no chatter of torch's profiler
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the log of torch's profiler
     with Pool(device.type, 1, in_process=False) as pool:
         try:
             measured = pool.call(measure_costs, labels, runs, load_data(runs[0].data), device)

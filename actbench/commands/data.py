@@ -1,4 +1,4 @@
-"""`actbench data`: download data sets, or check those that are here."""
+"""`actbench data`: download data sets, or check those on this machine."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from actbench.experiment.compose import compose_run
 def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
     """`fetch` downloads what is missing and checks it; `check` stays off the network. All data sets by default.
 
-    Raises UsageError where a data set is not whole.
+    Raises UsageError where a data set is missing or damaged.
     """
     chosen = list(names) or [name for name in SOURCES if name != "image_folder"]
     errors: list[UsageError] = []
@@ -29,5 +29,5 @@ def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
             f"(fingerprint {prepared.fingerprint})"
         )
     if errors:
-        raise UsageError(f"{len(errors)} of {len(chosen)} data sets are not here")
+        raise UsageError(f"{len(errors)} of {len(chosen)} data sets are missing or damaged")
     return 0

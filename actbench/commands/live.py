@@ -1,4 +1,4 @@
-"""Runs that are shown in the store while they train."""
+"""Writes runs to the store while they train."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from actbench.training.results import LiveCurves, Record
 from actbench.training.stacks import Stack
 
 _WRITE_INTERVAL = 8.0  # seconds between two writes of a stack that trains
-_WRITE_COST = 20  # times what a write takes, at least: writing takes at most a twentieth of the parent's time
+_WRITE_COST = 20  # least wait, in durations of a write: writing takes at most 1/20 of the parent's time
 
 
 class LiveWriter:
-    """Shows runs in the store while they train: those that train for a while, and rarely enough to cost little."""
+    """Writes runs to the store while they train: only longer runs, and rarely enough to cost little time."""
 
     def __init__(self, parent: Callable[[], ParentRun], in_process: bool, bar: RunProgress | None) -> None:
         """parent: the command's parent run, created at its first call. in_process: whether runs train here."""

@@ -1,4 +1,4 @@
-"""`actbench report`, and the way from the files of results/<experiment>/ to its reports."""
+"""`actbench report`, and writing reports from the files of results/<experiment>/."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from actbench.store.reader import Store
 
 @dataclass(frozen=True)
 class Reports:
-    """What was written. answers: a line of Markdown a task. note: the answer in short, for MLflow."""
+    """The reports that were written. answers: one line of Markdown per task. note: a summary for MLflow."""
 
     paths: Sequence[Path]
     answers: Sequence[str]

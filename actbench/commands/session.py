@@ -39,7 +39,7 @@ Data = Mapping[DatasetSettings, PreparedData]
 
 
 def prepared_data(runs: Iterable[RunSettings]) -> Data:
-    """Each distinct data set, checked and cached."""
+    """Checks and caches each distinct data set; returns them by their settings."""
     return {
         dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size)
         for dataset in dict.fromkeys(run.dataset for run in runs)
@@ -47,14 +47,14 @@ def prepared_data(runs: Iterable[RunSettings]) -> Data:
 
 
 def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
-    """The runs of some settings on their data."""
+    """Returns the runs of these settings on their data."""
     return [make_run(run, data[run.dataset], phase) for run in runs]
 
 
 def make_request(
     command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, runs: Sequence[Run]
 ) -> Request:
-    """What the command was asked; without an experiment it bears the command's name.
+    """Describes what the command was asked to do; without an experiment it is named after the command.
 
     runs: all that are planned, or those that the command begins with.
     """
@@ -77,7 +77,7 @@ def make_request(
 
 @dataclass
 class Session:
-    """One command at work: its runs, their results, the worker processes and the parent run in the store.
+    """The state of one command: its runs, their results, the worker processes and the parent run in the store.
 
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
     trained, by run id. trained: how many were trained now. hypotheses, costs: of a comparison.
@@ -163,7 +163,7 @@ class Session:
         return self.parent.is_stored
 
     def interrupted(self) -> None:
-        """Keeps what is finished."""
+        """Stores the finished runs after an interruption."""
         with deferred_signals():  # a second Ctrl-C must not cost what the first one kept
             if self._parent is not None:
                 self.write_files()
@@ -182,7 +182,7 @@ class Session:
             print(f"failed: run {run.id} ({run.settings.activation.label}, seed {run.settings.seed}): {result.error}")
         if not stored:
             print(
-                f"not in {uri} yet, as it is away: what it lacks is kept in {self.parent.journal_folder}, and the next "
+                f"not in {uri} yet, as it is unreachable; the rest is in {self.parent.journal_folder}, and the next "
                 "command on this store in this folder writes it"
             )
         return FAILED if self.failures or not stored else 0
@@ -197,7 +197,7 @@ class Session:
 def open_session(
     command: str, request: Request, grid: Grid, runs: Sequence[Run], hypotheses: Sequence[Hypothesis] | None = None
 ) -> Iterator[Session]:
-    """A session for a command that begins with these runs; an interruption keeps what is finished.
+    """A session for a command that begins with these runs; finished runs survive an interruption.
 
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have and a folder that cannot be written.

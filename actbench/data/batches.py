@@ -13,7 +13,7 @@ from torch import Tensor
 from actbench.data.datasets import ImageData
 from actbench.determinism import stream
 
-CROP_PADDING = 4  # pixels a side, He et al. 2016, arXiv:1512.03385
+CROP_PADDING = 4  # pixels per side, He et al. 2016, arXiv:1512.03385
 
 
 def split(seed: int, train: int, validation: int) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ def normalization(data: ImageData, validation: Tensor, kind: str) -> tuple[Tenso
         total, squares = total.sum((0, 1), keepdim=True), squares.sum((0, 1), keepdim=True)
     mean = total.double() / count
     deviation = (squares.double() / count - mean.square()).clamp(min=0).sqrt()
-    deviation = torch.where(deviation > 1e-6, deviation, 255.0)  # of 255 grey levels: constant to rounding
+    deviation = torch.where(deviation > 1e-6, deviation, 255.0)  # grey levels; below: constant
     return (1 / deviation).float(), (-mean / deviation).float()
 
 

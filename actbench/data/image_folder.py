@@ -13,7 +13,7 @@ import numpy as np
 from actbench.errors import UsageError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's IMG_EXTENSIONS
-IGNORED = ("Thumbs.db", "desktop.ini")  # what file managers leave behind, besides hidden files
+IGNORED = ("Thumbs.db", "desktop.ini")  # files that file managers create, besides hidden ones
 
 _GREY_MODES = ("1", "L")
 

@@ -1,6 +1,6 @@
-"""Where stacks run: this process, or one worker process a core with one thread each.
+"""Trains stacks in this process, or in one single-threaded worker process per core.
 
-Workers live as long as the pool, so that imports and data are paid once. A failure of one stack does not stop the
+Workers run as long as the pool, so that imports and data are loaded once. A failure of one stack does not stop the
 others: a stack that runs out of memory is halved; one that raises, or whose worker dies, is tried again run by run, so
 that only the run at fault fails.
 """
@@ -46,7 +46,7 @@ _Messages = queue.Queue[tuple[int, Stack, list[Result] | Failure | Progress]]  #
 
 
 class Pool:
-    """Trains stacks; a context manager. in_process: in this process, by default where one worker is asked for."""
+    """Context manager that trains stacks. in_process: train in this process; by default for one worker."""
 
     def __init__(self, device: str, workers: int, in_process: bool | None = None, save_weights: str = "none") -> None:
         self.device, self.workers, self._save_weights = device, workers, save_weights
@@ -92,7 +92,7 @@ class Pool:
         return [index for index, process in enumerate(self._processes) if process.is_alive()]
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """The value of a function, in a process that does not train now. Raises RuntimeError where it fails."""
+        """Returns the value of a function, called in an idle process. Raises RuntimeError where it fails."""
         if self.in_process:
             try:
                 return function(*arguments)
@@ -184,7 +184,7 @@ class Pool:
         return outcomes(assign())
 
     def _train_in_worker(self, worker: int, stack: Stack, messages: _Messages) -> None:
-        """Has a worker train a stack; passes its reports on, and its results or a failure at the end."""
+        """Makes a worker train a stack; queues its reports and, at the end, its results or a failure."""
         content: list[Result] | Failure | Progress
         try:
             connection = self._connections[worker]
@@ -196,7 +196,7 @@ class Pool:
         except (EOFError, OSError):
             self._processes[worker].join(timeout=5)
             code = self._processes[worker].exitcode
-            killed = code == -signal.SIGKILL  # as the system does to a process that takes its last memory
+            killed = code == -signal.SIGKILL  # as by the kernel when memory runs out
             content = Failure(f"its worker process died (exit code {code})", killed, died=True)
         except Exception as error:  # an answer that cannot be unpickled
             content = failure_of(error)

@@ -26,7 +26,7 @@ _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # i
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a request failed. out_of_memory: for lack of memory. died: with the worker, perhaps for another reason."""
+    """Why a request failed. out_of_memory: memory ran out. died: the worker died, whatever the cause."""
 
     message: str
     out_of_memory: bool = False

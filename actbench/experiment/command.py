@@ -1,4 +1,4 @@
-"""Settings that decide how a command carries its runs out, and no number of theirs."""
+"""Settings that decide how a command executes its runs, and do not enter their ids."""
 
 from typing import Annotated, Literal, Self
 
@@ -41,7 +41,7 @@ class StoreSettings(Settings):
 
 
 class CommandSettings(Settings):
-    """How a command carries its runs out; the same for all of them."""
+    """How a command executes its runs; the same for all of them."""
 
     protocol: ProtocolSettings
     execution: ExecutionSettings

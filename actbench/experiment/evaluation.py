@@ -1,10 +1,10 @@
-"""When a run is evaluated, and in which pieces: both move its numbers."""
+"""When a run is evaluated, and in which chunks; both affect its numbers."""
 
-EVALUATIONS = 20  # of a run, unless configured
+EVALUATIONS = 20  # evaluations of a run, unless configured
 
 
 def evaluation_interval(every: int | None, steps: int, parts: int) -> int:
-    """Steps between two evaluations: as configured, else a `parts`-th of the run."""
+    """Steps between two evaluations: as configured, else the steps of the run divided by `parts`."""
     return every or max(1, -(-steps // parts))
 
 

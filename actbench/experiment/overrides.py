@@ -1,4 +1,4 @@
-"""Overrides in Hydra's grammar, parsed by Hydra, as the choices that span a grid."""
+"""Parses overrides in Hydra's grammar into the choices that span a grid."""
 
 import itertools
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Choice(NamedTuple):
 
 
 def parse_overrides(overrides: Sequence[str], loader: Any) -> list[Override]:
-    """Parsed overrides; of two for one key the later wins, so that the command line beats the experiment."""
+    """Returns parsed overrides; of two for one key the later wins: the command line's, not the experiment's."""
     parser = OverridesParser.create(config_loader=loader)
     by_key: dict[str, Override] = {}
     for line in overrides:
@@ -55,7 +55,7 @@ def choices_of(override: Override, loader: Any) -> list[Choice]:
     prefix = line[: line.index(key)]  # + or ++
     values = _swept(override, f"{prefix}{key}", line) if override.is_sweep_override() else [override]
     if key in GROUPS:
-        is_glob = isinstance(override.value(), Glob)  # a glob means the table, not the place for a user's function
+        is_glob = isinstance(override.value(), Glob)  # a glob matches rows of the table, not `custom`
         chosen = [value.value() for value in values if not (is_glob and value.value() == "custom")]
         return [_group_choice(key, value, loader) for value in chosen]
     # Only seed and group.key are set on a composed tree; dataset.target is not, as training.target follows it.

@@ -1,6 +1,6 @@
 """The protocol of a comparison: tune each activation's learning rate on an equal budget, then confirm on fresh seeds.
 
-Pure: from settings and results to the settings of the runs that are due.
+Pure functions that compute, from settings and results, the settings of the runs that are due.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,13 +41,13 @@ def learning_rates(settings: RunSettings, protocol: ProtocolSettings) -> tuple[f
 
 
 def tuning_settings(settings: RunSettings, protocol: ProtocolSettings, rates: Sequence[float]) -> list[RunSettings]:
-    """Every learning rate with every tuning seed."""
+    """Returns settings for every learning rate with every tuning seed."""
     seeds = range(settings.seed, settings.seed + protocol.tuning_seeds)
     return [settings.at(rate, seed) for rate in rates for seed in seeds]
 
 
 def confirming_settings(settings: RunSettings, protocol: ProtocolSettings, rate: float) -> list[RunSettings]:
-    """The chosen learning rate with every confirming seed."""
+    """Returns settings for the chosen learning rate with every confirming seed."""
     first = settings.seed + CONFIRMING_SEEDS
     return [settings.at(rate, seed) for seed in range(first, first + protocol.seeds)]
 
@@ -69,7 +69,7 @@ def grown_rates(
 
 def _beyond_ends(rates: Sequence[float], chosen: set[float]) -> tuple[float, ...]:
     grid = sorted(rates)
-    if len(grid) < 2:  # a single rate was meant
+    if len(grid) < 2:  # a single rate was requested
         return ()
     ends = ((grid[0], grid[1]), (grid[-1], grid[-2]))
     return tuple(float(f"{end * end / inner:.6g}") for end, inner in ends if end in chosen)

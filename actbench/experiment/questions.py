@@ -19,7 +19,7 @@ FULL = "_full"
 
 
 def _selector(value: Any) -> dict[str, float | str]:
-    """Which runs, by column or dotted key; a mere name selects the runs of an activation."""
+    """Converts a value to a selector by column or dotted key; a bare name selects an activation's runs."""
     if isinstance(value, str) and value:
         return {"activation": value}
     if isinstance(value, dict) and all(isinstance(part, str | float | int) for part in (*value, *value.values())):
@@ -50,7 +50,7 @@ class Hypothesis(Settings):
     """The metric of runs `a` is higher than, lower than, or equal to `factor` times that of the runs `b`.
 
     metric: a column of runs.csv, or one of a cost; `abs(NAME)`: its absolute value. a, b, where: which runs, by column
-    or dotted key (a mere name is an activation); b may be a number. where: of both. margin: up to which difference
+    or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which difference
     the two are practically equal, in the unit of the metric. phase: confirm, or tune for every rate that was tried.
     """
 
@@ -74,7 +74,7 @@ class Hypothesis(Settings):
 class Experiment(Settings):
     """A question with the overrides that answer it; the command line's overrides come after them.
 
-    source: of the claim that is asked about. full: overrides for the scale of a paper.
+    source: publication that makes the claim in question. full: overrides for the scale of a paper.
     """
 
     name: str
@@ -97,7 +97,7 @@ def experiment_names() -> list[str]:
 
 
 def _folders() -> list[Path]:
-    """The user's own experiments/ first."""
+    """The folders of experiments, the user's own first."""
     return [folder for folder in (Path.cwd() / "experiments", shipped("experiments")) if folder.is_dir()]
 
 
@@ -142,7 +142,7 @@ def _file(name: str) -> tuple[Path, bool]:
 
 
 def hypotheses_to_json(hypotheses: Sequence[Hypothesis]) -> str:
-    """hypotheses.json."""
+    """Returns the content of hypotheses.json."""
     return json.dumps([hypothesis.model_dump() for hypothesis in hypotheses], indent=2, ensure_ascii=False) + "\n"
 
 

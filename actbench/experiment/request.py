@@ -1,4 +1,4 @@
-"""What a command was asked to do, as its results carry it: in memory as fields, in MLflow as tags of the parent run."""
+"""What a command was asked to do: fields in memory, tags of the parent run in MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Runs with their ids. Pure: nothing is loaded, trained or stored here."""
+"""Runs with their ids. No data are loaded here, and nothing is trained or stored."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from actbench.experiment.schema import ArchitectureSettings, RunSettings
 from actbench.models.matching import build_architecture
 from actbench.models.parameters import Architecture, Shape
 
-ENGINE = 3  # raise it with every change that moves a run's numbers: run ids then differ from older ones
+ENGINE = 3  # raise it with every change that affects a run's numbers: run ids then differ from older ones
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training. id: of everything that decides its numbers. phase: train, sweep, tune or confirm."""
+    """One training. id: hash of everything that decides its numbers. phase: train, sweep, tune or confirm."""
 
     id: str
     phase: str
@@ -35,7 +35,7 @@ class Run:
 
 
 def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
-    """The run of some settings on its data. Raises UsageError where batch norm has no batch."""
+    """Returns the run of these settings on its data. Raises UsageError where batch norm sees one example."""
     steps = training_steps(settings, data)
     _check_batch_norm(settings, data, steps)
     return Run(run_id(settings, data, steps), phase, settings, data, steps)
@@ -90,7 +90,7 @@ def _check_batch_norm(settings: RunSettings, data: PreparedData, steps: int) -> 
 def run_id(settings: RunSettings, data: PreparedData, steps: int) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON of everything that decides the run's numbers.
 
-    The data count by their content, not their place; a user's function by name and source; the schedule by its steps.
+    The data enter by their content, not their path; a user's function by name and source; the length by its steps.
     """
     keys = settings.in_id()
     keys["dataset"]["fingerprint"] = data.fingerprint
@@ -102,7 +102,7 @@ def run_id(settings: RunSettings, data: PreparedData, steps: int) -> str:
 
 
 def flat(settings: RunSettings) -> dict[str, Any]:
-    """The keys of the run id by dotted key."""
+    """The settings that enter the run id, by dotted key."""
     return {
         f"{group}.{key}" if isinstance(keys, dict) else group: value
         for group, keys in settings.in_id().items()
@@ -110,7 +110,7 @@ def flat(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-_SEPARATE_COLUMNS = ("activation.function", "optimizer.lr", "seed")  # so has every name
+_SEPARATE_COLUMNS = ("activation.function", "optimizer.lr", "seed")  # every name also has a column of its own
 
 
 def variants(runs: Sequence[Run]) -> list[dict[str, str]]:

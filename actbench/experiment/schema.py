@@ -26,7 +26,7 @@ class DatasetSettings(Settings):
     """conf/dataset: which data, how they are normalised and split."""
 
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "image_folder"]
-    root: Annotated[str | None, Field(min_length=1), OUTSIDE_ID]  # the data count by their content
+    root: Annotated[str | None, Field(min_length=1), OUTSIDE_ID]  # the data enter the id by their content
     download: Annotated[bool, OUTSIDE_ID]
     image_size: Annotated[int | None, Field(ge=8, le=1024)]
     normalize: Literal["channel", "pixel", "none"]

@@ -1,4 +1,4 @@
-"""The base of all settings, and what pydantic finds wrong as one line."""
+"""The base class of all settings, and pydantic's errors as one line."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ def _as_yaml(value: object) -> object:
 
 
 def validated(model: type[Model], content: Any, place: str = "") -> Model:
-    """A model of nested mappings. Raises UsageError; `place` precedes its message."""
+    """Validates nested mappings as a model. Raises UsageError, whose message begins with `place`."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -36,7 +36,7 @@ def validated(model: type[Model], content: Any, place: str = "") -> Model:
 
 
 def groups_of(model: type[Model], composed: Mapping[str, Any]) -> Model:
-    """A model of those groups of a composed configuration that it has. Raises UsageError."""
+    """Validates the groups of a composed configuration that the model has. Raises UsageError."""
     return validated(model, {key: composed[key] for key in model.model_fields})
 
 
@@ -73,7 +73,7 @@ def _message(error: ValidationError) -> str:
         return f"missing key {path}"
     if first["type"] == "union_tag_invalid":
         return f"{path}.name={first['ctx']['tag']}: must be {_wanted(first)}"
-    same_key = [detail for detail in details if _path(detail["loc"]) == path]  # of a union, an error per member
+    same_key = [detail for detail in details if _path(detail["loc"]) == path]  # a union reports one error per member
     wanted = " or ".join(dict.fromkeys(_wanted(detail) for detail in same_key))
     return f"{path}={_as_yaml(first['input'])}: must be {wanted}" if path else f"{first['input']} must be {wanted}"
 

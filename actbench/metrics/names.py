@@ -10,7 +10,7 @@ def layer_key(layer: int, metric: str) -> str:
 
 
 def split_layer_key(name: str) -> tuple[int, str] | None:
-    """(layer, metric) of such a name; None for a metric of the whole network."""
+    """(layer, metric) of a name that `layer_key` made; None for a metric of the whole network."""
     if not name.startswith(LAYER):
         return None
     layer, _, metric = name.removeprefix(LAYER).partition("/")

@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 Function = Callable[[Tensor], Tensor]
 
-# Softmax is left out: it mostly stands at the output. Name it in `activations` where it is hidden.
+# Softmax is left out, as it is mostly the output. Name it in `activations` if it is a hidden layer.
 ACTIVATIONS: tuple[type[nn.Module], ...] = (
     nn.CELU, nn.ELU, nn.GELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU,
     nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus,
@@ -24,7 +24,7 @@ WITH_UNITS = (
 
 @dataclass
 class Call:
-    """One call of an activation. z: its input in the graph, before anything works in place."""
+    """One call of an activation. z: its input in the graph, before any in-place operation."""
 
     layer: str
     activation: str

@@ -63,7 +63,7 @@ class LayerObservation:
 
     @property
     def totals(self) -> _Totals:
-        """Raises ValueError before the first chunk."""
+        """Sums over all chunks. Raises ValueError before the first chunk."""
         if self._totals is None:
             raise ValueError("nothing was observed")
         return self._totals

@@ -36,7 +36,7 @@ def build_architecture(
         return BUILDERS[name](**keys, shape=shape, units=units)
 
     low, high = 0.0, 1.0
-    for _ in range(20):  # 2^-20 of a unit
+    for _ in range(20):  # to 2^-20 of the full width
         middle = (low + high) / 2
         low, high = (middle, high) if parameter_count(shrunk(middle), activation) <= goal else (low, middle)
 

@@ -18,7 +18,7 @@ Tensors = Mapping[str, Tensor]
 Activate = Callable[[int, Tensor], Tensor]  # (hidden layer, pre-activations) -> units
 
 NORM_EPS = 1e-5  # torch's default in BatchNorm and LayerNorm
-BATCH_NORM_MOMENTUM = 0.1  # likewise
+BATCH_NORM_MOMENTUM = 0.1  # torch's default in BatchNorm
 NORM_ALONE = 2**14  # values of a run; from there on layer norm on a CPU is faster run by run than for all runs at once
 
 

@@ -1,4 +1,4 @@
 """Sentences, tables and figures of a comparison, in four formats. Nothing here trains or opens a store.
 
-Imports only `analysis` and what that imports. Start with `report.py`.
+May import the rooms before it but `training`, `execution` and `store`. Start with `report.py`.
 """

@@ -1,4 +1,4 @@
-"""The report of a comparison, written from what the store holds."""
+"""The report of a comparison, written from the files of its results folder."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def write_report(
     """Writes report.* and figures/ in `folder`; returns the paths of the former.
 
     runs: rows of runs.csv, phases tune and confirm, and comparisons of them. points: curves, layers, histograms and
-    costs, as the files of that name have them. judged: of judge_hypotheses. The same input gives the same bytes.
+    costs, as the files of that name have them. judged: by judge_hypotheses. The same input gives the same bytes.
     """
     blocks = list(document(folder, comparisons, labelled(runs), points, request, judged))
     write = {
@@ -132,7 +132,7 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
 
 
 def _gaps(comparisons: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
-    """Runs that failed or were never made."""
+    """Paragraphs about runs that failed or were never trained."""
     tuned = runs[runs["phase"] == "tune"]
     lacking = len(tuned) - len(ended_runs(tuned))
     if lacking:
@@ -168,7 +168,7 @@ def _recommendation(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[B
 
 
 def _ranks(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
-    """Over several tasks, of the series that all of them have."""
+    """Mean ranks over several tasks, for the series that all of them have."""
     scored = [comparison for comparison in comparisons if not comparison.scores.empty]
     means = pd.DataFrame({comparison.task: comparison.scores.mean() for comparison in scored}).dropna().T
     if len(means) < _FEWEST_TASKS or means.shape[1] < _FEWEST_RANKED:

@@ -12,7 +12,7 @@ _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 
 
 def listed(seeds: Sequence[int]) -> str:
-    """The first twelve, and how many more there are."""
+    """Lists the first twelve seeds and counts the others."""
     return ", ".join(map(str, seeds[:12])) + (f" and {len(seeds) - 12} more" if len(seeds) > 12 else "")
 
 

@@ -86,7 +86,7 @@ def training_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """A line per run. runs: labelled."""
+    """One row per run. runs: labelled."""
     return pd.DataFrame([
         {
             "run": row["run_id"], "setting": row["task"], "activation": row["series"], "lr": f"{row['lr']:g}",
@@ -100,7 +100,7 @@ def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """The frame of `summarize`, without columns that have one value throughout."""
+    """The frame of `summarize` as text, without columns that have one value throughout."""
     table = pd.DataFrame(index=summary.index)
     for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
@@ -129,7 +129,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """The frame of `judge_hypotheses`."""
+    """The frame of `judge_hypotheses` as text."""
     return pd.DataFrame([
         {
             "claim": row["claim"], "setting": row["setting"], "metric": row["metric"],

@@ -17,7 +17,7 @@ _BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # packages w
 _DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
 
-_REFUSED = "nobody answers"
+_REFUSED = "no server answers"
 _REASONS = {  # part of a message -> what it means
     "Connection refused": _REFUSED,
     "Connection aborted": "the connection broke",
@@ -41,7 +41,7 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
 
 
 def _check_connection(uri: str) -> None:
-    """Raises where a database does not answer: MLflow would try it for two minutes without a word."""
+    """Raises where a database does not answer: MLflow would retry for two minutes without a message."""
     engine = sqlalchemy.create_engine(uri)
     engine.connect().close()
     engine.dispose()
@@ -91,7 +91,7 @@ def is_service_error(error: BaseException | None) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one line."""
+    """Returns the cause of an error of the store, in one line."""
     for sign, meaning in _REASONS.items():
         if sign in str(error):
             return meaning

@@ -72,7 +72,7 @@ class View:
             charts += [_line(name, title, metric) for title, metric in LINES.get(name, ())]
             charts += [_bar(name, title, metric) for title, metric in BARS.get(name, ())]
         shown = {chart["metricKey"] for chart in charts}
-        for name in _BUILT_IN:  # folded: MLflow fills them with the metrics that have no chart
+        for name in _BUILT_IN:  # collapsed: MLflow fills them with the metrics that have no chart
             sections.append({"uuid": _id(name), "name": name, "display": False, "isReordered": False, "deleted": False,
                              "isGenerated": True})  # fmt: skip
         charts += [_bar(_BUILT_IN[0], metric, metric) | {"deleted": True} for metric in metrics if metric not in shown]

@@ -1,4 +1,4 @@
-"""Entries that the store could not take, in files until it can: none is lost, and none is stored twice."""
+"""Keeps entries that the store could not accept in files until it can; none is lost or stored twice."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ _ENTRIES, _FILES, _LOCK = "entries.jsonl", "files", ".lock"
 
 
 def journals_folder() -> Path:
-    """Where the journals of commands in the current folder lie."""
+    """The folder with the journals of commands that run in the current folder."""
     return Path("results").resolve() / ".journal"
 
 
@@ -92,7 +92,7 @@ def _remove(folder: Path) -> None:
 
 
 def write_journals(client: MlflowClient, uri: str) -> int:
-    """Stores what ended commands in the current folder have left for this store; returns the number of trainings.
+    """Stores the entries that ended commands in this folder kept for this store; returns how many are trainings.
 
     Raises UsageError where the store does not take it; the journal then stays as it is. Damaged lines are reported, and
     kept in a file with the suffix .damaged.
@@ -105,7 +105,7 @@ def write_journals(client: MlflowClient, uri: str) -> int:
                 continue
             contents = _read(path)
             if contents.head is None:
-                _warn(path, "its first line is damaged, nobody knows whose runs it holds; move it away")
+                _warn(path, "its first line is damaged, so its store is unknown; move it away")
             elif absolute_uri(contents.head["uri"]) == absolute_uri(uri):
                 with _journal_errors(uri, path):
                     writer = Writer(client, experiment_id(client, uri, contents.head["experiment"]))
@@ -141,7 +141,7 @@ class _Contents:
 
 
 def _read(path: Path) -> _Contents:
-    """A line that a kill cut short is damaged, and so is an entry whose files are gone."""
+    """Reads a journal. A line cut short by a kill counts as damaged, as does an entry whose files are gone."""
     contents = _Contents()
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:

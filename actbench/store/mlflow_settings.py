@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # A request that MLflow repeats may be carried out twice. The journal repeats it instead, after a look at the store.
+    # A request that MLflow repeats may be carried out twice. The journal repeats it instead, after checking the store.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # one line for each run that ends

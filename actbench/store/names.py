@@ -1,4 +1,4 @@
-"""What the names mean under which MLflow holds runs: every tag that is written, and the conditions of searches.
+"""Names in MLflow: the meaning of every tag that is written, and the conditions of searches.
 
 Params are those of `training.results.run_params`. Metrics are the columns `training.results.MEASURED`, and
 `layer/NN/<metric>` of one hidden layer, as `metrics.names` has them.

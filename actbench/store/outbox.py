@@ -1,4 +1,4 @@
-"""Requests to a store that may be unreachable: what it does not take goes to a journal, and is written later."""
+"""Sends requests to a store that may be unreachable; a journal keeps what it does not accept until later."""
 
 import sys
 import time
@@ -56,7 +56,7 @@ class Outbox:
             self.journal.append(entry, self.parents)
         except OSError as error:
             raise UsageError(
-                f"store.uri={self._uri} is away and {self.journal.folder} cannot be written: {error.strerror}"
+                f"store.uri={self._uri} is unreachable and {self.journal.folder} cannot be written: {error.strerror}"
             ) from error
 
     def _write_journal(self) -> None:
@@ -65,11 +65,11 @@ class Outbox:
         self.journal.clear()
         self._retry_at, self._reported = None, False
         if count:
-            print(f"store.uri={self._uri} is back: what was kept is written, {count} runs", file=sys.stderr, flush=True)
+            print(f"store.uri={self._uri} is reachable again: {count} runs are written", file=sys.stderr, flush=True)
 
     def _report(self, error: Exception) -> None:
         """Says once that the store is unreachable."""
         if not self._reported:
             self._reported = True
             problem = f"store.uri={self._uri}: {reason(error)}; runs are kept in {self.journal.folder.parent}"
-            print(f"{problem} and written when it is back", file=sys.stderr, flush=True)
+            print(f"{problem} and written once it is reachable again", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Reading from MLflow: finished runs, for a command that resumes, and the copy of a command's files.
+"""Reads from MLflow: finished runs, so that a command can resume, and the copy of a command's files.
 
 A report reads `results/<experiment>/`; `actbench report` restores that folder from the copy.
 """
@@ -138,7 +138,7 @@ class Store:
         return {entry.path for entry in self._client.list_artifacts(run_id)}
 
     def _result(self, run: Run, child: Any, stored: tuple[Curves, dict[int, Curves]] | None) -> Result:
-        """stored: curves of the network and of each layer, from files; None: each is asked for."""
+        """Returns a run's result. stored: curves of network and layers, from files; None: each is queried."""
         data = child.data
         row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
@@ -147,7 +147,7 @@ class Store:
         curves, layers = self._histories(child) if stored is None else stored
         diverged = row["status"] == "diverged"
         ends = {key: points[-1][0] for key, points in curves.items() if points}
-        for key in MEASURED:  # MLflow has of a curve its last point: where the end had no value, an earlier one
+        for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end
             final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
             if key in data.metrics and final:
                 row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
@@ -208,7 +208,7 @@ class Store:
 
 @contextlib.contextmanager
 def _as_far_as_it_answers() -> Iterator[None]:
-    """Ends the block quietly where the store fails."""
+    """Suppresses errors of the store in the block."""
     try:
         yield
     except Exception as error:

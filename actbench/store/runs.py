@@ -50,7 +50,7 @@ class _LiveRun:
 class ParentRun:
     """The parent run of one command in MLflow, under which its trainings are written.
 
-    An unreachable store stops nothing: what it has not taken goes to a journal, and is written when it is back.
+    An unreachable store does not stop a command: a journal keeps the entries, which are written later.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class ParentRun:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the store has taken everything."""
+        """Whether the store has accepted everything."""
         return not self.outbox.journal.entries
 
     @property
     def journal_folder(self) -> Path:
-        """Where the entries lie that the store has not taken."""
+        """The folder of the entries that the store has not accepted."""
         return self.outbox.journal.folder
 
     def monitor_system(self) -> None:
@@ -103,7 +103,7 @@ class ParentRun:
             live = self._live[run.id]
             live.unsent += [point for point in _points(points) if (point[0], point[2]) not in live.known]
             live.known |= {(metric, step) for metric, _, step, _ in live.unsent}
-            # Points whose arrival was not confirmed are sent again: MLflow drops one that it has, to the millisecond.
+            # Points whose arrival was not confirmed are sent again: MLflow ignores a point that it already has.
             send = partial(self._send_points, live)
             if live.unsent and live.is_created and self.outbox.send(send):
                 live.unsent = []
@@ -238,7 +238,7 @@ def _points(points: Iterable[CurvePoint]) -> list[Point]:
 
 
 def _final(result: Result) -> list[Point]:
-    """Values of a run that are no curves, at its last step."""
+    """Final values of a run that have no curve, as points at its last step."""
     now, last = int(time.time() * 1000), result.run.steps
     found = []
     for key in MEASURED:

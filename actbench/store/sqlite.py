@@ -29,7 +29,7 @@ def check_database(uri: str, create: bool) -> Path | None:
     if not path.exists() and not create:
         raise UsageError(f"store.uri={uri}: there is no {path}; run in the folder of the results, or name the store")
     if path.is_symlink() and not path.exists():
-        raise UsageError(f"store.uri={uri}: {path} is a link to nowhere; remove it")
+        raise UsageError(f"store.uri={uri}: {path} is a broken link; remove it")
     if not path.parent.is_dir():
         raise UsageError(f"store.uri={uri}: there is no folder {path.parent}; make it first")
     refused = [character for character in "?%'\"" if character in str(path.resolve())]

@@ -1,4 +1,4 @@
-"""Runs packed into stacks and trained; yields records and turns them into results. Knows no store and no figure.
+"""Runs packed into stacks and trained; yields records and turns them into results. Neither stores nor draws.
 
 Imports only the rooms before it. Start with `loop.py`; `results.py` holds the formats that all later rooms share.
 """

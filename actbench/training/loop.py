@@ -33,7 +33,7 @@ def train(
     """Trains every run of the stack and yields records in order of steps.
 
     evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches.
-    heartbeat: called about every HEARTBEAT seconds. The training clock stands still during both.
+    heartbeat: called about every HEARTBEAT seconds. The training clock is stopped during both.
 
     Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
     at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the

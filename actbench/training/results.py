@@ -1,4 +1,4 @@
-"""What training yields and what a run leaves behind: records, and results with the columns of runs.csv and curves."""
+"""Formats of results: the records that training yields, and a run's columns of runs.csv and its curves."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

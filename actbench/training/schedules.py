@@ -6,7 +6,7 @@ NAMES = ("constant", "cosine", "linear")
 
 
 def multiplier(name: str, step: int, steps: int, warmup: float) -> float:
-    """Linear rise over the first `warmup` share of `steps`, then constant, or down to 0 by cosine or line.
+    """Linear rise over the first `warmup` share of `steps`, then constant, or down to 0 by a cosine or linearly.
 
     step counts from 0; cosine after Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
     """

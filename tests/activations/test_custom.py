@@ -87,7 +87,7 @@ def test_gain_of_an_own_function_is_computed() -> None:
     assert gain(load_activation("custom", f"{OWN}:ScaledTanh"), 8) == pytest.approx(1.592537 / 1.5, abs=1e-5)
 
 
-def test_functions_that_couple_units_are_seen_and_get_their_own_derivative() -> None:
+def test_functions_that_couple_units_are_recognised_and_get_the_diagonal_derivative() -> None:
     own = load_activation("custom", f"{OWN}:centred_relu")
     assert own.record.kind == "layer"
     z = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))

@@ -234,7 +234,7 @@ def test_rrelu_draws_in_training_and_takes_the_mean_after() -> None:
     assert torch.allclose(row.forward(z, {}), torch.tensor(-11 / 48))
 
 
-def test_every_row_has_formula_source_and_a_yaml() -> None:
+def test_every_row_has_formula_source_and_defaults_for_its_settings() -> None:
     for name, row in TABLE.items():
         assert row.formula, name
         assert row.source, name

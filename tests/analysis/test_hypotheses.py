@@ -70,7 +70,7 @@ def test_hypotheses_are_read_and_kept(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_hypothesis_is_refused(hypotheses: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_hypothesis_is_refused(hypotheses: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         load_experiment(str(experiment(tmp_path, hypotheses)))
 
@@ -99,7 +99,7 @@ def test_what_the_grid_cannot_answer_is_refused_before_training(given: dict[str,
         )
 
 
-def test_of_several_variants_of_an_activation_one_is_named() -> None:
+def test_a_side_with_several_variants_of_an_activation_is_refused() -> None:
     variants = [("relu", {}), ("tanh", {"activation.slope": "0.1"}), ("tanh", {"activation.slope": "0.3"})]
     planned = pd.concat([confirming_runs({name: [None]}, phase="tune", variant=variant) for name, variant in variants])
     with pytest.raises(UsageError, match="several runs of one seed on a side"):
@@ -139,7 +139,7 @@ def test_verdicts_by_hand() -> None:
     assert judged["mean_b"].iloc[8] == pytest.approx(1.1 * (better.mean() - 0.03))
 
 
-def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies_as_0() -> None:
+def test_a_censored_run_counts_with_its_full_length_and_a_diverged_one_with_accuracy_0() -> None:
     frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.9] * 4 + [None] * 4})
     steps, accuracy = judge_hypotheses([hypothesis(metric="steps_to_target", direction="lower"), hypothesis()], frame,
                             NO_COSTS).to_dict("records")  # fmt: skip
@@ -147,7 +147,7 @@ def test_what_never_arrives_counts_with_its_whole_length_and_diverged_accuracies
     assert accuracy["mean_b"] == pytest.approx(0.45)
 
 
-def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
+def test_a_censored_run_is_later_by_an_unknown_amount() -> None:
     """relu arrives at 10 to 80; of tanh one knows that it is later than 100, of elu one run does not."""
     frame = confirming_runs({"relu": [0.9] * 8, "tanh": [None] * 8, "elu": [0.9] * 7 + [None]})
     slow = frame["activation"].eq("relu")
@@ -182,7 +182,7 @@ def test_what_never_arrives_is_later_by_nobody_knows_how_much() -> None:
     assert verdict_and_censored(direction="lower", factor=0.7) == ("refuted", 0)
 
 
-def test_what_is_unequal_within_the_margin_does_not_refute_equality() -> None:
+def test_a_difference_within_the_margin_does_not_refute_equality() -> None:
     better = np.linspace(0.90, 0.95, 12)
     frame = confirming_runs({"relu": [*(better + np.resize([0.006, 0.0115], 12))], "tanh": [*better]})
     judged = judge_hypotheses(
@@ -223,7 +223,7 @@ def test_settings_are_judged_apart_and_pairs_are_of_seeds_that_both_have() -> No
     assert judge_hypotheses([hypothesis()], gone, NO_COSTS)["verdict"].tolist() == ["no runs"]
 
 
-def test_rates_of_the_tuning_and_costs_by_round() -> None:
+def test_tuned_rates_are_paired_by_seed_and_costs_by_round() -> None:
     tuned = confirming_runs({"relu": [0.9] * 8}, phase="tune", variant={})
     tuned = pd.concat([tuned.assign(lr=0.1, val_accuracy=0.5), tuned])
     tuned.loc[tuned["val_accuracy"] == 0.9, "lr"] = 0.01

@@ -24,7 +24,7 @@ def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
     assert compared(confirming_runs({"relu": [0.5]}), "tanh").differences == {}
 
 
-def test_what_failed_or_was_never_made_is_named_and_all_are_ranked_on_common_seeds() -> None:
+def test_failed_and_missing_runs_are_named_and_all_series_are_ranked_on_common_seeds() -> None:
     frame = confirming_runs({"relu": [0.5, 0.6, 0.7], "gelu": [0.9, 0.4, 0.5], "tanh": [0.1, 0.7, 0.8]})
     lose_runs(frame, frame["run_id"] == "gelu0", "failed")
     frame = frame[frame["run_id"] != "tanh2"]

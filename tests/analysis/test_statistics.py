@@ -32,7 +32,7 @@ def test_mean_is_paired_and_the_interval_agrees_with_a_plain_bootstrap() -> None
     assert difference.verdict(0.0, 0.06) == "not shown"
 
 
-def test_degenerate_pairs() -> None:
+def test_equal_scores_and_too_few_pairs() -> None:
     same = paired_difference(np.linspace(0.5, 0.6, 6), np.linspace(0.5, 0.6, 6))
     assert (same.mean, same.low, same.high) == (0, 0, 0)
     assert same.verdict(0.01, 0.01) == "practically equal"
@@ -134,4 +134,4 @@ def test_performance_profile_by_hand() -> None:
     times = {"a": np.array([10.0, 20.0, inf, inf]), "b": np.array([20.0, 10.0, 30.0, inf])}
     profile = performance_profile(times, np.array([1.0, 2.0, 100.0]))
     assert profile["a"].tolist() == [0.25, 0.5, 0.5]
-    assert profile["b"].tolist() == [0.5, 0.75, 0.75]  # the fourth problem nobody solves
+    assert profile["b"].tolist() == [0.5, 0.75, 0.75]  # no activation solves the fourth problem

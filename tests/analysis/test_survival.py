@@ -32,7 +32,7 @@ def test_median_and_restricted_mean_equal_scipys_with_ties_and_censoring(runs: i
     assert arrival.mean_low <= arrival.mean <= arrival.mean_high
 
 
-def test_by_hand() -> None:
+def test_median_and_mean_by_hand() -> None:
     """Three of five arrive, at 10, 20 and 20; two never do within 40."""
     times, reached = np.array([20.0, 40, 10, 40, 20]), np.array([True, False, True, False, True])
     arrival = time_to_target(times, reached, 40)
@@ -40,7 +40,7 @@ def test_by_hand() -> None:
     assert (arrival.median_low, arrival.median_high) == (10, math.inf)
 
 
-def test_none_arrives() -> None:
+def test_the_median_is_infinite_where_no_run_arrives() -> None:
     arrival = time_to_target(np.full(4, 30.0), np.zeros(4, dtype=bool), 30)
     assert (arrival.median, arrival.median_low, arrival.median_high) == (math.inf,) * 3
     assert (arrival.mean, arrival.mean_low, arrival.mean_high) == (30, 30, 30)

@@ -147,7 +147,7 @@ def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
         monkeypatch.setattr(ui, "PORTS", range(port, port + 50))
         assert free_port() != port
         for wrong in (port, 0, 99999, -1):
-            with pytest.raises(UsageError, match=f"--port {wrong} is taken, or none; name another"):
+            with pytest.raises(UsageError, match=f"--port {wrong} is taken or not a port; name another"):
                 run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
 
 
@@ -190,7 +190,7 @@ def test_a_missing_store_is_named(
     assert main(["ui"]) == 2
     assert "there is no mlflow.db; run in the folder of the results" in capsys.readouterr().err
     assert main(["ui", "store.uri=http://127.0.0.1:9"]) == 2
-    assert "store.uri=http://127.0.0.1:9: nobody answers" in capsys.readouterr().err
+    assert "store.uri=http://127.0.0.1:9: no server answers" in capsys.readouterr().err
 
 
 def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:

@@ -248,7 +248,7 @@ def test_changed_image_makes_a_new_fingerprint_and_a_moved_tree_does_not(tmp_pat
     assert prepare_data("image_folder", str(tmp_path / "b"), False, 16).fingerprint != first.fingerprint
 
 
-def test_what_does_not_belong_among_the_images_is_named(tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_named(tmp_path: Path) -> None:
     def refused(change: object, message: str) -> None:
         root = tmp_path / str(len(list(tmp_path.iterdir())))
         image_tree(root)

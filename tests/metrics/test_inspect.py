@@ -81,7 +81,7 @@ def images() -> Tensor:
     return torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_resnet_with_inplace_relus_called_twice_is_taken_apart_rightly(images: Tensor) -> None:
+def test_a_resnet_with_inplace_relus_called_twice_is_measured_correctly(images: Tensor) -> None:
     torch.manual_seed(0)
     model = resnet18(num_classes=5)
     labels = torch.arange(6) % 5
@@ -209,7 +209,7 @@ def test_inspect_works_in_inference_mode_with_checkpoints_names_and_several_inpu
         (torch.zeros(5, dtype=torch.long), lambda outputs, targets: outputs[:, 0], "5 examples has shape"),
     ],
 )
-def test_targets_that_mean_something_else_are_refused(
+def test_targets_of_another_kind_are_refused(
     targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor] | None, message: str
 ) -> None:
     model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
@@ -223,7 +223,7 @@ def test_targets_that_mean_something_else_are_refused(
     assert (found.loc[found["metric"] == "gradient_rms", "value"] > 0).all()
 
 
-def test_units_in_spite_of_side_branches_half_precision_and_keywords() -> None:
+def test_units_are_found_with_side_branches_half_precision_and_keywords() -> None:
     class Squeeze(nn.Module):
         """Channels weighted by a linear side branch, as many as pixels in a row; half of them are dead after it."""
 
@@ -296,7 +296,7 @@ def test_arguments_of_another_kind_are_refused(given: dict[str, object], message
         actbench.inspect(**(arguments | given))  # type: ignore[arg-type]
 
 
-def test_random_numbers_go_on_as_if_nothing_had_been_inspected() -> None:
+def test_inspect_leaves_the_random_state_unchanged() -> None:
     class Noisy(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return F.relu(x) + torch.rand_like(x)

@@ -43,7 +43,7 @@ def test_chunks_add_up_to_the_whole() -> None:
         assert torch.allclose(values, whole[name])
 
 
-def test_a_unit_of_several_pieces_lives_while_one_piece_does() -> None:
+def test_a_unit_of_several_pieces_is_alive_while_one_piece_is() -> None:
     slope = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])  # pieces of units (a, b): a1 b1 a2 b2
     assert layer_metrics(observed(slope, torch.ones(1, 1, 2), 2))["dead_fraction"].item() == 0.5
 

@@ -126,7 +126,7 @@ def test_gradients_equal_an_independent_implementation(name: str, independent: C
         assert torch.allclose(own, other, atol=1e-10)
 
 
-def test_every_parameter_of_a_hidden_layer_is_told_from_the_rest() -> None:
+def test_every_parameter_is_assigned_to_its_hidden_layer_or_to_none() -> None:
     rest = {}
     for name, keys in KEYS.items():
         network = BUILDERS[name](**{**keys, "norm": "layer"}, shape=SHAPE)

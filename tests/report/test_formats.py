@@ -69,7 +69,7 @@ def test_html_is_one_file_that_closes_its_tags_and_says_the_same(tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_pdf_is_made_and_made_again_to_the_byte(tmp_path: Path) -> None:
+def test_pdf_is_reproducible_to_the_byte(tmp_path: Path) -> None:
     (tmp_path / "picture.svg").write_text(SVG)
     first = pdf(BLOCKS, tmp_path)
     assert first.startswith(b"%PDF-")

@@ -52,7 +52,7 @@ def written(
     return write_report(folder, compared, frame, POINTS | {"costs": costs}, REQUEST, judged, formats)
 
 
-def test_the_report_says_in_words_what_is_missing_and_what_never_arrives(tmp_path: Path) -> None:
+def test_the_report_names_missing_runs_and_runs_that_never_reach_the_target(tmp_path: Path) -> None:
     frame = confirming_runs({"relu": [0.9] * 6, "sigmoid": [0.2] * 6})
     never = frame["activation"] == "sigmoid"
     frame.loc[never, ["steps_to_target", "samples_to_target", "seconds_to_target"]] = np.nan
@@ -64,7 +64,7 @@ def test_the_report_says_in_words_what_is_missing_and_what_never_arrives(tmp_pat
     assert "| sigmoid | 0/6 | never" in text
 
 
-def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_whole_is_reported(tmp_path: Path) -> None:
+def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_complete_is_reported(tmp_path: Path) -> None:
     tuned = confirming_runs({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]}, phase="tune")
     paths = written(tmp_path, tuned)
     assert [path.suffix for path in paths] == [".md", ".html", ".pdf", ".tex"]
@@ -97,7 +97,7 @@ def test_an_activation_that_always_fails_is_named(tmp_path: Path) -> None:
     assert "mine:f: seeds 0, 1, 2, 3, 4, 5" in written(tmp_path, frame, ["md"])[0].read_text()
 
 
-def test_pairs_that_no_test_can_show_anything_with_are_counted_as_they_are(tmp_path: Path) -> None:
+def test_too_few_pairs_for_a_significant_difference_are_reported(tmp_path: Path) -> None:
     frame = confirming_runs({"relu": [0.9, 0.8] * 5, "tanh": [0.8, 0.9] * 5})
     frame.loc[(frame["activation"] == "tanh") & (frame["seed"] > 3), "status"] = "failed"
     assert "digits, mlp: with 4 pairs no exact paired test can reach 0.05" in written(tmp_path, frame)[0].read_text()
@@ -112,12 +112,12 @@ def test_costs_of_activations_are_in_the_table(tmp_path: Path) -> None:
     assert "| 6.00 | 30.0 |" in written(tmp_path, frame, ["md"], costs_frame(lines))[0].read_text()
 
 
-def test_without_a_seed_that_all_have_the_answer_says_so() -> None:
+def test_the_answer_reports_that_no_seed_is_common_to_all() -> None:
     frame = confirming_runs({"relu": [0.5, 0.6], "gelu": [0.9, 0.4]}).iloc[[0, 3]]
     assert "nothing can be compared" in answer(Comparison("digits, mlp", labelled(frame), "relu", 0.01))
 
 
-def test_what_was_requested_is_in_the_text(tmp_path: Path) -> None:
+def test_the_request_is_in_the_text(tmp_path: Path) -> None:
     frame = confirming_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6})
     request = Request(
         "mine", "Which?", "actbench compare mine", "seed=1", "relu", 0.005, (0.95, 0.9), (64, 128), (9,), "abc",

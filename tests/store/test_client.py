@@ -83,7 +83,7 @@ def service_folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Pat
     return Path(shutil.copy(blank_database, tmp_path_factory.mktemp("service"))).parent
 
 
-def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_nothing(
+def test_a_server_killed_and_restarted_during_a_sweep_loses_and_duplicates_no_run(
     service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed while it takes the 4th run, which exists and is still empty; back before the 9th of 12."""
@@ -117,13 +117,13 @@ def test_server_killed_and_restarted_in_mid_sweep_loses_nothing_and_doubles_noth
         assert main(["sweep", "activation=relu,gelu", "seed=range(0,6)", *SWEEP, f"store.uri={uri}"]) == 0
         complaint = capsys.readouterr().err
         assert "runs are kept in" in complaint
-        assert "is back: what was kept is written, 5 runs" in complaint
+        assert "is reachable again: 5 runs are written" in complaint
         assert journaled.count("entry") == 5
         assert not (tmp_path / "results/.journal").exists()
         check_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
-def test_what_a_command_could_not_store_is_written_by_the_next(
+def test_entries_that_a_command_could_not_store_are_written_by_the_next(
     service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server ends after the first run. A line that is cut short costs that line alone."""
@@ -141,16 +141,16 @@ def test_what_a_command_could_not_store_is_written_by_the_next(
         patched.setattr(Store, "start", start)
         assert main(words) == 1
     shown = capsys.readouterr()
-    assert f"not in {uri} yet, as it is away" in shown.out
+    assert f"not in {uri} yet, as it is unreachable" in shown.out
     # a server that has just ended breaks an open connection and refuses a new one
-    assert re.search("(nobody answers|the connection broke); runs are kept in", shown.err)
+    assert re.search("(no server answers|the connection broke); runs are kept in", shown.err)
     (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
     kinds = [next(iter(json.loads(line))) for line in journal.read_text().splitlines()]
     assert kinds == ["uri", "above", "entry", "entry", "entry", "entry", "entry"]
     with journal.open("a") as file:
         file.write('{"entry": "cut in t')
     assert main(words) == 2  # still unreachable
-    assert "nobody answers" in capsys.readouterr().err
+    assert "no server answers" in capsys.readouterr().err
     with served(service_folder, port):
         assert main(words) == 0
         shown = capsys.readouterr()
@@ -192,7 +192,7 @@ def postgres(tmp_path: Path) -> Iterator[tuple[str, Callable[[str], None]]]:
         turn("stop")
 
 
-def test_postgresql_that_stops_and_comes_back_is_a_store(
+def test_postgresql_works_as_a_store_across_a_restart(
     postgres: tuple[str, Callable[[str], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

@@ -96,7 +96,7 @@ def test_a_run_whose_files_are_gone_is_reported_and_not_stored_without_them(
     assert MlflowClient(uri).search_runs(["1"], "tags.kind = 'run' and attributes.status != 'RUNNING'") == []
 
 
-def test_the_journal_of_a_command_that_lives_is_left_alone(
+def test_the_journal_of_a_running_command_is_not_touched(
     uri: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parent = Store(uri, "trial").start("sweep", {})
@@ -111,7 +111,7 @@ def test_the_journal_of_a_command_that_lives_is_left_alone(
     assert not (tmp_path / "results/.journal").exists()
 
 
-def test_points_that_could_not_be_written_while_a_run_trained_come_with_the_next(
+def test_points_that_could_not_be_written_during_training_are_written_with_the_next(
     uri: str, run: Run, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
@@ -136,7 +136,7 @@ def test_points_that_could_not_be_written_while_a_run_trained_come_with_the_next
     assert history(uri) == [(0, 0.1), (10, 0.5), (20, 0.9)]
 
 
-def test_a_service_whose_failure_takes_long_is_asked_rarely(
+def test_a_service_that_fails_slowly_is_retried_rarely(
     uri: str, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
@@ -155,7 +155,7 @@ def test_a_service_whose_failure_takes_long_is_asked_rarely(
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'boto3'"), type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})("Unable to locate credentials")])  # noqa: E501  # fmt: skip
-def test_an_artifact_store_that_refuses_costs_no_training(
+def test_a_failing_artifact_store_loses_no_training(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*words: object) -> None:
@@ -171,7 +171,7 @@ def test_an_artifact_store_that_refuses_costs_no_training(
     monkeypatch.undo()
 
 
-def test_curves_are_read_one_by_one_where_the_artifacts_do_not_answer(
+def test_curves_are_read_one_by_one_where_the_artifacts_are_unavailable(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*words: object) -> None:
@@ -199,7 +199,7 @@ def test_two_commands_may_begin_an_experiment_at_once(uri: str, monkeypatch: pyt
     [
         ("postgresql://u:p@127.0.0.1:port/x", "is no tracking URI: "),
         ("http://[::1", "is no tracking URI: "),
-        ("postgresql://a@127.0.0.1:9/x", "nobody answers; start the server"),
+        ("postgresql://a@127.0.0.1:9/x", "no server answers; start the server"),
     ],
 )
 def test_an_invalid_uri_and_an_unreachable_database_give_one_line(uri: str, message: str) -> None:

@@ -128,7 +128,7 @@ def test_results_folder_has_the_documented_columns(stored: Path, four: list[Resu
     pd.testing.assert_frame_equal(read_runs(stored / "runs.csv"), runs_frame(four), check_dtype=False)
 
 
-def test_tuning_runs_stand_in_for_no_other_phase(uri: str, digits: PreparedData, digits_data: ImageData) -> None:
+def test_tuning_runs_do_not_count_for_another_phase(uri: str, digits: PreparedData, digits_data: ImageData) -> None:
     from actbench.experiment.compose import compose_grid
 
     (point,) = compose_grid(["architecture=mlp_small", "training.steps=2"]).runs
@@ -151,7 +151,7 @@ def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: l
     assert (found.row, found.curves, found.layers) == (result.row, result.curves, result.layers)
 
 
-def test_unreachable_store_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_store_gives_one_line(tmp_path: Path) -> None:
     for uri in ("sqlite:////dev/null/x.db", "nonsense://x"):
         with pytest.raises(UsageError, match="store.uri=") as caught:
             Store(uri, "trial")
@@ -187,7 +187,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.mark.parametrize(("mode", "log"), [("wal", "-wal"), ("delete", "-journal")])  # on a local disk, or elsewhere
-def test_commit_cut_by_a_kill_is_undone(
+def test_commit_interrupted_by_a_kill_is_rolled_back(
     mode: str, log: str, four: list[Result], tmp_path: Path, blank_database: Path
 ) -> None:
     uri = f"sqlite:///{shutil.copy(blank_database, tmp_path)}"
@@ -225,7 +225,7 @@ def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(four: 
         store.restore("compare", folder)
 
 
-def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_not_reported_as_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "is_local", lambda path: False)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     Store(uri, "trial")
@@ -235,7 +235,7 @@ def test_a_database_that_is_locked_is_not_taken_for_damaged(tmp_path: Path, monk
             Store(uri, "trial")
 
 
-def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
+def test_damaged_lines_of_a_journal_lose_only_their_own_runs_and_are_kept(
     four: list[Result], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tmp_path, uri = own_folder, f"sqlite:///{own_folder}/mlflow.db"
@@ -261,11 +261,11 @@ def test_damaged_lines_of_a_journal_cost_their_runs_alone_and_are_kept(
     assert not list((tmp_path / "results/.journal").rglob("entries.jsonl"))
     journal.write_text("[1]\n")
     Store(uri, "trial")
-    assert "its first line is damaged, nobody knows whose runs it holds; move it away" in capsys.readouterr().err
+    assert "its first line is damaged, so its store is unknown; move it away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", ["qu?est", "quo'te", "pct%20x"])
-def test_path_that_mlflow_takes_for_another_is_refused(folder: str, tmp_path: Path) -> None:
+def test_path_that_mlflow_misreads_is_refused(folder: str, tmp_path: Path) -> None:
     (tmp_path / folder).mkdir()
     with pytest.raises(UsageError, match="MLflow keeps no store under a path with"):
         Store(f"sqlite:///{tmp_path}/{folder}/mlflow.db", "trial")

@@ -57,7 +57,7 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
 
 
-def test_parameters_of_modules_within_ones_own_activation_come_back(tmp_path: Path) -> None:
+def test_parameters_of_modules_within_a_users_activation_are_restored(tmp_path: Path) -> None:
     words = ["train", "activation=tests.own_activations:Nested", "architecture=mlp_small", "optimizer.lr=0.05"]
     assert main([*words, "store.save_weights=last", *SMALL]) == 0
     (row,) = read_runs(tmp_path / "results/train/runs.csv").to_dict("records")
@@ -70,7 +70,7 @@ def test_parameters_of_modules_within_ones_own_activation_come_back(tmp_path: Pa
     assert accuracy(model, "test", 128) == row["test_accuracy"]
 
 
-def test_best_last_and_every_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_best_last_and_all_weights_can_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", *SMALL]
     assert main([*words, "store.save_weights=all"]) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
@@ -144,7 +144,7 @@ def test_loaded_model_changes_no_global_setting_of_torch(own_folder: Path) -> No
         products.fp32_precision = before
 
 
-def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_safetensors_and_damaged_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
     (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
     with safe_open(path, "pt") as file:
@@ -154,7 +154,7 @@ def test_weights_are_safetensors_and_damage_is_told(tmp_path: Path, monkeypatch:
         read_checkpoint(path)
 
 
-def test_a_run_that_diverged_has_no_weights_and_is_held_all_the_same(
+def test_a_diverged_run_has_no_weights_and_still_counts_as_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "architecture=mlp_small", "optimizer=sgd", "optimizer.lr=1e9", *SMALL, "store.save_weights=last"]
@@ -166,7 +166,7 @@ def test_a_run_that_diverged_has_no_weights_and_is_held_all_the_same(
         actbench.load(run_id)
 
 
-def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -> None:
+def test_weights_of_an_interrupted_training_are_not_stored(tmp_path: Path) -> None:
     words = ["train", "architecture=mlp_small", *SMALL]
     assert main(words) == 0
     (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
@@ -178,7 +178,7 @@ def test_what_a_training_left_that_was_cut_short_is_not_stored(tmp_path: Path) -
         actbench.load(run_id, "best")
 
 
-def test_another_code_than_the_run_was_trained_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_a_changed_activation_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "changing.py").write_text("import torch\ndef f(z):\n    return torch.tanh(z)\n")
     words = ["train", "architecture=mlp_small", "activation=changing:f", *SMALL, "store.save_weights=last"]

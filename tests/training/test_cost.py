@@ -39,7 +39,7 @@ def test_bytes_kept_are_those_of_the_output_and_of_what_backward_needs(costs: li
     assert kept["prelu"] == 12  # the output, the input and its negative part
 
 
-def test_peak_is_input_output_gradient_and_whatever_lives_beside_them(costs: list[Cost]) -> None:
+def test_peak_is_input_output_gradient_and_temporary_tensors(costs: list[Cost]) -> None:
     peak = {own.label: own.peak for own in costs}
     assert peak["relu"] == peak["sigmoid"] == 12
     assert peak["squared_relu"] >= 16  # and the relu that was squared
@@ -47,7 +47,7 @@ def test_peak_is_input_output_gradient_and_whatever_lives_beside_them(costs: lis
     assert all(own.peak >= own.kept for own in costs if own.label != "copy")
 
 
-def test_every_way_is_timed_once_a_round(costs: list[Cost]) -> None:
+def test_every_direction_is_timed_once_per_round(costs: list[Cost]) -> None:
     assert [own.label for own in costs] == ["copy", "relu", "sigmoid", "squared_relu", "glu", "prelu", "dynamic_relu"]
     for own in costs:
         directions = ("forward",) if own.label == "copy" else DIRECTIONS
@@ -66,7 +66,7 @@ def test_every_way_is_timed_once_a_round(costs: list[Cost]) -> None:
     ("body", "message"),
     [("os.kill(os.getpid(), 9)", "the worker process died"), ("raise RuntimeError('late')", "RuntimeError: late")],
 )
-def test_function_that_fails_while_it_is_measured_is_one_line(
+def test_function_that_fails_while_it_is_measured_gives_one_line(
     body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -106,7 +106,7 @@ def test_run_alone_is_bit_identical_where_a_product_has_one_row_or_column_or_an_
 
 
 class _Operations(TorchDispatchMode):
-    """Counts what torch is asked to do, by name."""
+    """Counts the calls of torch's operations by name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Operations(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "transformer"])
-def test_a_step_asks_the_device_for_no_more_with_more_runs_and_waits_for_nothing(
+def test_a_step_calls_the_same_operations_for_any_number_of_runs_and_never_synchronises(
     architecture: str, configs: Configs, digits: PreparedData, digits_data: ImageData
 ) -> None:
     def asked(seeds: int) -> Counter[str]:

@@ -64,7 +64,7 @@ def test_learned_activation_parameters_do_not_decay(configs: Callable[..., list[
     assert torch.equal(slope, torch.ones(1, 3))
 
 
-def test_schedules() -> None:
+def test_schedules_equal_torchs() -> None:
     assert [multiplier("constant", step, 10, 0.0) for step in (0, 9)] == [1, 1]
     assert [multiplier("linear", step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
     assert [multiplier("constant", step, 10, 0.3) for step in range(4)] == [0.25, 0.5, 0.75, 1]

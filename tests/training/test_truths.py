@@ -73,7 +73,7 @@ def test_scale_of_the_weights_changes_no_relu_units_sign(measured: Measured) -> 
     assert he.layers[5]["unit_std"][0][1] > 2 * glorot.layers[5]["unit_std"][0][1]
 
 
-def test_share_of_networks_born_with_a_dead_layer(measured: Measured) -> None:
+def test_share_of_networks_initialised_with_a_dead_layer(measured: Measured) -> None:
     """1 - (1 - 2^-N)^L of N units in L layers with zero biases, seen through one example."""
     found = measured("architecture.width=3", "architecture.depth=10", "training.steps=0", "training.probe_size=1",
                      "seed=range(0,500)")  # fmt: skip

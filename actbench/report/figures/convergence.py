@@ -1,4 +1,4 @@
-"""Arrivals at the target."""
+"""Figures of the time to target: survival curves and performance profile."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The cost of activations."""
+"""The figure of what activations cost."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The path to a recommendation."""
+"""The figure of the path to a recommendation."""
 
 from collections.abc import Mapping
 

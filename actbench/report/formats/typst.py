@@ -82,7 +82,7 @@ def _cell(text: str, is_number: bool) -> str:
 
 def pdf(blocks: Sequence[Block], folder: Path) -> bytes:
     """The bytes of a PDF, the same for the same blocks. Figures are SVG files in `folder`."""
-    import typst as compiler  # 0.1 s
+    import typst as compiler  # takes 0.1 s
 
     source = folder / ".report.typ"
     source.write_text(typst(blocks), encoding="utf-8")
