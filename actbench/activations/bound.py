@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from actbench.activations.functions import P
 from actbench.activations.table import Activation
 from actbench.determinism import stream
 
-P = Mapping[str, Any]
 Function = Callable[[Tensor, P], Tensor]
 Uniform = Callable[[torch.Size], Tensor]  # shape -> draws from U(0, 1)
 

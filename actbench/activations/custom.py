@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actbench.activations.bound import BoundActivation, P, autograd_derivative, diagonal_derivative
+from actbench.activations.bound import BoundActivation, autograd_derivative, diagonal_derivative
+from actbench.activations.functions import P
 from actbench.activations.table import INF, Activation, Learned
 from actbench.errors import UsageError, one_line
 

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from actbench.analysis.labels import at_edge, ended_runs, labelled, samples_seen
-from actbench.analysis.selection import IDENTITY, Task, matches, selectable_keys, selector_text, tasks_of, with_variants
+from actbench.analysis.selectors import IDENTITY, Task, matches, selectable_keys, selector_text, tasks_of, with_variants
 from actbench.analysis.statistics import Difference, holm, paired_difference
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.questions import Hypothesis
+from actbench.training.results import COSTS_MEASURED
 
-COSTS = ("activation_ns", "step_ns", "step_share")  # columns of costs.csv, a value per round instead of per seed
 COLUMNS = ["claim", "setting", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
            "p", "margin", "verdict", "censored", "edges"]  # fmt: skip
 
@@ -31,7 +31,7 @@ def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame) -> No
     """
     for number, hypothesis in enumerate(hypotheses, 1):
         place = f"hypothesis {number} ({hypothesis.claim[:40]})"
-        _check_metric(hypothesis, [*(key for key in map(str, runs) if key not in _NO_METRICS), *COSTS], place)
+        _check_metric(hypothesis, [*(key for key in map(str, runs) if key not in _NO_METRICS), *COSTS_MEASURED], place)
         planned = runs
         if hypothesis.phase == "confirm":  # at one learning rate, which is not known yet
             planned = labelled(runs).drop_duplicates(["task", "series", "seed"]).drop(columns="lr")
@@ -52,7 +52,7 @@ def _check_metric(hypothesis: Hypothesis, metrics: Sequence[str], place: str) ->
     name = _column(hypothesis.metric)
     if name not in metrics:
         raise UsageError(f"{place}: no metric {name!r}{nearest_names(name, metrics)}")
-    if hypothesis.phase == "tune" and name in ("test_accuracy", *COSTS):
+    if hypothesis.phase == "tune" and name in ("test_accuracy", *COSTS_MEASURED):
         raise UsageError(f"{place}: {name} is not measured while tuning; take val_accuracy, or phase: confirm")
 
 
@@ -185,7 +185,7 @@ def _pairs(
 def _values(metric: str, runs: pd.DataFrame, costs: pd.DataFrame, longest: float) -> pd.Series:
     """Returns values by seed, or by round for costs. longest: seconds of the longest run, for diverged runs."""
     column = _column(metric)
-    if column in COSTS:
+    if column in COSTS_MEASURED:
         return costs[costs["run_id"].isin(runs["run_id"])].set_index("round")[column].astype(float)
     ended = ended_runs(runs).set_index("seed")
     values = ended[column].astype(float)

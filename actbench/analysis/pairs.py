@@ -10,6 +10,7 @@ from actbench.analysis.labels import activation_by_series, ended_runs, labelled
 from actbench.analysis.recommendation import Decision, decide
 from actbench.analysis.statistics import Difference, holm, paired_difference
 from actbench.experiment.request import Request
+from actbench.training.results import COSTS_MEASURED
 
 WORST = 0.0  # accuracy of a run that diverged
 
@@ -101,7 +102,7 @@ class Comparison:
 
 def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, request: Request) -> Iterator[Comparison]:
     """Yields one comparison per task, in the order of the runs. runs, costs: rows of runs.csv and costs.csv."""
-    medians = costs.groupby("run_id")[["activation_ns", "step_ns", "step_share"]].median()
+    medians = costs.groupby("run_id")[list(COSTS_MEASURED)].median()
     interval = max(request.evaluation_intervals, default=0)
     for task, confirmed in labelled(runs[runs["phase"] == "confirm"]).groupby("task", sort=False):
         measured = {

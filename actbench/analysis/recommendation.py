@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Array = npt.NDArray[np.float64]
+from actbench.analysis.statistics import Array
 
 TOLERANCE = 1.1  # multiple of the fewest steps (lowest cost) up to which series are equally fast (cheap)
 CLEAR = 0.5  # agreement of the resamples below which there is no clear choice

@@ -7,12 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from actbench.analysis.labels import samples_seen
+from actbench.analysis.statistics import CONFIDENCE, RESAMPLES, Array
 
-Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-
-RESAMPLES = 9999
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

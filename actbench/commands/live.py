@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from actbench.commands.progress import RunProgress
 from actbench.execution.worker import REPORT_EVERY
 from actbench.signals import deferred_signals
-from actbench.store.runs import ParentRun
+from actbench.store.writer import ParentRun
 from actbench.training.results import LiveCurves, Record
 from actbench.training.stacks import Stack
 

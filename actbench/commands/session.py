@@ -27,8 +27,8 @@ from actbench.signals import deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
 from actbench.store.provenance import command_line, revision, versions
 from actbench.store.reader import Store
-from actbench.store.runs import ParentRun
 from actbench.store.sqlite import checkpoint_log, is_new
+from actbench.store.writer import ParentRun
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Result, missing_result
 from actbench.training.stacks import pack_stacks

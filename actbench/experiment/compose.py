@@ -58,20 +58,19 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
 
 def compose_command(overrides: Sequence[str]) -> CommandSettings:
     """The settings of a command that trains nothing. Raises UsageError for a grid."""
-    _only_one(overrides)
-    return compose_grid(overrides).command
+    return _only_one(overrides).command
 
 
 def compose_run(overrides: Sequence[str]) -> RunSettings:
     """The settings of a single run. Raises UsageError for a grid."""
-    return _only_one(overrides)
+    return _only_one(overrides).runs[0]
 
 
-def _only_one(overrides: Sequence[str]) -> RunSettings:
-    runs = compose_grid(overrides).runs
-    if len(runs) > 1:
-        raise UsageError(f"{' '.join(overrides)}: one value a key here, not a grid")
-    return runs[0]
+def _only_one(overrides: Sequence[str]) -> Grid:
+    grid = compose_grid(overrides)
+    if len(grid.runs) > 1:
+        raise UsageError(f"{' '.join(overrides)}: one value per key here, not a grid")
+    return grid
 
 
 def composed_yaml(overrides: Sequence[str], config_dir: str | None = None) -> str:

@@ -14,7 +14,6 @@ from actbench.metrics.histograms import counts
 DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
 DORMANT_SCORE = 0.025  # Sokar et al. 2023, arXiv:2302.12902
 
-BY_UNITS = ("dead_fraction", "silent_fraction", "dormant_fraction")
 BY_OUTPUTS = ("zero_share", "unit_mean", "unit_std")
 PIECES = "dead_piece_fraction"  # of units that have several
 

@@ -20,8 +20,6 @@ from actbench.activations.gain import gain
 from actbench.determinism import stream
 from actbench.models.parameters import Parameter
 
-INITIALIZATIONS = ("matched", "he", "glorot", "torch", "orthogonal")
-
 
 def initialize(
     name: str, parameters: Mapping[str, Parameter], applied: BoundActivation, seed: int

@@ -5,9 +5,9 @@ import itertools
 import pandas as pd
 
 from actbench.report.formats.markdown import markdown_table
+from actbench.training.results import COPY
 
 FIGURE = "cost.svg"
-COPY = "copy"  # the row of a plain copy, which has neither bytes nor a share of a step
 
 
 def cost_table(costs: pd.DataFrame, spread: bool) -> pd.DataFrame:

@@ -2,5 +2,5 @@
 files, for the dashboard, for resuming, and for `actbench report` in another folder.
 
 The only room that imports mlflow; imports only the rooms before it. Start with `files.py` (the results folder), then
-`runs.py` (writing to MLflow) and `reader.py` (reading from it).
+`writer.py` (writing to MLflow) and `reader.py` (reading from it).
 """

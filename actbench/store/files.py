@@ -13,16 +13,15 @@ from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
 from actbench.store.provenance import environment
-from actbench.training.results import COLUMNS, MEASURED, Curves, Result
+from actbench.training.results import COLUMNS, COSTS_MEASURED, COUNTS, MEASURED, Curves, Result
 
 RUNS, ENVIRONMENT = "runs.csv", "environment.json"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
 COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison
 
-_INTEGERS = ("seed", "failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 _TYPES = {
     **dict.fromkeys(("lr", *MEASURED), "float64"),
-    **dict.fromkeys(_INTEGERS, "Int64"),  # like boolean, it has missing values
+    **dict.fromkeys(("seed", *COUNTS), "Int64"),  # like boolean, it has missing values
     "reached_target": "boolean",
 }
 
@@ -169,8 +168,8 @@ def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.
     activation_ns: ns per output, over all layers, forward and backward. step_ns: ns of a training step. step_share:
     share of the activation in the step. The run id is that of one run of the activation.
     """
-    frame = pd.DataFrame(measured, columns=["run_id", "round", "activation_ns", "step_ns", "step_share"])
-    numbers = dict.fromkeys(("activation_ns", "step_ns", "step_share"), "float64")
+    frame = pd.DataFrame(measured, columns=["run_id", "round", *COSTS_MEASURED])
+    numbers = dict.fromkeys(COSTS_MEASURED, "float64")
     return frame.astype({"run_id": "str", "round": "int64", **numbers})
 
 

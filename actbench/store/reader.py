@@ -24,11 +24,10 @@ from actbench.store.client import connect, experiment_id, is_service_error, reas
 from actbench.store.files import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal import write_journals
 from actbench.store.names import FILES, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
-from actbench.store.runs import CHECKED, ParentRun, digest
-from actbench.training.results import IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
+from actbench.store.writer import CHECKED, ParentRun, digest
+from actbench.training.results import COUNTS, IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
 
 _RETRY_EVERY = 5.0  # seconds
-_INTEGERS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")
 
 
 class Store:
@@ -150,7 +149,7 @@ class Store:
         for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end
             final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
             if key in data.metrics and final:
-                row[key] = int(data.metrics[key]) if key in _INTEGERS else data.metrics[key]
+                row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
         row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
         # A run that was shown while it trained may have a point more than its result.
         return cut_at_divergence(Result(run, row, curves, histograms=_histograms(data.tags), layers=layers))

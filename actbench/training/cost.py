@@ -23,11 +23,11 @@ from actbench.data.datasets import ImageData, load_data
 from actbench.determinism import set_precision, stream
 from actbench.experiment.runs import Run, bound_activation
 from actbench.training.loop import set_up, step_gradients
+from actbench.training.results import COPY
 from actbench.training.stacks import Stack
 
 SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
 DIRECTIONS = ("forward", "backward")
-COPY = "copy"  # the lower bound: each value is read once and written once
 UNITS = 256
 ROUNDS = 9
 TRAINING_ROUNDS = 13  # of a comparison: enough for an exact test of paired rounds, corrected for a dozen hypotheses

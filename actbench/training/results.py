@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actbench.experiment.runs import Run, flat
+from actbench.experiment.runs import Run, flat, training_examples
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.names import HISTOGRAM
 
@@ -22,6 +22,9 @@ _MEASURED_FIRST = (
 )  # fmt: skip
 _MEASURED_LATER = ("samples_to_target", "dead_piece_fraction", "unit_mean", "unit_std", "seconds")
 MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER)
+COUNTS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")  # integers
+COPY = "copy"  # the row of `actbench cost` for a plain copy, the lower bound: each value is read and written once
+COSTS_MEASURED = ("activation_ns", "step_ns", "step_share")  # of a comparison, a value per round
 COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  # extended at the end only
 WALL_CLOCK = (
     "seconds_to_target",
@@ -207,7 +210,7 @@ def _convergence(run: Run, series: Curves) -> Row:
     seconds = [value for _, value in series["seconds"]]
     reached = first_reached(accuracy, run.settings.training.target)
     size = run.settings.training.batch_size
-    examples = run.data.train - run.data.validation_size(run.settings.dataset.validation)
+    examples = training_examples(run.settings, run.data)
     return {
         "auc": area_under_curve(steps, accuracy),
         "reached_target": reached is not None,

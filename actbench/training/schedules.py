@@ -2,8 +2,6 @@
 
 import math
 
-NAMES = ("constant", "cosine", "linear")
-
 
 def multiplier(name: str, step: int, steps: int, warmup: float) -> float:
     """Linear rise over the first `warmup` share of `steps`, then constant, or down to 0 by a cosine or linearly.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from actbench.store.runs import ParentRun
+from actbench.store.writer import ParentRun
 from actbench.training.results import WALL_CLOCK
 from tests.support import TINY, actbench, until
 

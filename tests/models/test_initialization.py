@@ -1,13 +1,15 @@
 """Scales, shared draws and orthogonality of the initial weights."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
 from actbench.activations.bound import BoundActivation
 from actbench.activations.load import load_activation
-from actbench.models.initialization import INITIALIZATIONS, initialize
+from actbench.experiment.schema import InitializationSettings
+from actbench.models.initialization import initialize
 from actbench.models.parameters import Parameter
 
 RELU, GELU = load_activation("relu"), load_activation("gelu")
@@ -57,7 +59,7 @@ def test_orthogonal_convolutions_are_orthogonal_over_fan_in() -> None:
     assert torch.allclose(w @ w.T, torch.eye(8), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", INITIALIZATIONS)
+@pytest.mark.parametrize("name", get_args(InitializationSettings.model_fields["name"].annotation))
 def test_biases_start_at_zero_except_with_torch(name: str) -> None:
     bias = initialize(name, {"b": Parameter((50,), "bias", 25, constant=0.0)}, RELU, 0)["b"]
     assert bool((bias == 0).all()) == (name != "torch")

@@ -23,7 +23,7 @@ from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, wait_for_server
 from actbench.store import outbox
 from actbench.store.entries import Writer
 from actbench.store.reader import Store
-from actbench.store.runs import ParentRun
+from actbench.store.writer import ParentRun
 
 SWEEP = ("architecture=mlp_small", "training.steps=20", "training.measure_every=0", "execution.workers=1")
 

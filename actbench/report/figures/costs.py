@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from actbench.report.figures.style import TEXT, plain, styles
+from actbench.training.results import COPY
 
 
 def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
@@ -17,7 +18,7 @@ def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
     `activation` but `copy`; it decides the colour.
     """
     sizes = list(dict.fromkeys(costs["size"]))
-    measured = costs[costs["activation"] != "copy"]
+    measured = costs[costs["activation"] != COPY]
     looks = styles(activations)
     order = measured[measured["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
     figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
@@ -30,7 +31,7 @@ def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
                 colour = looks[str(name)]["color"]
                 axis.plot([low, high], [place, place], color=colour, linewidth=1)
                 axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
-        floor = costs.loc[(costs["activation"] == "copy") & (costs["size"] == size), "median_ns"].iloc[0]
+        floor = costs.loc[(costs["activation"] == COPY) & (costs["size"] == size), "median_ns"].iloc[0]
         axis.axvline(floor, color="0.4", linewidth=0.8, linestyle="--")
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
