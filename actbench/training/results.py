@@ -26,11 +26,8 @@ COUNTS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_t
 COPY = "copy"  # the row of `actbench cost` for a plain copy, the lower bound: each value is read and written once
 COSTS_MEASURED = ("activation_ns", "step_ns", "step_share")  # of a comparison, a value per round
 COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  # extended at the end only
-WALL_CLOCK = (
-    "seconds_to_target",
-    "samples_per_second",
-    "seconds",
-)  # columns that differ between two trainings of one run
+# The columns that differ between two trainings of one run.
+WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 
 _NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy")
 

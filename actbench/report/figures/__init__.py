@@ -1,1 +1,4 @@
-"""One file per kind of figure; `style.py` has the colours and line styles, and writes files."""
+"""One file per kind of figure, each a function from frames to a matplotlib figure.
+
+May import what `report` may. Start with `style.py`: colours, line styles and how files are written.
+"""

@@ -1,1 +1,4 @@
-"""A document as blocks (`blocks.py`), written as Markdown, HTML, LaTeX or Typst and PDF."""
+"""A document as blocks, written as Markdown, HTML, LaTeX, or Typst and PDF.
+
+May import what `report` may, and knows nothing of activations. Start with `blocks.py`.
+"""
