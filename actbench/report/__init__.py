@@ -1,4 +1,5 @@
 """Sentences, tables and figures of a comparison, in four formats. Nothing here trains or opens a store.
 
-May import the rooms before it but `training`, `execution` and `store`. Start with `report.py`.
+May import the rooms before it but `execution` and `store`, and of `training` only `results`. Start with
+`report.py`.
 """
