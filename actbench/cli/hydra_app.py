@@ -23,7 +23,12 @@ def launch(words: Sequence[str]) -> int:
     register_activations()
     sys.argv = ["actbench", *flags, *overrides]
     application = hydra.main(config_path=str(shipped("conf").resolve()), config_name="config", version_base="1.3")(_job)
-    application()
+    try:
+        application()
+    except UsageError:
+        raise
+    except ValueError as error:  # Hydra's own refusal of options that do not go together
+        raise UsageError(str(error)) from error
     return 0
 
 

@@ -198,16 +198,16 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
 def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[str]) -> int:
     """Runs compare, sweep or train, or prints the configuration that it would use."""
-    experiment = experiment or (DEFAULT_EXPERIMENT if parsed.command == "compare" else None)
+    compared = DEFAULT_EXPERIMENT if experiment is None else experiment
     if parsed.cfg:
         from actbench.commands.config import print_config
 
-        return print_config(experiment, overrides, parsed.config_dir)
+        return print_config(compared if parsed.command == "compare" else experiment, overrides, parsed.config_dir)
     match parsed.command:
         case "compare":
             from actbench.commands.compare import compare
 
-            return compare(experiment or DEFAULT_EXPERIMENT, overrides, parsed.config_dir)
+            return compare(compared, overrides, parsed.config_dir)
         case "sweep":
             from actbench.commands.sweep import sweep
 

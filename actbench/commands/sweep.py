@@ -12,7 +12,7 @@ from actbench.store.files import RUNS, read_runs
 
 def sweep(name: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
     """Trains the grid of the overrides, which follow those of the experiment `name`. Returns the exit code."""
-    experiment = load_experiment(name) if name else None
+    experiment = None if name is None else load_experiment(name)
     grid = compose_grid([*(experiment.overrides if experiment else ()), *overrides], config_dir)
     return train_grid("sweep", experiment, overrides, grid)[1]
 

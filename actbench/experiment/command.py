@@ -8,12 +8,14 @@ from actbench.activations.table import TABLE
 from actbench.experiment.schema import Auto, Positive, Share
 from actbench.experiment.validation import Settings, require
 
+_RATES = "a list of numbers above 0, [0.01,0.1],"
+
 
 class ProtocolSettings(Settings):
     """conf/protocol: what `compare` trains and how it judges."""
 
     baseline: str
-    learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1), Strict(False)]
+    learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1, description=_RATES), Strict(False)]
     tuning_seeds: Annotated[int, Field(gt=0)]
     seeds: Annotated[int, Field(gt=0)]
     margin: Share
@@ -35,7 +37,7 @@ class ExecutionSettings(Settings):
 class StoreSettings(Settings):
     """conf/store: where results go, and which weights are kept."""
 
-    uri: Annotated[str, Field(min_length=1)]
+    uri: Annotated[str, Field(min_length=1, description="an MLflow tracking URI")]
     save_weights: Literal["none", "best", "last", "all"]
     system_metrics: bool
 

@@ -17,14 +17,22 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.command import CommandSettings
-from actbench.experiment.overrides import COMMAND_GROUPS, GROUPS, MOST_RUNS, Choice, choices_of, parse_overrides
+from actbench.experiment.overrides import (
+    COMMAND_GROUPS,
+    GROUPS,
+    MOST_RUNS,
+    RUN_GROUPS,
+    Choice,
+    choices_of,
+    parse_overrides,
+)
 from actbench.experiment.questions import shipped
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
@@ -50,10 +58,16 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
             raise UsageError(f"a grid of {points} points; at most {MOST_RUNS} at once, split it")
         trees = _Trees()
         mappings = [trees.point(choice) for choice in itertools.product(*axes)]
+    for key in mappings[0]:
+        if key not in (*RUN_GROUPS, *COMMAND_GROUPS):
+            raise UsageError(f"unknown key {key}; known here: {', '.join((*RUN_GROUPS, *COMMAND_GROUPS))}")
+    # Points that share their groups of the command share the mappings themselves.
+    distinct = {tuple(id(mapping[group]) for group in COMMAND_GROUPS): mapping for mapping in mappings}
+    first, *others = [groups_of(CommandSettings, mapping) for mapping in distinct.values()]
     for group in COMMAND_GROUPS:
-        if any(mapping[group] != mappings[0][group] for mapping in mappings):
+        if any(getattr(other, group) != getattr(first, group) for other in others):
             raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
-    return Grid(tuple(groups_of(RunSettings, mapping) for mapping in mappings), groups_of(CommandSettings, mappings[0]))
+    return Grid(tuple(groups_of(RunSettings, mapping) for mapping in mappings), first)
 
 
 def compose_command(overrides: Sequence[str]) -> CommandSettings:
@@ -106,9 +120,9 @@ def _composing(overrides: Sequence[str], config_dir: str | None) -> Iterator[Any
             loader.repository = type(loader.repository)(loader.get_search_path())
         try:
             yield loader
-        except MissingConfigException as error:
-            raise UsageError(_unknown_choice(error)) from error
-        except (HydraException, OmegaConfBaseException) as error:
+        except UsageError:
+            raise
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: also of unreadable YAML
             raise UsageError(_explain(error, overrides)) from error
 
 
@@ -156,12 +170,6 @@ class _Trees:
                 return None
             tree[group] = variant[group]
         return tree
-
-
-def _unknown_choice(error: MissingConfigException) -> str:
-    """Words the error for a choice that does not exist, such as `activation/rellu`."""
-    group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").partition("/")
-    return f"{group}={name}: no such {group}{nearest_names(name, error.options or [])}"
 
 
 def _explain(error: Exception, overrides: Sequence[str]) -> str:

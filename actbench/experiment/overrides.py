@@ -8,9 +8,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
-from actbench.errors import UsageError
+from actbench.errors import UsageError, nearest_names
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.schema import RunSettings
+from actbench.experiment.validation import as_yaml
 
 MOST_RUNS = 100_000  # grid points of one command
 
@@ -82,10 +83,13 @@ def _swept(override: Override, key: str, line: str) -> list[Override]:
 
 def _group_choice(group: str, value: Any, loader: Any) -> Choice:
     """activation=module:function is short for activation=custom activation.function=module:function."""
+    options = loader.get_group_options(group)
     if not isinstance(value, str):
-        raise UsageError(f"{group}={value}: choose one of {', '.join(loader.get_group_options(group))}")
+        raise UsageError(f"{group}={as_yaml(value)}: choose one of {', '.join(options)}")
     if group == "activation" and ":" in value:
         return Choice(("activation=custom", f"activation.function='{value}'"), group)
+    if value not in options:
+        raise UsageError(f"{group}={value}: no such {group}{nearest_names(value, options)}")
     return Choice((f"{group}={value}",), group)
 
 

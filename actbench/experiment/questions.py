@@ -43,7 +43,7 @@ def _not_blank(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_not_blank)]
 Selector = Annotated[dict[str, float | str], PlainValidator(_selector)]
-Lines = Annotated[tuple[str, ...], Strict(False)]
+Lines = Annotated[tuple[str, ...], Strict(False), Field(description="a list of texts, as on the command line")]
 
 
 class Hypothesis(Settings):

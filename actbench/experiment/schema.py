@@ -26,7 +26,9 @@ class DatasetSettings(Settings):
     """conf/dataset: which data, how they are normalised and split."""
 
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "image_folder"]
-    root: Annotated[str | None, Field(min_length=1), OUTSIDE_ID]  # the data enter the id by their content
+    root: Annotated[
+        str | None, Field(min_length=1, description="a folder"), OUTSIDE_ID
+    ]  # the data enter the id by their content
     download: Annotated[bool, OUTSIDE_ID]
     image_size: Annotated[int | None, Field(ge=8, le=1024)]
     normalize: Literal["channel", "pixel", "none"]
@@ -191,7 +193,7 @@ class TrainingSettings(Settings):
     clip_norm: Positive | None
     target: Annotated[float, Field(gt=0, le=1)]
     evaluate_every: Annotated[int | None, Field(gt=0)]
-    measure_every: Annotated[int | None, Field(ge=0)]
+    measure_every: Annotated[int | None, Field(ge=0, description="a number of steps, 0 for never,")]
     probe_size: Count
     augment: bool
     precision: Literal["fp32", "tf32", "bf16"]
@@ -207,7 +209,7 @@ class RunSettings(Settings):
     initialization: InitializationSettings
     optimizer: OptimizerSettings
     training: TrainingSettings
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
 
     def at(self, rate: float, seed: int) -> "RunSettings":
         """These settings at another learning rate and seed."""
