@@ -10,6 +10,39 @@ from pathlib import Path
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+_interrupted = threading.Event()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """In the block SIGINT and SIGTERM, which clusters and shells send, raise KeyboardInterrupt and are remembered.
+
+    An ignored SIGINT, as in a shell's background job, stays ignored.
+    """
+    _interrupted.clear()
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def check_interruption() -> None:
+    """Raises KeyboardInterrupt if a signal arrived in `interruptible`, and again if its exception was lost.
+
+    Python drops an exception that is raised in a callback of the garbage collector, such as those of SQLAlchemy.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[None]:
     """Delays SIGINT and SIGTERM until the block has ended, then raises KeyboardInterrupt if one arrived."""

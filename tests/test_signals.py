@@ -4,12 +4,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 
 import pandas as pd
 import pytest
 
 from actbench.cli.main import main
-from actbench.signals import deferred_signals
+from actbench.signals import check_interruption, deferred_signals, interruptible
 from tests.support import COMMAND, TINY, until
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -41,6 +42,34 @@ def test_the_handler_is_restored_if_no_signal_arrives() -> None:
 def test_an_exception_of_the_block_is_raised_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), deferred_signals():
         raise ZeroDivisionError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_not_lost(number: signal.Signals) -> None:
+    class Interrupted:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)  # the handler raises here, and Python drops what it raises
+
+    before = signal.getsignal(number)
+    with interruptible():
+        check_interruption()
+        Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            check_interruption()
+    assert signal.getsignal(number) is before
+    with interruptible():
+        check_interruption()  # another command is not interrupted by it
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interruptible():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_closed_output_pipe_stops_no_command() -> None:

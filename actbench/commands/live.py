@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from actbench.commands.progress import RunProgress
 from actbench.execution.worker import REPORT_EVERY
-from actbench.signals import deferred_signals
+from actbench.signals import check_interruption, deferred_signals
 from actbench.store.writer import ParentRun
 from actbench.training.results import LiveCurves, Record
 from actbench.training.stacks import Stack
@@ -24,6 +24,7 @@ class LiveWriter:
         self._stacks: dict[Stack, _LiveStack] = {}
 
     def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
+        check_interruption()
         for record in records:
             if self._bar is not None and record.metric == "val_accuracy":
                 self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")

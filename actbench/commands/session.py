@@ -23,7 +23,7 @@ from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import DatasetSettings, RunSettings
 from actbench.report.numbers import count
-from actbench.signals import deferred_signals
+from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
 from actbench.store.provenance import command_line, revision, versions
 from actbench.store.reader import Store
@@ -139,6 +139,7 @@ class Session:
     def _store(self, results: Iterable[Result], bar: RunProgress | None) -> None:
         with_weights = self.settings.store.save_weights != "none"
         for result in results:
+            check_interruption()
             with deferred_signals():  # `results` and the store hold the same runs after an interruption
                 self.parent.add(result, weights_folder(result.run) if with_weights else None)
                 self.results[result.run.id] = result
