@@ -20,7 +20,7 @@ from actbench.experiment.protocol import (
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.signals import deferred_signals
-from actbench.store.files import RUNS, costs_frame, read_runs, runs_frame
+from actbench.store.files import costs_frame, runs_frame
 from actbench.training.cost import measure_step_costs
 from actbench.training.results import missing_result
 
@@ -33,20 +33,19 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None) -> int:
     grid = compose_grid([*experiment.overrides, *overrides], config_dir)
     check_grid(grid)
     protocol, data = grid.command.protocol, prepared_data(grid.runs)
-    rates = [learning_rates(run, protocol) for run in grid.runs]
-    tuning = [run for runs in _tuning_runs(grid, data, rates) for run in runs]
-    check_hypotheses(experiment.hypotheses, runs_frame([missing_result(run, "") for run in tuning]))
-    request = make_request("compare", experiment, overrides, grid, tuning)
-    with open_session("compare", request, grid, tuning, experiment.hypotheses) as session:
-        confirming = _confirming_runs(session, grid, data)
+    tuning = _tuning_runs(grid, data, [learning_rates(settings, protocol) for settings in grid.runs])
+    first_runs = [run for runs in tuning for run in runs]
+    check_hypotheses(experiment.hypotheses, runs_frame([missing_result(run, "") for run in first_runs]))
+    request = make_request("compare", experiment, overrides, grid, first_runs)
+    with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
+        confirming = _confirming_runs(session, grid, data, tuning)
         session.train(confirming, "confirm")
         session.costs = _costs(session, confirming[:: protocol.seeds])
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
             report = write_reports(session.folder, request)
             stored = session.end(report.note)
-    runs = read_runs(session.folder / RUNS)
-    print_runs(runs[runs["phase"] == "confirm"])
+    print_runs(report.runs[report.runs["phase"] == "confirm"])
     answers = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in report.answers]
     print("\n".join(["", *answers, "", f"report: {', '.join(map(str, report.paths))}"]))
     return session.exit_code(stored)
@@ -60,22 +59,24 @@ def _tuning_runs(grid: Grid, data: Data, rates: Sequence[Sequence[float]]) -> li
     ]
 
 
-def _confirming_runs(session: Session, grid: Grid, data: Data) -> list[Run]:
-    """Tunes each point of the grid, again if its grid of rates grows; returns the confirming runs."""
+def _confirming_runs(session: Session, grid: Grid, data: Data, tuning: list[list[Run]]) -> list[Run]:
+    """Tunes each point of the grid, again if its grid of rates grows; returns the confirming runs.
+
+    tuning: the first tuning runs of each point.
+    """
     protocol = grid.command.protocol
     rows: list[list[dict[str, object]]] = [[] for _ in grid.runs]  # of the tuning runs of each point
 
-    def tune(rates: Sequence[Sequence[float]], title: str) -> list[float]:
-        planned = _tuning_runs(grid, data, rates)
+    def tune(planned: list[list[Run]], title: str) -> list[float]:
         session.train([run for runs in planned for run in runs], title)
         for rows_of_point, runs in zip(rows, planned, strict=True):
             rows_of_point += [dict(session.results[run.id].row) for run in runs]
         return [choose_rate(rows_of_point) for rows_of_point in rows]
 
-    chosen = tune([learning_rates(settings, protocol) for settings in grid.runs], "tune")
+    chosen = tune(tuning, "tune")
     more = grown_rates(grid.runs, protocol, chosen)
     if any(more):
-        chosen = tune(more, "tune beyond the grid's ends")
+        chosen = tune(_tuning_runs(grid, data, more), "tune beyond the grid's ends")
     return [
         run
         for settings, rate in zip(grid.runs, chosen, strict=True)

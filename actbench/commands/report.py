@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import load_experiment
@@ -14,8 +16,13 @@ from actbench.store.reader import Store
 
 @dataclass(frozen=True)
 class Reports:
-    """The reports that were written. answers: one line of Markdown per task. note: a summary for MLflow."""
+    """The reports that were written.
 
+    runs: rows of runs.csv, from which they are made. answers: one line of Markdown per task.
+    note: a summary for MLflow.
+    """
+
+    runs: pd.DataFrame
     paths: Sequence[Path]
     answers: Sequence[str]
     note: str
@@ -37,7 +44,8 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)
     paths = write_report(folder, compared, runs, series, request, verdicts, formats or FORMATS)
-    return Reports(paths, [answer(comparison) for comparison in compared], comparison_note(request.question, compared))
+    answers = [answer(comparison) for comparison in compared]
+    return Reports(runs, paths, answers, comparison_note(request.question, compared))
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str]) -> int:

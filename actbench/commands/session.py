@@ -107,8 +107,8 @@ class Session:
             self._parent = self.store.start(self.command, self.request.to_tags())
         return self._parent
 
-    def train(self, runs: Sequence[Run], title: str) -> list[Result]:
-        """Results of all these runs: found in the store, or trained now and stored one by one."""
+    def train(self, runs: Sequence[Run], title: str) -> None:
+        """Adds the results of all these runs to `results`: found in the store, or trained now and stored one by one."""
         settings = self.settings.store
         self.planned |= {run.id: run for run in runs}
         finished = {} if is_new(settings.uri) else self.store.finished(runs, settings.save_weights)
@@ -120,7 +120,6 @@ class Session:
         )
         if due:
             self._train(due, title)
-        return [self.results[run.id] for run in runs]
 
     def _train(self, due: Sequence[Run], title: str) -> None:
         single = len(due) == 1

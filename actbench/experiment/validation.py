@@ -63,7 +63,8 @@ def _message(model: type[BaseModel], error: ValidationError) -> str:
             expected = first["ctx"]["expected_tags"].replace("'", "")
             return f"{path}.name={first['ctx']['tag']}: must be one of {expected}"
     if field is None or "model" in first["type"]:
-        return f"{path}{'=' * bool(path)}{as_yaml(first['input'])}{':' * bool(path)} must be a group of keys"
+        value = as_yaml(first["input"])
+        return f"{path}={value}: must be a group of keys" if path else f"{value} must be a group of keys"
     return f"{path}={as_yaml(first['input'])}: must be {_wanted(field.annotation, field.metadata, field.description)}"
 
 

@@ -129,8 +129,7 @@ _FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_fr
 def read_runs(path: Path) -> pd.DataFrame:
     """The inverse of `write_runs`; columns that an older version did not write are empty.
 
-    Floats are read to the last bit by pandas from 3.1 on; `float_precision` asks for that in older versions, and in
-    newer ones it is deprecated.
+    pandas reads floats to the last bit from 3.1 on.
     """
     frame = pd.read_csv(
         path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}

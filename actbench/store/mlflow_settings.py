@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 # MLflow reads MLFLOW_DISABLE_TELEMETRY at its import (a client that would send is created then) and at each event, the
 # others with each request, each transfer of artifacts and each end of a run. Values that the user has set are kept.
@@ -24,11 +24,9 @@ def configure_mlflow() -> None:
 
     For the command line. Does not import MLflow.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    _set_environment()
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # MLflow resets its loggers to it at its import
-    for name, level in _LOG_LEVELS.items():
-        logging.getLogger(name).setLevel(level)
+    _set_log_levels(_LOG_LEVELS)
 
 
 @contextlib.contextmanager
@@ -39,19 +37,26 @@ def configured_mlflow() -> Iterator[None]:
     """
     environment = dict(os.environ)
     try:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        _set_environment()
         import mlflow  # noqa: F401  # sets the levels of its loggers
 
         levels = {name: logging.getLogger(name).level for name in _LOG_LEVELS}
         try:
-            for name, level in _LOG_LEVELS.items():
-                logging.getLogger(name).setLevel(level)
+            _set_log_levels(_LOG_LEVELS)
             yield
         finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+            _set_log_levels(levels)
     finally:
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
+
+
+def _set_environment() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def _set_log_levels(levels: Mapping[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)

@@ -84,23 +84,23 @@ class Result:
 
 def identity(run: Run, status: str) -> Row:
     """The columns that name a run and its status."""
-    config = run.settings
+    settings = run.settings
     values = (
-        run.id, run.phase, config.dataset.name, config.architecture.name, config.activation.label,
-        config.initialization.name, config.optimizer.name, config.optimizer.lr, config.seed, status,
+        run.id, run.phase, settings.dataset.name, settings.architecture.name, settings.activation.label,
+        settings.initialization.name, settings.optimizer.name, settings.optimizer.lr, settings.seed, status,
     )  # fmt: skip
     return dict(zip(IDENTITY, values, strict=True))
 
 
 def run_params(run: Run) -> dict[str, object]:
-    """The columns that identify a run under their short names, then its resolved config by dotted key."""
-    config = run.settings
+    """The columns that identify a run under their short names, then its settings by dotted key."""
+    settings = run.settings
     short = {
-        "dataset": config.dataset.name, "architecture": config.architecture.name,
-        "activation": config.activation.label, "initialization": config.initialization.name,
-        "optimizer": config.optimizer.name, "lr": config.optimizer.lr, "seed": config.seed, "steps": run.steps,
+        "dataset": settings.dataset.name, "architecture": settings.architecture.name,
+        "activation": settings.activation.label, "initialization": settings.initialization.name,
+        "optimizer": settings.optimizer.name, "lr": settings.optimizer.lr, "seed": settings.seed, "steps": run.steps,
     }  # fmt: skip
-    dotted = {key: value for key, value in flat(config).items() if "." in key and not key.endswith(".name")}
+    dotted = {key: value for key, value in flat(settings).items() if "." in key and not key.endswith(".name")}
     return {**short, **dotted, "dataset.fingerprint": run.data.fingerprint}
 
 
