@@ -15,7 +15,7 @@ from actbench.experiment.schema import ArchitectureSettings, RunSettings
 from actbench.models.matching import build_architecture
 from actbench.models.parameters import Architecture, Shape
 
-ENGINE = 3  # raise it with every change that affects a run's numbers: run ids then differ from older ones
+ENGINE = 4  # raise it with every change that affects a run's numbers: run ids then differ from older ones
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ def run_id(settings: RunSettings, data: PreparedData, steps: int) -> str:
 
 
 def flat(settings: RunSettings) -> dict[str, Any]:
-    """The settings that enter the run id, by dotted key."""
+    """The settings that can decide a run's numbers, by dotted key; absent ones too, so that variants name them."""
     return {
         f"{group}.{key}" if isinstance(keys, dict) else group: value
-        for group, keys in settings.in_id().items()
+        for group, keys in settings.deciding().items()
         for key, value in (keys.items() if isinstance(keys, dict) else [("", keys)])
     }
 

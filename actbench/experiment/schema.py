@@ -7,10 +7,8 @@ from pydantic import Field, model_validator
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError
+from actbench.experiment.marks import OUTSIDE_ID, Absent, deciding_keys, present_keys
 from actbench.experiment.validation import Settings, require
-
-# Marks a key that decides no number of a run, so that the run id does not depend on it.
-OUTSIDE_ID = "outside the run id"
 
 Norm = Literal["none", "batch", "layer"]
 Auto = Literal["auto"]
@@ -181,6 +179,10 @@ OptimizerSettings = Annotated[
 ]
 
 
+# Warmup where training.warmup is null: a share of the steps, by schedule.
+_WARMUP = {"constant": 0.0, "cosine": 0.05, "linear": 0.05}
+
+
 class TrainingSettings(Settings):
     """conf/training: length, batches, schedule, evaluation and measurement of a run."""
 
@@ -188,7 +190,8 @@ class TrainingSettings(Settings):
     steps: Annotated[int | None, Field(ge=0, le=10**9)]
     batch_size: Count
     schedule: Literal["constant", "cosine", "linear"]
-    warmup: Annotated[float, Field(ge=0, le=1)]
+    warmup: Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1, or null")]
+    dropout: Annotated[Share, Absent(0.0)]
     label_smoothing: Share
     clip_norm: Positive | None
     target: Annotated[float, Field(gt=0, le=1)]
@@ -198,6 +201,13 @@ class TrainingSettings(Settings):
     augment: bool
     precision: Literal["fp32", "tf32", "bf16"]
     stack_size: Annotated[Annotated[int, Field(gt=0)] | Auto, OUTSIDE_ID]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _warmup_follows_the_schedule(cls, keys: Any) -> Any:
+        if not isinstance(keys, Mapping) or keys.get("warmup", 0) is not None:
+            return keys
+        return {**keys, "warmup": _WARMUP.get(str(keys.get("schedule")), 0.0)}
 
 
 class RunSettings(Settings):
@@ -215,13 +225,13 @@ class RunSettings(Settings):
         """These settings at another learning rate and seed."""
         return self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": rate}), "seed": seed})
 
+    def deciding(self) -> dict[str, Any]:
+        """All keys that can decide the run's numbers, as nested dicts."""
+        return {name: deciding_keys(own) if isinstance(own, Settings) else own for name, own in self}
+
     def in_id(self) -> dict[str, Any]:
-        """The keys that are part of the run id, as nested dicts: all but those marked OUTSIDE_ID."""
-        return self.model_dump(exclude=_OUTSIDE)
+        """The keys that are part of the run id, as nested dicts: without those whose value means absence.
 
-
-# group -> its keys outside the run id; no architecture, activation or optimizer has one
-_OUTSIDE = {
-    group: {key for key, field in model.model_fields.items() if OUTSIDE_ID in field.metadata}
-    for group, model in (("dataset", DatasetSettings), ("training", TrainingSettings))
-}
+        So a key that is added later does not move the ids of existing runs.
+        """
+        return {name: present_keys(own) if isinstance(own, Settings) else own for name, own in self}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -106,7 +107,9 @@ class Model(nn.Module):
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:
         super().__init__()
         self.run_id, self.step, self.val_accuracy = str(head["run_id"]), int(head["step"]), float(head["val_accuracy"])
-        self.config = groups_of(RunSettings, head["config"])  # older files hold groups of the command too
+        # Older files hold groups of the command too, and no dropout.
+        training = {"dropout": 0.0} | head["config"]["training"]
+        self.config = groups_of(RunSettings, head["config"] | {"training": training})
         self.data = PreparedData(folder="", **head["data"])
         self._applied = bound_activation(self.config)
         if self._applied.digest != head["digest"]:
@@ -156,7 +159,8 @@ class Model(nn.Module):
         prefix = f"activation{layer}."
         learned = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
         uniform = partial(torch.rand, device=z.device) if self.training else None
-        return self._applied.forward(whole_vectors(z), learned, uniform)[:, : z.shape[1]]
+        units = self._applied.forward(whole_vectors(z), learned, uniform)[:, : z.shape[1]]
+        return F.dropout(units, self.config.training.dropout, self.training)
 
     def examples(self, part: str = "test", root: str | None = None) -> tuple[Tensor, Tensor]:
         """The run's test, validation or train examples: images uint8 (n, channels, height, width), labels (n,).

@@ -43,6 +43,7 @@ class Network:
         self.owners: dict[str, list[int]] = {}
         self.device = device
         self._precision = stack.runs[0].settings.training.precision
+        self._dropout = stack.runs[0].settings.training.dropout
         self._add_weights()
         self.weights = frozenset(self.parameters)  # learned activation parameters get no weight decay
         self._learned = [  # of each layer and segment
@@ -105,13 +106,27 @@ class Network:
     def activate(self, layer: int, z: Tensor, step: int | None = None) -> Tensor:
         """Units of a hidden layer, (runs, batch, *positions, units), each run by its own activation.
 
-        z: pre-activations (runs, batch, *positions, pieces * units). step: of training; None outside training.
+        z: pre-activations (runs, batch, *positions, pieces * units). step: of training, in which dropout follows; None
+        outside training.
         """
         outputs = [
             segment.applied.forward(part, learned, self._uniform(segment, layer, step))
             for segment, part, learned in zip(self.segments, self._parts(z), self._learned[layer], strict=True)
         ]
-        return _joined(outputs, z.shape[1])
+        units = _joined(outputs, z.shape[1])
+        return units if step is None or not self._dropout else units * self._mask(units, layer, step)
+
+    def _mask(self, units: Tensor, layer: int, step: int) -> Tensor:
+        """The factors of dropout in a training step, in the shape of the units: 0, else 1 / (1 - dropout).
+
+        Each seed has a stream of its own, so runs of equal seed and width lose the same units of the same examples.
+        """
+        draws = {
+            seed: torch.rand(units.shape[1:], generator=stream(seed, "dropout", layer, step))
+            for seed in dict.fromkeys(self.seeds)
+        }
+        kept = torch.stack([draws[seed] for seed in self.seeds]) >= self._dropout
+        return kept.to(units).div_(1 - self._dropout)
 
     @torch.no_grad()
     def slopes(self, layer: int, z: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from actbench.errors import UsageError
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import learning_rates, tuning_settings
 from actbench.experiment.questions import load_experiment
-from actbench.experiment.runs import make_run, training_steps
+from actbench.experiment.runs import make_run, training_steps, variants
+from actbench.training.results import run_params
 from tests.support import Configs
 
 
@@ -45,13 +46,45 @@ def test_run_id_depends_on_every_setting_that_can_change_results(configs: Config
         "training.batch_size=63", "training.schedule=linear", "training.warmup=0.1", "training.label_smoothing=0.1",
         "training.clip_norm=1", "training.target=0.5", "training.evaluate_every=7", "training.measure_every=7",
         "training.probe_size=100", "training.augment=true", "dataset.normalize=pixel", "dataset.validation=0.1",
-        "training.precision=bf16",
+        "training.precision=bf16", "training.dropout=0.1",
         "architecture.norm=batch", "architecture.match_parameters=false", "activation=torch:tanh",
     ]  # fmt: skip
     seen = {ids(configs, digits, "training.epochs=2"), *(ids(configs, digits, "training.epochs=2", x) for x in lines)}
     assert len(seen) == len(lines) + 1
     other = replace(digits, fingerprint="another")
     assert ids(configs, other, "training.epochs=2") not in seen
+
+
+def test_a_key_at_its_value_of_absence_is_not_in_the_id(configs: Configs, digits: PreparedData) -> None:
+    """A key that is added later must not move the ids of existing runs."""
+    (config,) = configs("training.epochs=2")
+    keys = config.in_id()
+    assert not {"dropout", "clip_norm", "evaluate_every", "steps"} & set(keys["training"])
+    assert not {"function", "slope", "alpha", "pieces"} & set(keys["activation"])
+    assert "image_size" not in keys["dataset"]
+    assert keys["training"]["label_smoothing"] == 0.0  # it was there from the start
+    assert set(config.deciding()["training"]) > set(keys["training"])
+    for line in ("training.clip_norm=null", "training.dropout=0.0", "training.dropout=0"):
+        assert ids(configs, digits, "training.epochs=2", line) == ids(configs, digits, "training.epochs=2")
+
+
+def test_a_key_that_is_absent_in_one_run_is_named_as_a_difference(configs: Configs, digits: PreparedData) -> None:
+    runs = [make_run(point, digits, "sweep") for point in configs("training.clip_norm=null,1.0")]
+    assert variants(runs) == [{"training.clip_norm": "None"}, {"training.clip_norm": "1.0"}]
+    runs = [make_run(point, digits, "sweep") for point in configs("training.dropout=0.2,0.0")]
+    assert variants(runs) == [{"training.dropout": "0.2"}, {"training.dropout": "0.0"}]
+    assert run_params(runs[1])["training.dropout"] == 0.0
+
+
+def test_warmup_follows_the_schedule_where_it_is_null(configs: Configs, digits: PreparedData) -> None:
+    def warmup(*lines: str) -> float:
+        (config,) = configs(*lines)
+        return config.training.warmup
+
+    assert [warmup(f"training.schedule={name}") for name in ("constant", "linear", "cosine")] == [0.0, 0.05, 0.05]
+    assert warmup("training.schedule=constant", "training.warmup=0.2") == 0.2
+    assert warmup("training.warmup=0") == 0.0
+    assert ids(configs, digits, "training.warmup=0.05") == ids(configs, digits, "training.warmup=null")
 
 
 def test_batch_norm_of_a_batch_of_one_example_is_refused(configs: Configs, digits: PreparedData) -> None:

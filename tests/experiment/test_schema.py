@@ -35,6 +35,8 @@ def test_every_yaml_builds_a_config(choice: Path, configs: Configs) -> None:
         ("training.batch_size=1.5", "must be a whole number"),
         ("training.augment=1", "must be true or false"),
         ("training.stack_size=many", "must be a whole number above 0 or auto"),
+        ("training.dropout=1", "training.dropout=1: must be a finite number from 0, below 1"),
+        ("training.warmup=2", "training.warmup=2: must be a number from 0 to 1, or null"),
         ("training.schedule=step", "must be one of constant, cosine, linear"),
         ("architecture.norm=group", "must be one of none, batch, layer"),
         ("activation.slope=0.1", "relu does not take it"),
