@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def digits(own_cache: Path) -> PreparedData:
 @pytest.fixture(scope="session")
 def digits_data(digits: PreparedData) -> ImageData:
     return load_data(digits)
+
+
+@pytest.fixture(scope="session")
+def halves(digits: PreparedData) -> PreparedData:
+    """Digits as data with a test set of their own: the last 359 images."""
+    return replace(digits, name="halves", fingerprint="of halves", own_test=True)
+
+
+@pytest.fixture(scope="session")
+def halves_data(digits_data: ImageData) -> ImageData:
+    images, labels = digits_data.train_images, digits_data.train_labels
+    return ImageData(images[:-359], labels[:-359], images[-359:], labels[-359:])
 
 
 @pytest.fixture(scope="session")

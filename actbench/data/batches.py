@@ -5,6 +5,7 @@ Images stay uint8 on the device; runs with one seed share each selection of imag
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +17,18 @@ from actbench.determinism import stream
 CROP_PADDING = 4  # pixels per side, He et al. 2016, arXiv:1512.03385
 
 
-def split(seed: int, train: int, validation: int) -> tuple[Tensor, Tensor]:
-    """Indices of the training and the validation examples among `train` images; disjoint, equal for equal seeds."""
-    order = torch.randperm(train, generator=stream(seed, "split"))
-    return order[validation:], order[:validation]
+class Split(NamedTuple):
+    """Indices of a run's examples among the images from which they are drawn; test is empty where none are drawn."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+def split(seed: int, images: int, validation: int, test: int = 0) -> Split:
+    """Draws `test` and `validation` examples among the images; training has the rest. Equal for equal seeds."""
+    order = torch.randperm(images, generator=stream(seed, "split"))
+    return Split(order[test + validation :], order[test : test + validation], order[:test])
 
 
 def pixel_sums(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,18 +47,18 @@ def _sums_of_all(data: ImageData) -> tuple[Tensor, Tensor]:
     return pixel_sums(data.train_images)
 
 
-def normalization(data: ImageData, validation: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+def normalization(data: ImageData, held_out: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     """(scale, shift), float32 (height or 1, width or 1, channels): scale * pixel + shift is normalised.
 
-    By mean and standard deviation of the training split: all training images less the validation examples.
-    A pixel that never changes is only centred.
+    By mean and standard deviation of the training split: all of `data.train_images` less those that are held out for
+    validation and test, by index. A pixel that never changes is only centred.
     """
     channels = data.train_images.shape[-1]
     if kind == "none":
         return torch.full((1, 1, channels), 1 / 255), torch.zeros(1, 1, channels)
-    sums = zip(_sums_of_all(data), pixel_sums(data.train_images[validation]), strict=True)
-    total, squares = (of_all - of_validation for of_all, of_validation in sums)
-    count = len(data.train_images) - len(validation)
+    sums = zip(_sums_of_all(data), pixel_sums(data.train_images[held_out]), strict=True)
+    total, squares = (of_all - of_held_out for of_all, of_held_out in sums)
+    count = len(data.train_images) - len(held_out)
     if kind == "channel":
         count *= total.shape[0] * total.shape[1]
         total, squares = total.sum((0, 1), keepdim=True), squares.sum((0, 1), keepdim=True)
@@ -75,10 +84,11 @@ class Batches:
         seed_of_run = [self._seeds.index(seed) for seed in seeds]
         self._one_run_a_seed = seed_of_run == list(range(len(self._seeds)))
         self._seed_of_run = torch.tensor(seed_of_run, device=device)
-        splits = [split(seed, len(data.train_images), validation_size) for seed in self._seeds]
-        self._train = [train for train, _ in splits]
-        factors = [normalization(data, validation, normalize) for _, validation in splits]
-        self._validation = torch.stack([validation for _, validation in splits]).to(device)
+        splits = [split(seed, len(data.train_images), validation_size, data.drawn_test) for seed in self._seeds]
+        self._train = [own.train for own in splits]
+        factors = [normalization(data, torch.cat([own.validation, own.test]), normalize) for own in splits]
+        self._validation = torch.stack([own.validation for own in splits]).to(device)
+        self._drawn_test = torch.stack([own.test for own in splits]).to(device)
         self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
         self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
         self._shape = data.train_images.shape[1:]
@@ -115,7 +125,13 @@ class Batches:
         return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
 
     def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test examples start to stop, the same for all runs, normalised by each run's training split."""
+        """Test examples start to stop, normalised by each run's training split: images, and labels (runs, batch).
+
+        They are the same for all runs where the data have a test set of their own.
+        """
+        if not len(self._test_labels):
+            index = self._drawn_test[:, start:stop]
+            return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
         images = self._normalised(self._test_images[start:stop].expand(len(self._seeds), -1, -1, -1, -1))
         return self._for_runs(images), self._test_labels[start:stop].expand(self._runs, -1)
 
@@ -131,8 +147,8 @@ class Batches:
 
     @property
     def test_size(self) -> int:
-        """Test examples."""
-        return len(self._test_labels)
+        """Test examples of each run."""
+        return len(self._test_labels) or self._drawn_test.shape[1]
 
     def _gather(self, index: Tensor) -> Tensor:
         """Images by index (seeds, batch). index_select copies entire rows and takes a sixth of the time of indexing."""

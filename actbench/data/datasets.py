@@ -20,17 +20,23 @@ from actbench.data.image_folder import image_files, read_image_folder
 from actbench.data.torchvision import TORCHVISION_NAMES, read_torchvision, torchvision_files
 from actbench.errors import UsageError
 
-CACHE_FORMAT = 1  # part of every cache key: raise it when the arrays change
+CACHE_FORMAT = 2  # part of every cache key: raise it when the arrays change
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 Images = npt.NDArray[np.uint8]  # (images, height, width, channels)
 Labels = npt.NDArray[np.int64]  # (images,)
 Arrays = tuple[Images, Labels, Images, Labels]  # train, then test
 
+_TEST_SHARE = 0.2  # of all images, where the data have no test set of their own: scikit-learn's usual fifth
+
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A data set that is cached in `folder`. fingerprint: digest of images and labels, not of paths."""
+    """A data set that is cached in `folder`.
+
+    fingerprint: digest of images and labels, not of paths. own_test: whether its test set is the same for all runs;
+    else each run draws training, validation and test images by its seed.
+    """
 
     name: str
     folder: str
@@ -39,8 +45,9 @@ class PreparedData:
     width: int
     channels: int
     classes: int
-    train: int  # images, validation included
-    test: int
+    train: int  # images of a run, validation included
+    test: int  # images of a run
+    own_test: bool = True  # which files of weights from before this field do not say
 
     def validation_size(self, share: float) -> int:
         """Validation examples for a share of the training images: at least 1, and not all."""
@@ -49,10 +56,15 @@ class PreparedData:
 
 @dataclass(frozen=True)
 class Source:
-    """files(root, download): its files, checked for presence. read(root, image_size): (arrays, number of classes)."""
+    """Where a data set comes from.
+
+    files(root, download): its files, checked for presence. read(root, image_size): (arrays, number of classes).
+    own_test: as in PreparedData; without a test set of its own all images are in the arrays of training.
+    """
 
     files: Callable[[Path, bool], list[Path]]
     read: Callable[[Path, int | None], tuple[Arrays, int]]
+    own_test: bool = True
 
 
 def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
@@ -61,10 +73,7 @@ def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
     bunch = load_digits()
     images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # 17 grey levels
     labels = bunch.target.astype(np.int64)
-    # scikit-learn names no test set: it is a fixed fifth of the images.
-    order = np.random.default_rng(0).permutation(len(labels))
-    test, train = order[: len(order) // 5], order[len(order) // 5 :]
-    return (images[train], labels[train], images[test], labels[test]), 10
+    return (images, labels, images[:0], labels[:0]), 10
 
 
 def _torchvision(name: str) -> Source:
@@ -75,7 +84,7 @@ def _torchvision(name: str) -> Source:
 
 
 SOURCES: dict[str, Source] = {
-    "digits": Source(lambda root, download: [], _digits),
+    "digits": Source(lambda root, download: [], _digits, own_test=False),
     **{name: _torchvision(name) for name in TORCHVISION_NAMES},
     "image_folder": Source(lambda root, download: image_files(root), read_image_folder),
 }
@@ -109,8 +118,8 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
     arrays, classes = source.read(folder, image_size)
     if image_size is not None:
         arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
-    _check(name, folder, arrays)
-    return _write(cached, name, arrays, classes)
+    _check(name, folder, arrays, source.own_test)
+    return _write(cached, name, arrays, classes, source.own_test)
 
 
 def _cached(folder: Path) -> PreparedData | None:
@@ -121,7 +130,10 @@ def _cached(folder: Path) -> PreparedData | None:
     except (OSError, ValueError, TypeError, EOFError):
         return None
     image = (prepared.height, prepared.width, prepared.channels)
-    shapes = ((prepared.train, *image), (prepared.train,), (prepared.test, *image), (prepared.test,))
+    train, test = prepared.train, prepared.test
+    if not prepared.own_test:
+        train, test = train + test, 0
+    shapes = ((train, *image), (train,), (test, *image), (test,))
     return prepared if tuple(array.shape for array in data) == shapes else None
 
 
@@ -150,25 +162,27 @@ def _resized(images: Images, size: int) -> Images:
     return torch.cat(stacked).contiguous().numpy()
 
 
-def _check(name: str, root: Path, arrays: Arrays) -> None:
+def _check(name: str, root: Path, arrays: Arrays, own_test: bool) -> None:
     height, width = arrays[0].shape[1:3]
     if min(height, width) < 8:
         raise UsageError(f"dataset={name}: images are {height}x{width}; set dataset.image_size to 8 or more")
     if len(np.unique(arrays[1])) < 2:
         raise UsageError(f"dataset={name}: {root} holds one class only; at least two are needed")
-    if len(arrays[0]) < 2 or len(arrays[2]) < 1:
+    if len(arrays[0]) < (2 if own_test else 3) or (own_test and not len(arrays[2])):
         raise UsageError(f"dataset={name}: {root} holds too few images for a training, a validation and a test set")
 
 
-def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> PreparedData:
+def _write(cached: Path, name: str, arrays: Arrays, classes: int, own_test: bool) -> PreparedData:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr((array.shape, str(array.dtype))).encode())
         digest.update(np.ascontiguousarray(array).data)
     height, width, channels = arrays[0].shape[1:]
+    drawn = 0 if own_test else drawn_test(len(arrays[0]))
     prepared = PreparedData(
-        name, str(cached), digest.hexdigest()[:16], height, width, channels, classes, len(arrays[0]), len(arrays[2])
-    )
+        name, str(cached), digest.hexdigest()[:16], height, width, channels, classes, len(arrays[0]) - drawn,
+        len(arrays[2]) + drawn, own_test,
+    )  # fmt: skip
     meta = {key: value for key, value in asdict(prepared).items() if key != "folder"}
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -190,12 +204,25 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int) -> PreparedDat
 
 @dataclass(frozen=True)
 class ImageData:
-    """Torch tensors mapped from the cache: images uint8 (images, height, width, channels), labels int64 (images,)."""
+    """Torch tensors mapped from the cache: images uint8 (images, height, width, channels), labels int64 (images,).
+
+    Where the data have no test set of their own, those of `test` are empty, and runs draw test images from `train`.
+    """
 
     train_images: Any
     train_labels: Any
     test_images: Any
     test_labels: Any
+
+    @property
+    def drawn_test(self) -> int:
+        """Test images that each run draws from `train_images`; 0 where the data have a test set of their own."""
+        return 0 if len(self.test_labels) else drawn_test(len(self.train_labels))
+
+
+def drawn_test(images: int) -> int:
+    """Test images of a run among all images of data without a test set of their own."""
+    return max(1, round(_TEST_SHARE * images))
 
 
 def load_data(prepared: PreparedData) -> ImageData:

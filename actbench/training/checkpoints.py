@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from actbench.data.batches import Batches, split
+from actbench.data.batches import Batches, Split, split
 from actbench.data.datasets import PreparedData, load_data, prepare_data
 from actbench.determinism import autocast, float32_products, whole_vectors
 from actbench.errors import UsageError
@@ -174,13 +174,14 @@ class Model(nn.Module):
             raise UsageError(
                 f"dataset={dataset.name}: these images are not those of run {self.run_id}; name their root"
             )
-        data = load_data(prepared)
-        if part == "test":
-            return data.test_images.permute(0, 3, 1, 2), data.test_labels
-        if part not in ("train", "validation"):
+        if part not in Split._fields:
             raise UsageError(f"examples({part!r}): there are test, validation and train")
-        train, validation = split(self.config.seed, self.data.train, self.data.validation_size(dataset.validation))
-        index = {"train": train, "validation": validation}[part]
+        data = load_data(prepared)
+        if part == "test" and self.data.own_test:
+            return data.test_images.permute(0, 3, 1, 2), data.test_labels
+        validation = self.data.validation_size(dataset.validation)
+        own = split(self.config.seed, len(data.train_images), validation, data.drawn_test)
+        index = getattr(own, part)
         return data.train_images[index].permute(0, 3, 1, 2), data.train_labels[index]
 
 

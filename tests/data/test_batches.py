@@ -1,5 +1,7 @@
 """Splits, order, normalisation and augmentation against their definitions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,21 +18,53 @@ def batches(data: ImageData, seeds: list[int], size: int = 64, augment: bool = F
 
 
 def test_splits_are_disjoint_whole_and_equal_for_equal_seeds() -> None:
-    train, held = split(5, 1000, 100)
+    train, held, test = split(5, 1000, 100)
+    assert len(test) == 0
     assert sorted(torch.cat([train, held]).tolist()) == list(range(1000))
-    assert torch.equal(split(5, 1000, 100)[1], held)
-    assert not torch.equal(split(6, 1000, 100)[1], held)
+    assert torch.equal(split(5, 1000, 100).validation, held)
+    assert not torch.equal(split(6, 1000, 100).validation, held)
+
+
+def test_three_parts_are_disjoint_whole_and_drawn_by_the_seed() -> None:
+    drawn = [split(seed, 1000, 160, 200) for seed in (0, 1, 0)]
+    for parts in drawn:
+        assert [len(part) for part in parts] == [640, 160, 200]
+        assert sorted(torch.cat(parts).tolist()) == list(range(1000))
+    for first, second, again in zip(*drawn, strict=True):
+        assert set(first.tolist()) != set(second.tolist())
+        assert torch.equal(first, again)
+
+
+def test_test_examples_are_those_of_each_runs_seed(digits_data: ImageData) -> None:
+    source = Batches(digits_data, [4, 9, 4], 288, 64, "none", False, CPU)
+    assert source.test_size == 359
+    pixels = digits_data.train_images * torch.tensor(1 / 255)  # which rounds unlike a division by 255
+    chunks = [source.test(start, min(start + 100, 359)) for start in range(0, 359, 100)]
+    images, labels = (torch.cat(part, 1) for part in zip(*chunks, strict=True))
+    for run, seed in enumerate((4, 9, 4)):
+        index = split(seed, 1797, 288, 359).test
+        assert torch.equal(images[run], pixels[index])
+        assert torch.equal(labels[run], digits_data.train_labels[index])
+
+
+def test_a_test_set_of_its_own_is_the_same_for_all_seeds(halves_data: ImageData) -> None:
+    source = Batches(halves_data, [4, 9], 288, 64, "none", False, CPU)
+    assert source.test_size == 359
+    images, labels = source.test(0, 359)
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(images[0], halves_data.test_images * torch.tensor(1 / 255))
+    assert torch.equal(labels[1], halves_data.test_labels)
 
 
 def test_an_epoch_shows_every_training_example_once_and_no_validation_example(digits_data: ImageData) -> None:
-    source = Batches(ImageData(digits_data.train_images, torch.arange(1438), digits_data.test_images,
-                               digits_data.test_labels), [0, 7], 288, 64, "none", False, CPU)  # fmt: skip
+    numbered = replace(digits_data, train_labels=torch.arange(1797))
+    source = Batches(numbered, [0, 7], 288, 64, "none", False, CPU)
     assert source.steps_per_epoch == 18
     for epoch in (0, 1):
         seen = [source.training(epoch * 18 + step)[1] for step in range(18)]
         assert [labels.shape[1] for labels in seen] == [64] * 17 + [1150 - 17 * 64]  # the last is ragged
         for run, seed in enumerate((0, 7)):
-            train, _ = split(seed, 1438, 288)
+            train = split(seed, 1797, 288, 359).train
             assert sorted(torch.cat([labels[run] for labels in seen]).tolist()) == sorted(train.tolist())
 
 
@@ -45,8 +79,8 @@ def test_order_differs_by_epoch_and_seed_only(digits_data: ImageData) -> None:
 
 @pytest.mark.parametrize("kind", ["channel", "pixel"])
 def test_training_split_has_mean_0_and_deviation_1(kind: str, digits_data: ImageData) -> None:
-    train, held = split(2, 1438, 288)
-    scale, shift = normalization(digits_data, held, kind)
+    train, validation, test = split(2, 1797, 288, 359)
+    scale, shift = normalization(digits_data, torch.cat([validation, test]), kind)
     pixels = (digits_data.train_images[train] * scale + shift).double()
     if kind == "channel":
         assert pixels.mean().item() == pytest.approx(0, abs=1e-5)

@@ -75,17 +75,17 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     thread.join()
 
 
-def test_digits_are_scikit_learns_and_the_splits_are_disjoint(digits: PreparedData) -> None:
+def test_digits_are_scikit_learns_and_have_no_test_set_of_their_own(digits: PreparedData) -> None:
     data = load_data(digits)
     assert (digits.train, digits.test, digits.classes) == (1438, 359, 10)
-    assert data.train_images.shape == (1438, 8, 8, 1)
+    assert not digits.own_test  # scikit-learn names no test set: all images are drawn from
+    assert data.train_images.shape == (1797, 8, 8, 1)
+    assert (len(data.test_labels), data.drawn_test) == (0, 359)
     whole = {(image.tobytes(), label) for image, label in zip(
         np.round(load_digits().images * 255 / 16).astype(np.uint8), load_digits().target, strict=True)}  # fmt: skip
-    ours = {(image.numpy().tobytes(), int(label)) for images, labels in
-            ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
-            for image, label in zip(images, labels, strict=True)}  # fmt: skip
+    ours = {(image.numpy().tobytes(), int(label)) for image, label in zip(
+        data.train_images, data.train_labels, strict=True)}  # fmt: skip
     assert ours == whole
-    assert set(data.test_labels.tolist()) == set(range(10))
 
 
 def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypat
 def test_images_are_resized(own_cache: Path) -> None:
     prepared = prepare_data("digits", None, False, 12)
     assert (prepared.height, prepared.width) == (12, 12)
-    assert load_data(prepared).train_images.shape == (1438, 12, 12, 1)
+    assert load_data(prepared).train_images.shape == (1797, 12, 12, 1)
 
 
 def test_damaged_cache_is_named(tmp_path: Path, digits: PreparedData) -> None:
@@ -110,6 +110,7 @@ def test_damaged_cache_is_named(tmp_path: Path, digits: PreparedData) -> None:
 def test_mnist_is_read_bit_exact(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
     lay_out(tmp_path, small_mnist)
     prepared = prepare_data("mnist", str(tmp_path), False, None)
+    assert prepared.own_test
     data = load_data(prepared)
     assert data.train_images.numpy().tobytes() == small_mnist["train-images-idx3-ubyte"][16:]
     assert bytes(data.test_labels.tolist()) == small_mnist["t10k-labels-idx1-ubyte"][8:]
