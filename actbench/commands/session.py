@@ -17,7 +17,6 @@ from actbench.execution.devices import choose_device, free_memory, worker_count
 from actbench.execution.local import Pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
-from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import Experiment, Hypothesis
 from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
@@ -58,8 +57,7 @@ def make_request(
 
     runs: all that are planned, or those that the command begins with.
     """
-    training = [run.training for run in grid.runs]
-    intervals = [evaluation_interval(run.settings.training.evaluate_every, run.steps, EVALUATIONS) for run in runs]
+    training = [run.settings.training for run in runs]
     return Request(
         experiment=experiment.name if experiment else command,
         question=experiment.question if experiment else f"A {command} of the command line.",
@@ -69,7 +67,6 @@ def make_request(
         margin=grid.command.protocol.margin,
         targets=tuple(dict.fromkeys(settings.target for settings in training)),
         batch_sizes=tuple(dict.fromkeys(settings.batch_size for settings in training)),
-        evaluation_intervals=tuple(dict.fromkeys(intervals)),
         revision=str(revision()),
         versions=versions(),
     )

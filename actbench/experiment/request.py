@@ -11,8 +11,8 @@ class Request:
     """One command: the question, its overrides, the settings that a report states, and the code that ran.
 
     command: the command line. overrides: of the command line, without those of the experiment's file. margin: a
-    difference in accuracy. targets, batch_sizes, evaluation_intervals (steps): each value once, in the order of the
-    grid; empty where an older version did not keep them. versions: of packages.
+    difference in accuracy. targets, batch_sizes: each value once, in the order of the grid; empty where an older
+    version did not keep them. versions: of packages.
     """
 
     experiment: str
@@ -23,7 +23,6 @@ class Request:
     margin: float
     targets: tuple[float, ...] = ()
     batch_sizes: tuple[int, ...] = ()
-    evaluation_intervals: tuple[int, ...] = ()
     revision: str = "None"
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -33,7 +32,7 @@ class Request:
             "experiment": self.experiment, "question": self.question, "command": self.command,
             "overrides": self.overrides, "baseline": self.baseline, "margin": str(self.margin),
             "target": _join(self.targets), "batch_size": _join(self.batch_sizes),
-            "evaluate_every": _join(self.evaluation_intervals), "revision": self.revision,
+            "revision": self.revision,
             **{f"{_VERSION}{package}": number for package, number in self.versions.items()},
         }  # fmt: skip
 
@@ -43,8 +42,7 @@ class Request:
         return cls(
             tags["experiment"], tags["question"], tags["command"], tags.get("overrides", ""), tags["baseline"],
             float(tags["margin"]), tuple(map(float, _split(tags, "target"))),
-            tuple(map(int, _split(tags, "batch_size"))), tuple(map(int, _split(tags, "evaluate_every"))),
-            tags["revision"],
+            tuple(map(int, _split(tags, "batch_size"))), tags["revision"],
             {key.removeprefix(_VERSION): number for key, number in tags.items() if key.startswith(_VERSION)},
         )  # fmt: skip
 

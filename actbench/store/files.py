@@ -5,7 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
@@ -13,10 +16,11 @@ from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
 from actbench.store.provenance import environment
-from actbench.training.results import COLUMNS, COSTS_MEASURED, COUNTS, MEASURED, Curves, Result
+from actbench.training.results import COLUMNS, COSTS_MEASURED, COUNTS, MEASURED, MOST_EXAMPLES, Curves, Result
 
 RUNS, ENVIRONMENT = "runs.csv", "environment.json"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
+EXAMPLES = "examples.parquet"
 COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison
 
 _TYPES = {
@@ -123,7 +127,18 @@ def histograms_frame(results: Sequence[Result]) -> pd.DataFrame:
     return frame.astype({"run_id": "str", **numbers})
 
 
-_FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame}
+def examples_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """(run_id, examples, correct): Result.test_correct, and its number of test examples; a row for each run with it."""
+    records = [
+        (result.run.id, min(result.run.data.test, MOST_EXAMPLES), result.test_correct)
+        for result in results
+        if result.test_correct is not None
+    ]
+    frame = pd.DataFrame(records, columns=["run_id", "examples", "correct"])
+    return frame.astype({"run_id": "str", "examples": "int64", "correct": pd.ArrowDtype(pa.binary())})
+
+
+_FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame, EXAMPLES: examples_frame}
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -140,7 +155,10 @@ def read_runs(path: Path) -> pd.DataFrame:
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:
-    """The frames `curves`, `layers`, `histograms` and `costs` by name; empty where an older version wrote no file."""
+    """The frames `curves`, `layers`, `histograms`, `examples` and `costs` by name.
+
+    A frame is empty where an older version wrote no file.
+    """
     frames = {"costs": read_costs(folder / COSTS)}
     for file, frame_of in _FRAMES.items():
         path = folder / file
@@ -159,6 +177,16 @@ def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
             curves = runs.setdefault(run_id, ({}, {}))[1].setdefault(int(layer), {})
             curves.setdefault(metric, []).append((int(step), float(value)))
     return runs
+
+
+def read_examples(folder: Path) -> dict[str, npt.NDArray[np.bool_]]:
+    """run id -> whether each test example is classified correctly, bool (examples,); empty where no run says so."""
+    path = folder / EXAMPLES
+    frame = pd.read_parquet(path) if path.exists() else examples_frame([])
+    return {
+        run_id: np.unpackbits(np.frombuffer(correct, dtype=np.uint8), count=examples).astype(bool)
+        for run_id, examples, correct in frame.itertuples(index=False)
+    }
 
 
 def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ TAGS = {
     "device": "device that the run was trained on",
     "curves": "names of the metrics that are curves, without those of one layer, which always are",
     "error": "why a failed run failed",
+    "test_correct": "base64: Result.test_correct, a bit for each test example, of data with a test set of their own",
     WEIGHTS: "names of the weight files in the artifact folder of the same name: last, best, step-N",
     "histogram/NN": "JSON: counts by step of the unit outputs of hidden layer NN, in the bins of metrics.histograms",
     # of MLflow

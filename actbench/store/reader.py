@@ -3,6 +3,7 @@
 A report reads `results/<experiment>/`; `actbench report` restores that folder from the copy.
 """
 
+import base64
 import contextlib
 import json
 import shutil
@@ -25,7 +26,17 @@ from actbench.store.files import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_
 from actbench.store.journal import write_journals
 from actbench.store.names import FILES, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
 from actbench.store.writer import CHECKED, ParentRun, digest
-from actbench.training.results import COUNTS, IDENTITY, MEASURED, Curves, Histograms, Result, Row, cut_at_divergence
+from actbench.training.results import (
+    COUNTS,
+    IDENTITY,
+    MEASURED,
+    TEST_CORRECT,
+    Curves,
+    Histograms,
+    Result,
+    Row,
+    cut_at_divergence,
+)
 
 _RETRY_EVERY = 5.0  # seconds
 
@@ -152,7 +163,8 @@ class Store:
                 row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
         row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
         # A run that was shown while it trained may have a point more than its result.
-        return cut_at_divergence(Result(run, row, curves, histograms=_histograms(data.tags), layers=layers))
+        correct = base64.b64decode(data.tags[TEST_CORRECT]) if TEST_CORRECT in data.tags else None
+        return cut_at_divergence(Result(run, row, curves, None, _histograms(data.tags), layers, correct))
 
     def _histories(self, child: Any) -> tuple[Curves, dict[int, Curves]]:
         """Curves of the network and of each layer, one query for each metric."""

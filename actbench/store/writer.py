@@ -1,5 +1,6 @@
 """Writing to MLflow: the parent run of a command, its phases, and each training, while it runs and when it ends."""
 
+import base64
 import hashlib
 import json
 import math
@@ -19,13 +20,12 @@ from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, layer_key
 from actbench.store.client import absolute_uri
 from actbench.store.entries import Entry, Point, Writer, drop_weights
-from actbench.store.files import COSTS, CURVES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
+from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.names import FILES, NOTE, WEIGHTS
 from actbench.store.outbox import Outbox
-from actbench.training.results import MEASURED, CurvePoint, Result, run_params
+from actbench.training.results import MEASURED, TEST_CORRECT, CurvePoint, Result, run_params
 
-CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, COSTS, HYPOTHESES)  # files that later commands read from the artifacts
-
+CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
 _MONITOR_EVERY = 5  # seconds
 
 
@@ -183,6 +183,8 @@ class ParentRun:
             "curves": " ".join(result.curves),
         }  # fmt: skip
         tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
+        if result.test_correct is not None:
+            tags[TEST_CORRECT] = base64.b64encode(result.test_correct).decode()
         if result.error is not None:
             tags["error"] = result.error
         if weights is not None and weights.is_dir():

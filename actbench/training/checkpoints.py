@@ -23,6 +23,7 @@ from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
 from actbench.signals import replaced_file
+from actbench.training.loop import Evaluation
 from actbench.training.network import Network
 
 SUFFIX = ".safetensors"
@@ -57,8 +58,8 @@ def _without_segment(name: str) -> str:
 class CheckpointWriter:
     """Writes the weights of a stack's runs during training, as store.save_weights says.
 
-    `last.safetensors`; `best.safetensors`, of the highest validation accuracy, the first of equals; for `all` these
-    two and `step-N.safetensors` of every evaluation.
+    `last.safetensors`; `best.safetensors`, of the highest accuracy on those validation examples on which every
+    evaluation is, the first of equals; for `all` these two and `step-N.safetensors` of every evaluation.
     """
 
     def __init__(self, runs: Sequence[Run], save_weights: str) -> None:
@@ -67,14 +68,15 @@ class CheckpointWriter:
         for run in runs:  # left by a training that was interrupted
             shutil.rmtree(weights_folder(run), ignore_errors=True)
 
-    def __call__(self, step: int, loss: Tensor, accuracy: Tensor, network: Network, batches: Batches) -> None:
-        """At an evaluation: loss and accuracy (runs,), on the validation set."""
+    def __call__(self, step: int, evaluation: Evaluation, network: Network, batches: Batches) -> None:
+        """At an evaluation."""
+        loss, accuracy, comparable = evaluation
         for index, run in enumerate(self._runs):
             names, mode = [], self._mode
             if mode == "none" or not math.isfinite(loss[index]):
                 continue
-            if mode in ("best", "all") and float(accuracy[index]) > self._best[index]:
-                self._best[index] = float(accuracy[index])
+            if mode in ("best", "all") and float(comparable[index]) > self._best[index]:
+                self._best[index] = float(comparable[index])
                 names.append("best")
             if mode in ("last", "all") and step == run.steps:
                 names.append("last")
@@ -101,7 +103,7 @@ class Model(nn.Module):
     """A trained network of actbench as a torch module. Its parameters may be trained further.
 
     It changes no global setting of torch; a backward pass on a GPU follows the caller's flags for tf32. run_id, step,
-    val_accuracy: of the run that it comes from, when these weights were saved. config, data: of that run.
+    val_accuracy: of the run that it comes from, at the evaluation that saved these weights. config, data: of that run.
     """
 
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:

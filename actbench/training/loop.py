@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,19 +12,32 @@ from torch import Tensor
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData
 from actbench.determinism import set_precision
-from actbench.experiment.evaluation import EVALUATION_CHUNK, EVALUATIONS, evaluation_interval
+from actbench.experiment.evaluation import EVALUATION_CHUNK, evaluation_plan, examples_seen, measurement_interval
+from actbench.experiment.runs import Run, training_examples
 from actbench.metrics.gradients import gradient_norms
 from actbench.training.losses import cross_entropy
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import norms, observe, record
-from actbench.training.results import Record
+from actbench.training.results import MOST_EXAMPLES, TEST_CORRECT, Record
 from actbench.training.schedules import multiplier
 from actbench.training.stacks import Stack
 
 HEARTBEAT = 1.0  # seconds
 
-Evaluated = Callable[[int, Tensor, Tensor, Network, Batches], None]
+
+class Evaluation(NamedTuple):
+    """Mean validation loss and accuracy at one evaluation, float64 (runs,).
+
+    comparable: the accuracy on those examples on which every evaluation of the run is.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+    comparable: Tensor
+
+
+Evaluated = Callable[[int, Evaluation, Network, Batches], None]
 
 
 def train(
@@ -32,25 +46,27 @@ def train(
 ) -> Iterator[Record]:  # fmt: skip
     """Trains every run of the stack and yields records in order of steps.
 
-    evaluated: called at each evaluation with step, validation loss and accuracy (runs,), network and batches.
+    evaluated: called at each evaluation with the step, the evaluation, network and batches.
     heartbeat: called about every HEARTBEAT seconds. The training clock is stopped during both.
 
     Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
     at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the
-    runs may read it, `test_accuracy`.
+    runs may read it, `test_accuracy` and, where all runs have the same test set, TEST_CORRECT.
     """
     run, steps = stack.runs[0], stack.runs[0].steps
     settings = run.settings.training
     set_precision(settings.precision)
     network, batches, optimizer = set_up(stack, data, device)
-    evaluate_every = evaluation_interval(settings.evaluate_every, steps, EVALUATIONS)
-    measure_every = evaluation_interval(settings.measure_every, steps, 10) if settings.measure_every != 0 else 0
+    seen = examples_seen(steps, settings.batch_size, training_examples(run.settings, run.data))
+    plan = evaluation_plan(settings.evaluate_every, steps, seen, batches.validation_size)
+    evaluations, measure_every = frozenset(plan.steps), measurement_interval(settings.measure_every, steps)
     progress = _Progress(len(stack.runs), device)
     for step in range(steps + 1):
         progress.beat(heartbeat)
-        if step % evaluate_every == 0 or step == steps:
+        if step in evaluations:
             with progress.paused():
-                yield from _evaluation(step, network, batches, progress, evaluated)
+                size = batches.validation_size if step == steps else plan.part
+                yield from _evaluation(step, network, batches, size, plan.part, progress, evaluated)
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
@@ -69,7 +85,7 @@ def train(
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
     if run.reads_test:
-        yield record(steps, "test_accuracy", evaluate(network, batches.test, batches.test_size)[1])
+        yield from _test(run, network, batches)
 
 
 def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:
@@ -87,14 +103,25 @@ def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network
 
 
 def _evaluation(
-    step: int, network: Network, batches: Batches, progress: "_Progress", evaluated: Evaluated
+    step: int, network: Network, batches: Batches, size: int, part: int, progress: "_Progress", evaluated: Evaluated
 ) -> Iterator[Record]:
+    """An evaluation on the first `size` validation examples; every evaluation of the run has the first `part`."""
     yield from progress.records(step)
-    loss, accuracy = evaluate(network, batches.validation, batches.validation_size)
+    loss, correct = evaluate(network, batches.validation, size)
+    accuracy = correct.double().mean(1)
     progress.note_failures(loss, step)
     yield record(step, "val_loss", loss)
     yield record(step, "val_accuracy", accuracy)
-    evaluated(step, loss, accuracy, network, batches)
+    comparable = accuracy if not part else correct[:, :part].double().mean(1)
+    evaluated(step, Evaluation(loss, accuracy, comparable), network, batches)
+
+
+def _test(run: Run, network: Network, batches: Batches) -> Iterator[Record]:
+    _, correct = evaluate(network, batches.test, batches.test_size)
+    yield record(run.steps, "test_accuracy", correct.double().mean(1))
+    if run.data.own_test:
+        packed = np.packbits(correct[:, :MOST_EXAMPLES].cpu().numpy(), axis=1)
+        yield Record(run.steps, TEST_CORRECT, packed)
 
 
 class _Progress:
@@ -169,12 +196,12 @@ def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> t
 def evaluate(
     network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean loss and accuracy, float64 (runs,), over examples 0 to size."""
+    """Mean loss, float64 (runs,), over examples 0 to size, and whether each is classified correctly, (runs, size)."""
     loss = torch.zeros(len(network.runs), dtype=torch.float64, device=network.device)
-    correct = torch.zeros_like(loss)
+    correct = []
     for start in range(0, size, EVALUATION_CHUNK):
         images, labels = examples(start, min(start + EVALUATION_CHUNK, size))
         logits = network.forward(images)
         loss += cross_entropy(logits, labels).double().sum(1)
-        correct += (logits.argmax(-1) == labels).double().sum(1)
-    return loss / size, correct / size
+        correct.append(logits.argmax(-1) == labels)
+    return loss / size, torch.cat(correct, 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from actbench.experiment.evaluation import examples_seen
 from actbench.experiment.runs import Run, flat, training_examples
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.names import HISTOGRAM
@@ -29,6 +30,9 @@ COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  
 # The columns that differ between two trainings of one run.
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 
+TEST_CORRECT = "test_correct"
+MOST_EXAMPLES = 32_768  # test examples whose correctness is kept: as many as fit into a tag of MLflow
+
 _NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy")
 
 Row = dict[str, str | int | float | bool | None]
@@ -40,13 +44,13 @@ Histograms = dict[int, list[int]]  # step -> outputs of units in each bin, as me
 class Record:
     """One metric of all runs of a stack after `step` updates.
 
-    values: float64 (runs,); of histograms (runs, bins). layer: the hidden layer it belongs to, from 0; None for a
-    metric of the whole network.
+    values: float64 (runs,); of histograms (runs, bins); of TEST_CORRECT uint8 (runs, bytes). layer: the hidden layer it
+    belongs to, from 0; None for a metric of the whole network.
     """
 
     step: int
     metric: str
-    values: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64 | np.uint8]
     layer: int | None = None
 
 
@@ -64,7 +68,9 @@ class Result:
     """The outcome of one run.
 
     row: values by COLUMNS, None where there is no value. curves: of the whole network. layers: hidden layer, from 0,
-    -> curves of that layer. error: the message of a run that failed. histograms: by hidden layer.
+    -> curves of that layer. error: the message of a run that failed. histograms: by hidden layer. test_correct: a bit
+    for each of the first MOST_EXAMPLES test examples, in their order, packed by np.packbits: 1 if it is classified
+    correctly; None where the test set was not read, is drawn by the seed, or the run did not finish.
     """
 
     run: Run
@@ -73,6 +79,7 @@ class Result:
     error: str | None = None
     histograms: dict[int, Histograms] = field(default_factory=dict)
     layers: dict[int, Curves] = field(default_factory=dict)
+    test_correct: bytes | None = None
 
     def points(self) -> Iterator[CurvePoint]:
         """Every point of every curve, those of the whole network first."""
@@ -127,7 +134,11 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     layers: dict[int, Curves] = {}
     histograms: dict[int, Histograms] = {}
     final: dict[str, float] = {}
+    test_correct = None
     for record in records:
+        if record.metric == TEST_CORRECT:
+            test_correct = record.values[index].tobytes()
+            continue
         if record.layer is not None and record.metric == HISTOGRAM:
             counts = [int(count) for count in record.values[index]]
             histograms.setdefault(record.layer, {})[record.step] = counts
@@ -142,6 +153,7 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED), "device": device}
     if diverged:
         row |= {"reached_target": False, "failed_step": int(final["failed_step"])}
+        test_correct = None
     else:
         row |= {metric: value for metric, value in final.items() if metric in MEASURED and math.isfinite(value)}
         row |= _convergence(run, curves)
@@ -149,7 +161,7 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
             row["dead_layers"] = int(final["dead_layers"])
     row |= {"parameters": int(final["parameters"]), "steps": run.steps}
     curves = {metric: points for metric, points in curves.items() if metric not in _NOT_CURVES}
-    return cut_at_divergence(Result(run, row, curves, histograms=histograms, layers=layers))
+    return cut_at_divergence(Result(run, row, curves, None, histograms, layers, test_correct))
 
 
 def cut_at_divergence(result: Result) -> Result:
@@ -213,13 +225,7 @@ def _convergence(run: Run, series: Curves) -> Row:
         "reached_target": reached is not None,
         "steps_to_target": None if reached is None else steps[reached],
         "seconds_to_target": None if reached is None else seconds[reached],
-        "samples_to_target": None if reached is None else _samples(steps[reached], size, examples),
-        "samples_per_second": _samples(run.steps, size, examples) / seconds[-1] if run.steps else None,
+        "samples_to_target": None if reached is None else examples_seen(steps[reached], size, examples),
+        "samples_per_second": examples_seen(run.steps, size, examples) / seconds[-1] if run.steps else None,
         "seconds": seconds[-1],
     }
-
-
-def _samples(steps: int, batch_size: int, examples: int) -> int:
-    """Examples seen in `steps` mini-batches, of which the last of an epoch may be smaller."""
-    epochs, rest = divmod(steps, -(-examples // batch_size))
-    return epochs * examples + rest * batch_size

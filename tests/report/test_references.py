@@ -10,7 +10,6 @@ import pytest
 from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.analysis.pairs import comparisons
 from actbench.experiment.compose import compose_grid
-from actbench.experiment.evaluation import EVALUATIONS, evaluation_interval
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
 from actbench.report.sentences import decision_path
@@ -76,8 +75,7 @@ def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) 
     runs, costs = read_runs(path.parent / RUNS), read_costs(path.parent / COSTS)
     grid = compose_grid(load_experiment(path.parent.name).overrides)
     protocol = grid.command.protocol
-    every = evaluation_interval(grid.runs[0].training.evaluate_every, int(runs["steps"].max()), EVALUATIONS)
-    request = Request(path.parent.name, "", "", "", protocol.baseline, protocol.margin, evaluation_intervals=(every,))
+    request = Request(path.parent.name, "", "", "", protocol.baseline, protocol.margin)
     text = " ".join(path.read_text(encoding="utf-8").split())
     for comparison in comparisons(runs, costs, request):
         assert comparison.decision is not None

@@ -120,7 +120,7 @@ def test_the_answer_reports_that_no_seed_is_common_to_all() -> None:
 def test_the_request_is_in_the_text(tmp_path: Path) -> None:
     frame = confirming_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6})
     request = Request(
-        "mine", "Which?", "actbench compare mine", "seed=1", "relu", 0.005, (0.95, 0.9), (64, 128), (9,), "abc",
+        "mine", "Which?", "actbench compare mine", "seed=1", "relu", 0.005, (0.95, 0.9), (64, 128), "abc",
         {"torch": "2.10", "numpy": "2"},
     )  # fmt: skip
     blocks = list(

@@ -1,5 +1,6 @@
 """Results that are read from MLflow equal those that were written, bit by bit."""
 
+import base64
 import contextlib
 import math
 import re
@@ -18,13 +19,24 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
-from actbench.store import client, sqlite
+from actbench.store import client, entries, sqlite
 from actbench.store.entries import Writer
-from actbench.store.files import CURVES, RUNS, read_runs, results_folder, runs_frame, write_results
+from actbench.store.files import (
+    CURVES,
+    EXAMPLES,
+    RUNS,
+    examples_frame,
+    read_examples,
+    read_runs,
+    read_series,
+    results_folder,
+    runs_frame,
+    write_results,
+)
 from actbench.store.names import TAGS
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
-from actbench.training.results import COLUMNS, Result, failed_result
+from actbench.training.results import COLUMNS, MOST_EXAMPLES, Result, failed_result
 from tests.support import RAGGED, results
 
 Configs = Callable[..., list[RunSettings]]
@@ -70,6 +82,48 @@ def test_finished_and_diverged_runs_come_back_to_the_bit(uri: str, stored: Path,
         assert found[result.run.id].histograms == result.histograms
     assert set(four[2].histograms) == {0, 1}
     assert set(four[2].histograms[1]) == {0, 36}
+
+
+def test_correctness_of_test_examples_comes_back_from_the_store_and_from_the_files(
+    uri: str, halves: PreparedData, halves_data: ImageData, four: list[Result], tmp_path: Path
+) -> None:
+    from actbench.experiment.compose import compose_grid
+
+    points = compose_grid(["architecture=mlp_small", "activation=relu,tanh", *RAGGED]).runs
+    trained = list(results([make_run(point, halves, "sweep") for point in points], halves_data).values())
+    done = [*trained, four[2]]  # the last is of data without a test set of their own
+    store = Store(uri, "examples")
+    parent = store.start("sweep", {"command": ""})
+    for result in done:
+        parent.add(result)
+    write_results(tmp_path, done, "actbench sweep")
+    parent.end("FINISHED", "?", tmp_path)
+    found = store.finished([result.run for result in done])
+    assert [found[result.run.id].test_correct for result in done] == [result.test_correct for result in done]
+    assert [result.test_correct is None for result in done] == [False, False, True]
+    (tmp_path / "restored").mkdir()
+    store.restore("sweep", tmp_path / "restored")
+    assert (tmp_path / "restored" / EXAMPLES).read_bytes() == (tmp_path / EXAMPLES).read_bytes()
+    pd.testing.assert_frame_equal(read_series(tmp_path)["examples"], examples_frame(list(found.values())))
+    read = read_examples(tmp_path)
+    assert list(read) == [result.run.id for result in trained]
+    for result in trained:
+        assert (read[result.run.id].shape, str(read[result.run.id].dtype)) == ((359,), "bool")
+        assert read[result.run.id].mean() == result.row["test_accuracy"]
+
+
+def test_examples_of_runs_without_them_are_an_empty_frame_of_the_same_types(stored: Path, tmp_path: Path) -> None:
+    frame = read_series(stored)["examples"]
+    assert len(frame) == 0
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
+        "run_id": "str", "examples": "int64", "correct": "binary[pyarrow]",
+    }  # fmt: skip
+    assert read_examples(stored) == read_examples(tmp_path) == {}
+
+
+def test_a_large_test_set_fits_into_a_tag() -> None:
+    assert len(base64.b64encode(bytes(MOST_EXAMPLES // 8))) == 5464
+    assert entries._MAX_TAG > 5464
 
 
 def test_curves_come_back_without_the_artifact_too(

@@ -1,5 +1,6 @@
 """Weights that were kept compute again what their run has computed."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -55,6 +56,45 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
         assert accuracy(model, "validation", 128) == row["val_accuracy"] == model.val_accuracy
         assert sum(own.numel() for own in model.parameters()) == row["parameters"]
     assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
+
+
+def test_best_weights_are_those_of_the_best_accuracy_on_what_every_evaluation_has(tmp_path: Path) -> None:
+    """Evaluations before the end have the first 256 of 288 validation examples; the last has all."""
+    words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", "training.steps=60"]
+    assert main([*words, "training.measure_every=0", "store.save_weights=all"]) == 0
+    (run_id,) = read_runs(tmp_path / "results/train/runs.csv")["run_id"]
+    each = [actbench.load(run_id, f"step-{step}") for step in (0, 4, 15, 34, 60)]
+    on_the_part = []
+    for model in each:
+        images, labels = model.examples("validation")
+        with torch.no_grad():
+            right = torch.cat([model(own).argmax(1) for own in images[:256].split(128)]) == labels[:256]
+        on_the_part.append(right.double().mean().item())
+    assert [model.val_accuracy for model in each[:-1]] == on_the_part[:-1]
+    assert each[-1].val_accuracy == accuracy(each[-1], "validation", 128)
+    assert actbench.load(run_id, "best").step == each[on_the_part.index(max(on_the_part))].step
+
+
+def test_dropout_is_applied_in_training_mode_only() -> None:
+    words = ["train", "architecture=cnn_small", "training.dropout=0.4", "store.save_weights=last", *SMALL]
+    assert main(words) == 0
+    (run_id,) = read_runs(Path("results/train/runs.csv"))["run_id"]
+    model = actbench.load(run_id)
+    images = model.examples("test")[0][:20]
+    assert torch.equal(model(images), model(images))
+    torch.manual_seed(0)
+    trained = model.train()(images)
+    assert not torch.equal(trained, model(images))
+
+
+def test_weights_from_before_dropout_are_read(tmp_path: Path) -> None:
+    assert main(["train", "architecture=mlp_small", "store.save_weights=last", *SMALL]) == 0
+    (path,) = (tmp_path / "mlruns").rglob("last.safetensors")
+    with safe_open(path, "pt") as file:
+        head = json.loads(file.metadata()["actbench"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del head["config"]["training"]["dropout"], head["data"]["own_test"]
+    assert Model(head, tensors).config.training.dropout == 0
 
 
 def test_parameters_of_modules_within_a_users_activation_are_restored(tmp_path: Path) -> None:

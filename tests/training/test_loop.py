@@ -12,9 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
+from actbench.experiment.evaluation import evaluation_plan, examples_seen
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
-from actbench.training.loop import step_gradients, train
+from actbench.training.loop import Evaluation, step_gradients, train
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import observe
@@ -40,7 +41,7 @@ def test_run_is_bit_identical_in_any_stack(
 ) -> None:
     points = configs(
         f"architecture={architecture}", "activation=relu,softplus,prelu,rrelu,swish,gelu", "seed=0,3",
-        "optimizer.lr=0.001,0.02", "training.clip_norm=1.0",
+        "optimizer.lr=0.001,0.02", "training.clip_norm=1.0", "training.dropout=0.2",
         "architecture.match_parameters=false", *more, *RAGGED,
     )  # fmt: skip
     runs = [make_run(point, digits, "sweep") for point in points]
@@ -204,6 +205,47 @@ def test_curves_hold_step_0_and_the_last_step(configs: Configs, digits: Prepared
     assert [step for step, _ in result.curves["train_loss"]] == [11, 22, 33, 36]
     assert [step for step, _ in result.curves["dead_fraction"]] == [0, 17, 34, 36]
     assert [step for step, _ in result.curves["gradient_norm"]] == [0, 17, 34, 36]
+
+
+def test_a_run_is_evaluated_by_plan_and_at_the_end_on_all_validation_examples(
+    configs: Configs, digits: PreparedData, digits_data: ImageData
+) -> None:
+    (point,) = configs("architecture=mlp_small", "training.steps=60", "training.measure_every=0")
+    run = make_run(point, digits, "sweep")
+    seen: dict[int, Evaluation] = {}
+    stack = Stack((run,))
+    list(train(stack, digits_data, CPU, lambda step, evaluation, *_: seen.update({step: evaluation})))
+    plan = evaluation_plan(None, 60, examples_seen(60, 64, 1150), 288)
+    assert tuple(seen) == plan.steps == (0, 4, 15, 34, 60)  # 1,144 // 256 = 4 before the end
+    assert plan.part == 256
+    assert all(float(seen[step].accuracy * 256).is_integer() for step in plan.steps[:-1])
+    assert all(evaluation.comparable * 256 % 1 == 0 for evaluation in seen.values())
+    result = results([run], digits_data)[run.id]
+    assert [step for step, _ in result.curves["val_accuracy"]] == list(plan.steps)
+    assert result.row["val_accuracy"] == seen[60].accuracy.item()
+    assert (seen[60].accuracy * 288).item() == pytest.approx(round((seen[60].accuracy * 288).item()), abs=1e-9)
+
+
+def test_correctness_of_each_test_example_is_kept_where_the_test_set_is_fixed(
+    configs: Configs, halves: PreparedData, halves_data: ImageData, digits: PreparedData, digits_data: ImageData
+) -> None:
+    points = configs("architecture=mlp_small", "activation=relu,tanh", "seed=0,1", "training.steps=20")
+    runs = [make_run(point, halves, "sweep") for point in points]
+    stack = Stack(tuple(runs))
+    networks = []
+    records = list(train(stack, halves_data, CPU, lambda step, evaluation, network, batches: networks.append(network)))
+    batches = Batches(halves_data, networks[-1].seeds, 288, 64, "channel", False, CPU)
+    images, labels = batches.test(0, 359)
+    with torch.no_grad():
+        right = (networks[-1].forward(images).argmax(-1) == labels).numpy()
+    assert 0 < right.sum() < right.size
+    for index, result in enumerate(results_of_stack(runs, records, "cpu")):
+        assert result.test_correct is not None
+        bits = np.unpackbits(np.frombuffer(result.test_correct, dtype=np.uint8), count=359)
+        assert bits.tolist() == right[index].tolist()
+        assert bits.mean() == result.row["test_accuracy"]
+    assert results([make_run(points[0], digits, "sweep")], digits_data).popitem()[1].test_correct is None
+    assert results([make_run(points[0], halves, "tune")], halves_data).popitem()[1].test_correct is None
 
 
 def test_planted_dead_units_are_counted(configs: Configs, digits: PreparedData, digits_data: ImageData) -> None:
