@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-# The main job: tune, confirm and compare on the embedded digits.
+# The main job: compare activations on the embedded digits.
 compare: setup
 	$(BIN)/actbench compare
 

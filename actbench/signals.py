@@ -1,6 +1,7 @@
 """Ensures that writes are complete or absent: delays signals, and replaces files as a whole."""
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -85,3 +86,9 @@ def replaced_file(path: Path) -> Iterator[Path]:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes JSON; the file is replaced as a whole."""
+    with replaced_file(path) as scratch:
+        scratch.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.analysis.hypotheses import judge_hypotheses
+from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import FULL, load_experiment
 from actbench.report.formats.markdown import markdown_table
 from actbench.report.tables import hypotheses_table
@@ -17,23 +18,19 @@ from actbench.store.files import COSTS, RUNS, read_costs, read_runs
 FOLDER = Path(__file__).parent.parent / "results" / "reference" / "claims"
 HEAD = """# What the field says of activations, tested
 
-Every claim is a hypothesis in a file of [experiments/](../../../experiments); a line is its verdict in one setting.
-A − B is the mean of the paired differences, over seeds (of costs: over rounds), with its 95 % bootstrap interval; p is
-that of the exact sign-flip test, corrected by Holm for all lines of the experiment that expect a difference, or that
-expect none. **supported** and **refuted**: interval and p agree; where equality is expected: the interval lies within
-the margin, or outside; **practically equal**: it lies within, where a difference is expected; **not shown**: none of
-these. In brackets behind n are censored pairs, of which a run never reached its target; in the means it counts with
-its whole length, and earlier or later is said only where it holds whenever that run would have arrived. One that
-diverged has accuracy 0. These are small networks and short budgets; `NAME` asks on digits, `NAME_full` on MNIST or
-CIFAR-10 (as JPEG, an image folder).
+Every claim is a hypothesis in a file of [experiments/](../../../experiments); a line is its verdict on one task. A − B
+is the mean of the paired differences over seeds (of costs: the difference of the medians over rounds) with its 95 %
+interval, in which the learning rate is chosen anew in each resample. p is corrected by Holm over all lines of the
+experiment that expect a difference, or that expect none. **supported**, **refuted**: shown at 0.05; where equality is
+expected: shown to lie within the margin, or to exceed it. **equal**: shown to lie within the margin where a difference
+is expected. **inconclusive**: none of these. In brackets behind n are censored pairs, of which a run never reached its
+target; in the means it counts with its whole length, and earlier or later is said only where it holds whenever that
+run would have arrived. One that diverged has accuracy 0. These are small networks and short budgets; `NAME` asks on
+digits, `NAME_full` on MNIST or CIFAR-10 (as JPEG, an image folder).
 
-An activation comes with the learning rate that it chose by validation accuracy, on 1 to 3 seeds a rate (12 for dying
-ReLU); the luck of that choice is in no interval, and moves accuracies by half a point to a whole one: two experiments
-may ask the same of one pair with other budgets, and need not agree; a claim of speed is tested at the rate that is most
-accurate. † marks a rate at an end of the grid: a better one may lie outside. Accuracies count as equal within 0.5
-points, on MNIST too, where the comparisons of [results/reference](..) take 0.3. That Maxout's and LeakyReLU's units do
-not die holds by the definition of a dead unit (a slope below 0.001 throughout). Costs are means over rounds, in the
-reports' tables medians.
+A score is taken at the learning rate that is best, by validation, on the other seeds; a claim of speed is tested at the
+rate that is fastest. † marks a rate at an end of the grid: a better one may lie outside. That Maxout's and LeakyReLU's
+units do not die holds by the definition of a dead unit (a slope below 0.001 throughout).
 
 Made by `scripts/claims.sh` and `scripts/claims.sh full`. Steps and accuracies come out the same on the same type of
 machine, times do not.
@@ -47,7 +44,9 @@ def main() -> None:
         name, folder = path.parent.name, path.parent
         experiment = load_experiment(name)
         runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
-        found = judge_hypotheses(experiment.hypotheses, runs, costs)
+        found = judge_hypotheses(
+            experiment.hypotheses, runs, costs, compose_grid(experiment.overrides).command.protocol.margin
+        )
         environment = json.loads((folder / "environment.json").read_text())
         counts = counts.add(found["verdict"].value_counts(), fill_value=0)
         parts += [

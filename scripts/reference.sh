@@ -18,7 +18,7 @@ if [ -n "${DATA:-}" ]; then ln -sfn "$(realpath "$DATA")" "$work/data"; fi  # th
 rm -rf "${target:?}"/*
 mkdir -p "$target/figures"
 made=$work/results/$experiment
-for file in report.md runs.csv costs.csv verdicts.csv environment.json; do
+for file in report.md answer.json runs.csv scores.csv costs.csv verdicts.csv examples.parquet environment.json; do
   if [ -f "$made/$file" ]; then cp "$made/$file" "$target/"; fi
 done
 cp "$made/figures/"*.svg "$target/figures/"

@@ -47,7 +47,7 @@ def main() -> None:
         def start(*words: str, stdout: int | None = None) -> subprocess.Popen[str]:
             return subprocess.Popen([*ACTBENCH, *words], cwd=place, env=environment, text=True, stdout=stdout)
 
-        start("compare", *GRID, "protocol.seeds=5", "protocol.tuning_seeds=5").wait()
+        start("compare", *GRID, "protocol.seeds=6").wait()
         live = start("sweep", *GRID, "seed=range(0,5)", "training.steps=20000", "training.evaluate_every=200",
                      "training.measure_every=1000")  # fmt: skip
         time.sleep(25)
@@ -57,20 +57,20 @@ def main() -> None:
         while not lines or "Ctrl-C" not in lines[-1]:
             lines.append(server.stdout.readline())
         links = [line.strip() for line in lines if "viewStateShareKey" in line]
-        confirm, sweep = (
+        chosen, sweep = (
             next(link for link in links if re.search(rf"experiments/{number}/", link)) for number in (1, 2)
         )
         try:
             with browse(WIDTH, HEIGHT) as page:
                 for name, link, texts in (
-                    ("view", confirm, ("test_accuracy", "Group: relu")),
+                    ("view", chosen, ("test_accuracy", "Group: relu")),
                     ("live", sweep, ("Convergence", "Group: relu")),
                 ):
                     page.open(link)
                     page.wait_for(*texts)
                     page.value(CLOSE_ASSISTANT)
                     taken(page, name)
-                page.open(re.sub(r"#.*", "#/experiments/1/runs?workflowType=machine_learning", confirm))
+                page.open(re.sub(r"#.*", "#/experiments/1/runs?workflowType=machine_learning", chosen))
                 page.wait_for("compare ")
                 page.value("[...document.querySelectorAll('a')].find(e => /^compare /.test(e.innerText)).click()")
                 page.wait_for("Description")

@@ -34,11 +34,26 @@ def activation_by_series(runs: pd.DataFrame) -> dict[str, str]:
 def at_edge(runs: pd.DataFrame) -> "pd.Series[bool]":
     """Whether a run's learning rate is the lowest or the highest of several that its series tried on its task.
 
-    A better rate may then lie outside the grid. runs: labelled, phases tune and confirm.
+    A better rate may then lie outside the grid. runs: labelled, of a comparison.
     """
-    tuned = runs[runs["phase"] == "tune"].groupby(["task", "series"])["lr"].agg(["min", "max"])
+    tuned = runs.groupby(["task", "series"])["lr"].agg(["min", "max"])
     ends = runs[["task", "series", "lr"]].join(tuned, on=["task", "series"])
     return (ends["min"] < ends["max"]) & ((ends["lr"] == ends["min"]) | (ends["lr"] == ends["max"]))
+
+
+def compared_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs that a comparison's protocol has marked, those of sweeps aside."""
+    return runs[runs["chosen"].notna()]
+
+
+def usual_length(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs without those that repeat others at equal time."""
+    return runs[~runs["equal_time"].fillna(False).astype(bool)]
+
+
+def surviving(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs of rates that were not raced out."""
+    return runs[~runs["raced_out"].fillna(False).astype(bool)]
 
 
 def ended_runs(runs: pd.DataFrame) -> pd.DataFrame:

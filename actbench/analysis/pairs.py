@@ -1,34 +1,40 @@
-"""The confirming runs of one task, paired by seed: the input of the report's tables, figures and verdicts."""
+"""The runs of one task, paired by seed, each activation at its own rate: the input of the report's statements."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
-from actbench.analysis.labels import activation_by_series, ended_runs, labelled
-from actbench.analysis.recommendation import Decision, decide
-from actbench.analysis.statistics import Difference, holm, paired_difference
+from actbench.analysis.differences import Difference, Pair, judge, within
+from actbench.analysis.labels import activation_by_series, compared_runs, ended_runs, labelled, surviving, usual_length
+from actbench.analysis.recommendation import Recommendation, recommend
+from actbench.analysis.statistics import Array, example_factor, percentiles
+from actbench.analysis.tuned import WORST, Tuned, steps_or_length, tuned_by_accuracy, tuned_by_speed
 from actbench.experiment.request import Request
 from actbench.training.results import COSTS_MEASURED
 
-WORST = 0.0  # accuracy of a run that diverged
+Examples = Mapping[str, np.ndarray]  # run id -> whether each test example is classified correctly, (examples,) of bool
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Every series of one task against a baseline.
 
-    runs: labelled rows of runs.csv of the task, phase confirm. costs: by series, medians of the columns of costs.csv;
-    a series that was not measured is absent. evaluation_interval: steps between two evaluations, 0 where unknown.
+    runs: labelled rows of runs.csv of the task, of all rates. costs: by series, rounds of the columns of costs.csv; a
+    series that was not measured is absent. examples: of the chosen runs, where the data set has a test set of its own.
+    n_test: test examples of a run, 0 where unknown.
     """
 
     task: str
     runs: pd.DataFrame
     baseline_activation: str
     margin: float
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    evaluation_interval: int = 0
+    costs: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    examples: Examples = field(default_factory=dict)
+    n_test: int = 0
 
     @cached_property
     def baseline(self) -> str:
@@ -38,75 +44,194 @@ class Comparison:
                     self.baseline_activation)  # fmt: skip
 
     @cached_property
+    def planned(self) -> pd.DataFrame:
+        """Runs of the protocol's stages, without those that repeat others at equal time."""
+        return usual_length(self.runs)
+
+    @cached_property
     def ended(self) -> pd.DataFrame:
-        """Runs that finished or diverged."""
-        return ended_runs(self.runs)
+        """Runs from which the scores are taken, one of each series and seed."""
+        return ended_runs(self.planned[self.planned["chosen"].eq(True)])
+
+    @cached_property
+    def _surviving(self) -> pd.DataFrame:
+        return surviving(self.planned)
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Seeds on which no run has failed or is missing, of the series that have ended runs."""
+        live = self._surviving[self._surviving["series"].isin(ended_runs(self._surviving)["series"])]
+        lost = self.planned[self.planned["series"].isin(live["series"])]
+        lost = lost[~lost.index.isin(ended_runs(lost).index)]
+        counts = live[~live["seed"].isin(lost["seed"])].groupby("seed").size()
+        cells = live.groupby(["series", "lr"]).ngroups
+        return sorted(int(seed) for seed in counts.index[counts == cells])
+
+    @cached_property
+    def tuned(self) -> dict[str, Tuned]:
+        """Each series with its rate chosen by validation accuracy; none where no seed is left."""
+        return {series: tuned_by_accuracy(runs, self.seeds) for series, runs in self._by_series}
+
+    @cached_property
+    def fastest(self) -> dict[str, Tuned]:
+        """Each series with its rate chosen by steps to the target."""
+        return {series: tuned_by_speed(runs, self.seeds) for series, runs in self._by_series}
+
+    @cached_property
+    def _by_series(self) -> list[tuple[str, pd.DataFrame]]:
+        runs = ended_runs(self._surviving)
+        runs = runs[runs["seed"].isin(self.seeds)]
+        return [(str(series), group) for series, group in runs.groupby("series", sort=False)]
+
+    @cached_property
+    def _tables(self) -> dict[str, Array]:
+        """Test accuracy of each series, (rates, seeds)."""
+        return {
+            series: self.tuned[series].table(runs, runs["test_accuracy"].fillna(WORST))
+            for series, runs in self._by_series
+        }
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Test accuracy (seeds, series) on seeds with an ended run of every series; WORST where a run diverged."""
-        return self._by_seed(self.ended["test_accuracy"].fillna(WORST))
+        """Test accuracy (seeds, series) at the rates chosen on the other seeds; WORST where a run diverged."""
+        return self._frame({series: self.tuned[series].values(table) for series, table in self._tables.items()})
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """The rates chosen for each seed on the others, (seeds, series)."""
+        return self._frame({series: tuned.chosen for series, tuned in self.tuned.items()})
 
     @cached_property
     def steps(self) -> pd.DataFrame:
         """Steps to target in the shape of `scores`; a run that never reaches it counts with its full length."""
-        return self._by_seed(self.ended["steps_to_target"].astype(float).fillna(self.ended["steps"]))
+        return self._steps(self.tuned)
 
-    def _by_seed(self, values: pd.Series) -> pd.DataFrame:
-        """Returns values (seeds, series); omits series without an ended run, then seeds that any series lacks."""
-        wide = self.ended.assign(value=values).pivot(index="seed", columns="series", values="value")
-        return wide[list(dict.fromkeys(self.ended["series"]))].dropna().sort_index()
+    @cached_property
+    def fastest_steps(self) -> pd.DataFrame:
+        """As `steps`, at the surviving rate that is fastest on the other seeds."""
+        return self._steps(self.fastest)
+
+    def _steps(self, tuned: Mapping[str, Tuned]) -> pd.DataFrame:
+        return self._frame({
+            series: tuned[series].values(tuned[series].table(runs, steps_or_length(runs)))
+            for series, runs in self._by_series
+        })  # fmt: skip
+
+    def _frame(self, columns: Mapping[str, Array]) -> pd.DataFrame:
+        return pd.DataFrame(columns, index=pd.Index(self.seeds, name="seed"))
+
+    @cached_property
+    def raced_out(self) -> dict[str, list[float]]:
+        """The rates of each series that got no further seeds, ascending."""
+        tried = {str(series): set(group["lr"]) for series, group in self.planned.groupby("series", sort=False)}
+        kept = self._surviving.groupby("series")["lr"].agg(set)
+        out = {series: sorted(rates - kept.get(series, set())) for series, rates in tried.items()}
+        return {series: [float(rate) for rate in rates] for series, rates in out.items() if rates}
 
     @cached_property
     def missing(self) -> dict[str, list[int]]:
         """Seeds of runs that failed or were never trained, by series."""
-        planned = set(self.runs["seed"])
-        seeds = {
-            str(series): sorted(map(int, planned - set(ended_runs(group)["seed"])))
-            for series, group in self.runs.groupby("series", sort=False)
+        lost = self.planned[~self.planned.index.isin(ended_runs(self.planned).index)]
+        return {
+            str(series): sorted(map(int, group["seed"].unique()))
+            for series, group in lost.groupby("series", sort=False)
         }
-        return {series: lacking for series, lacking in seeds.items() if lacking}
-
-    @cached_property
-    def differences(self) -> dict[str, Difference]:
-        """Differences of each series to the baseline on the seeds of `scores`; empty if either is lacking."""
-        if self.baseline not in self.scores or self.scores.empty:
-            return {}
-        baseline = self.scores[self.baseline].to_numpy()
-        others = [str(series) for series in self.scores if series != self.baseline]
-        return {series: paired_difference(self.scores[series].to_numpy(), baseline) for series in others}
-
-    @cached_property
-    def adjusted(self) -> dict[str, float]:
-        """p of the sign-flip test by series, corrected by Holm over the task's differences."""
-        return dict(zip(self.differences, holm([d.p for d in self.differences.values()]), strict=True))
-
-    def verdict(self, series: str) -> str:
-        """The verdict on a series against the baseline."""
-        return self.differences[series].verdict(self.margin, self.adjusted[series])
 
     @cached_property
     def ranking(self) -> list[str]:
         """Series by mean test accuracy on common seeds, the highest first."""
-        return [str(series) for series in self.scores.mean().sort_values(ascending=False, kind="stable").index]
+        if self.scores.empty:
+            return []
+        return [
+            str(series) for series in self.scores.mean().round(12).sort_values(ascending=False, kind="stable").index
+        ]
+
+    def interval(self, series: str) -> tuple[float, float]:
+        """The 95 % interval of a mean score; NaN for a single seed."""
+        scores = self.scores[series].to_numpy()
+        if len(scores) < 2:
+            return float("nan"), float("nan")
+        factor = example_factor(self._correct(series)) if self.covers_examples else 1.0
+        return percentiles(
+            self.tuned[series].resampled(self._tables[series]), float(scores.mean()), len(scores), factor
+        )
 
     @cached_property
-    def decision(self) -> Decision | None:
-        """The recommendation; None for a single series or without common seeds."""
-        if self.scores.empty or self.scores.shape[1] < 2:
-            return None
-        measured = set(self.costs) >= set(self.scores)
-        costs = {name: cost["step_share"] * cost["step_ns"] for name, cost in self.costs.items()} if measured else {}
-        return decide(self.scores, self.steps, costs, self.margin, self.evaluation_interval)
+    def covers_examples(self) -> bool:
+        """Whether intervals cover new test examples too: where a fixed test set's scores are kept by example."""
+        finished = self.ended.loc[self.ended["status"] == "finished", "run_id"]
+        return bool(self.examples) and bool(finished.isin(list(self.examples)).all())
 
+    @cached_property
+    def _run_ids(self) -> pd.DataFrame:
+        """Ids of the runs from which the scores are taken, (seeds, series)."""
+        ended = self.ended[self.ended["seed"].isin(self.seeds)]
+        return ended.pivot(index="seed", columns="series", values="run_id").reindex(self.seeds)
 
-def comparisons(runs: pd.DataFrame, costs: pd.DataFrame, request: Request) -> Iterator[Comparison]:
-    """Yields one comparison per task, in the order of the runs. runs, costs: rows of runs.csv and costs.csv."""
-    medians = costs.groupby("run_id")[list(COSTS_MEASURED)].median()
-    for task, confirmed in labelled(runs[runs["phase"] == "confirm"]).groupby("task", sort=False):
-        measured = {
-            str(series): medians.loc[run_id].to_dict()
-            for run_id, series in zip(confirmed["run_id"], confirmed["series"], strict=True)
-            if run_id in medians.index
+    def _correct(self, series: str) -> Array:
+        """Whether each test example is classified correctly, (seeds, examples) of 0 and 1; never where it diverged."""
+        count = len(next(iter(self.examples.values())))
+        wrong = np.full(count, WORST)
+        return np.stack([self.examples.get(run_id, wrong) for run_id in self._run_ids[series]]).astype(float)
+
+    def pair(self, series: str, other: str) -> Pair:
+        """The scores of one series less those of another."""
+        factor = example_factor(self._correct(series) - self._correct(other)) if self.covers_examples else 1.0
+        resampled = [self.tuned[name].resampled(self._tables[name]) for name in (series, other)]
+        return Pair((self.scores[series] - self.scores[other]).to_numpy(), resampled[0] - resampled[1], factor)
+
+    def differences_to(self, other: str) -> dict[str, Difference]:
+        """Differences of the other series to one, a family of tests; empty where that has no scores."""
+        if other not in self.scores or self.scores.empty:
+            return {}
+        names = [str(series) for series in self.scores if series != other]
+        return dict(zip(names, judge([self.pair(name, other) for name in names], self.margin), strict=True))
+
+    @cached_property
+    def differences(self) -> dict[str, Difference]:
+        """Differences of each series to the baseline."""
+        return self.differences_to(self.baseline)
+
+    @cached_property
+    def all_pairs(self) -> dict[tuple[str, str], Difference]:
+        """Differences of all pairs of series, one family of tests."""
+        names = list(itertools.combinations(self.ranking, 2))
+        return dict(zip(names, judge([self.pair(*pair) for pair in names], self.margin), strict=True))
+
+    @cached_property
+    def arrives(self) -> list[str]:
+        """Series that reach the target in at least half of the runs at their fastest rate."""
+        reached = {
+            series: self.fastest[series].values(
+                self.fastest[series].table(runs, runs["reached_target"].fillna(False).astype(float))
+            )
+            for series, runs in self._by_series
         }
-        yield Comparison(str(task), confirmed, request.baseline, request.margin, measured, 0)
+        return [series for series, values in reached.items() if len(values) and values.mean() >= 0.5]
+
+    @cached_property
+    def recommendation(self) -> Recommendation | None:
+        """Which to take and which to avoid; None for a single series or without common seeds."""
+        if len(self.ranking) < 2:
+            return None
+        best = self.ranking[0]
+        close = {name: within(self.pair(name, best), self.margin) for name in self.ranking[1:]}
+        costs = {series: float(rounds["step_ns"].mul(rounds["step_share"]).median())
+                 for series, rounds in self.costs.items()}  # fmt: skip
+        costs = costs if set(costs) >= set(self.ranking) else {}
+        return recommend(self.ranking, self.differences_to(best), close, self.fastest_steps, self.arrives, costs)
+
+
+def comparisons(
+    runs: pd.DataFrame, costs: pd.DataFrame, request: Request, examples: Examples | None = None
+) -> Iterator[Comparison]:
+    """Yields one comparison per task, in the order of the runs. runs, costs: rows of runs.csv and costs.csv."""
+    for task, group in labelled(compared_runs(runs)).groupby("task", sort=False):
+        series = dict(zip(group["run_id"], group["series"], strict=True))
+        measured = costs[costs["run_id"].isin(series)]
+        rounds = {
+            str(name): lines[list(COSTS_MEASURED)].reset_index(drop=True)
+            for name, lines in measured.groupby(measured["run_id"].map(series), sort=False)
+        }
+        n_test = request.test_sizes.get(str(group["dataset"].iloc[0]), 0)
+        yield Comparison(str(task), group, request.baseline, request.margin, rounds, examples or {}, n_test)

@@ -1,71 +1,61 @@
-"""Recommends an activation from the confirming runs of one task: by accuracy, then speed, then cost."""
+"""Which activations to take on one task, which to avoid, and which the runs leave undecided."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from actbench.analysis.statistics import Array
-
-TOLERANCE = 1.1  # multiple of the fewest steps (lowest cost) up to which series are equally fast (cheap)
-CLEAR = 0.5  # agreement of the resamples below which there is no clear choice
-RESAMPLES = 1000
+from actbench.analysis.differences import Difference
+from actbench.analysis.statistics import LEVEL, step_down
+from actbench.experiment.protocol import FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The selections that lead from all series to one. Each begins with the best by its own criterion.
+class Recommendation:
+    """Sets of activations. Only scores decide who is in which; speed and cost order `take`.
 
-    series: all, by mean accuracy. accurate: mean test accuracy within the margin of the highest. fast: of those, mean
-    steps to target (a run that never arrives counts with its full length) within a tenth of the fewest, or within one
-    evaluation. cheap: of those, the cost within a tenth of the lowest; all where costs are unknown. choice: the most
-    accurate of these. agreement: share of 1,000 resamples of the seeds that lead to the same choice.
+    best: the highest mean score. take: shown to be less than the margin below the best, and the best itself. avoid:
+    shown to be more than the margin below it. undecided: the others, by score. fastest: not shown to need more steps
+    to the target than the one with the fewest; empty where none gets there.
     """
 
-    series: tuple[str, ...]
-    accurate: tuple[str, ...]
-    fast: tuple[str, ...]
-    cheap: tuple[str, ...]
-    choice: str
-    agreement: float
+    best: str
+    take: tuple[str, ...]
+    avoid: tuple[str, ...]
+    undecided: tuple[str, ...]
+    fastest: tuple[str, ...]
 
 
-def decide(
-    accuracy: pd.DataFrame,
-    steps: pd.DataFrame,
-    costs: Mapping[str, float],
-    margin: float,
-    evaluation_interval: int = 0,
-) -> Decision:
-    """Returns the decision from accuracy and steps to target, (seeds, series) each, without missing values.
+def recommend(
+    ranking: Sequence[str], to_best: Mapping[str, Difference], close: Mapping[str, float], steps: pd.DataFrame,
+    arrives: Sequence[str], costs: Mapping[str, float],
+) -> Recommendation:  # fmt: skip
+    """Returns the sets of one task.
 
-    costs: by series; may be empty. evaluation_interval: steps between two evaluations, 0 where unknown.
+    ranking: all, by mean score. to_best: difference of each to the first. close: p that each is less than the margin
+    below the first. steps: to the target at the fastest rate, (seeds, activations). arrives: those that reach the
+    target in at least half of their runs. costs: of a step's activations, by activation; may be empty.
     """
-    names = [str(name) for name in accuracy]
-    scores, times = accuracy.to_numpy(dtype=float), steps[accuracy.columns].to_numpy(dtype=float)
-    seeds = len(scores)
-    draws = np.random.default_rng(0).integers(0, seeds, (RESAMPLES, seeds))
-
-    def path(rows: npt.NDArray[np.int64]) -> tuple[list[str], list[str], list[str], str]:
-        return _path(names, scores[rows].mean(0), times[rows].mean(0), evaluation_interval, costs, margin)
-
-    accurate, fast, cheap, choice = path(np.arange(seeds, dtype=np.int64))
-    same = sum(path(draw)[-1] == choice for draw in draws)
-    order = [names[index] for index in np.argsort(-scores.mean(0), kind="stable")]
-    return Decision(tuple(order), tuple(accurate), tuple(fast), tuple(cheap), choice, same / RESAMPLES)
+    best, *others = ranking
+    decided = len(steps) >= FEWEST_SEEDS
+    take = {best, *(name for name in others if decided and close[name] <= LEVEL)}
+    avoid = [name for name in others if decided and name not in take and to_best[name].verdict == "worse"]
+    fastest = _fastest(steps[list(arrives)])
+    means = steps.mean()
+    ordered = sorted(take, key=lambda name: (name not in fastest, costs.get(name, 0.0) if name in fastest else 0.0,
+                                             means[name], ranking.index(name)))  # fmt: skip
+    undecided = [name for name in others if name not in take and name not in avoid]
+    return Recommendation(best, tuple(ordered), tuple(avoid), tuple(undecided), fastest)
 
 
-def _path(
-    names: list[str], accuracy: Array, steps: Array, interval: int, costs: Mapping[str, float], margin: float
-) -> tuple[list[str], list[str], list[str], str]:
-    """Returns the series that pass each criterion, and the choice. accuracy, steps: means (series,)."""
-    accurate = [i for i in np.argsort(-accuracy, kind="stable") if accuracy[i] >= accuracy.max() - margin]
-    fewest = min(steps[i] for i in accurate)
-    enough = max(TOLERANCE * fewest, fewest + interval)
-    fast = sorted((i for i in accurate if steps[i] <= enough), key=lambda i: steps[i])
-    cost = {i: costs.get(names[i], 0.0) for i in fast}
-    cheap = [i for i in fast if cost[i] <= TOLERANCE * min(cost.values())]
-    choice = max(cheap, key=lambda i: accuracy[i])
-    return [names[i] for i in accurate], [names[i] for i in fast], [names[i] for i in cheap], names[choice]
+def _fastest(steps: pd.DataFrame) -> tuple[str, ...]:
+    """Those not shown to need more steps than the one with the fewest, by their mean. steps: (seeds, activations)."""
+    if steps.empty:
+        return ()
+    names = [str(name) for name in steps.mean().sort_values(kind="stable").index]
+    first, *others = names
+    if not others or len(steps) < FEWEST_SEEDS:
+        return (first,)
+    later = step_down((steps[others].sub(steps[first], axis=0)).to_numpy(dtype=float), two_sided=False)
+    return (first, *np.array(others)[later > LEVEL].tolist())

@@ -52,7 +52,7 @@ def tasks_of(hypothesis: Hypothesis, runs: pd.DataFrame) -> Iterator[Task]:
         if key not in compared and not ("activation" in compared and key.startswith("activation."))
     ]
     in_name = [key for key in shared if key in _ALWAYS or runs[key].nunique(dropna=False) > 1]
-    for _, group in runs.groupby([*shared, "phase"], sort=False, dropna=False):
+    for _, group in runs.groupby(shared, sort=False, dropna=False):
         runs_a, runs_b = group[matches(group, a)], None if b is None else group[matches(group, b)]
         if len(runs_a) and (runs_b is None or len(runs_b)):
             values = {key: group[key].iloc[0] for key in in_name}

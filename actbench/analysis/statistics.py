@@ -1,7 +1,9 @@
-"""Statistics of activations over the seeds or the tasks that they share. A higher score is better."""
+"""Statistics of paired scores: resampled seeds, sign flips, equality, shares, ranks. A higher score is better."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,79 +14,138 @@ Array = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
-FEWEST_PAIRS = 6  # with fewer no exact paired test reaches 0.05: 2 * 2^-5 > 0.05
 EXACT_PAIRS = 13  # 2^13 flips are at most RESAMPLES: with more pairs flips are drawn
+LARGEST_FACTOR = 100.0  # by which new test examples may widen an interval over seeds
 RESAMPLES = 9999  # so that the interval's ends are resamples, Davison & Hinkley 1997, section 2.5
 
+_EPSILON = 1e-12  # differences of scores below it are rounding errors
 
-@dataclass(frozen=True)
-class Difference:
-    """The difference of paired scores to those of a baseline.
 
-    mean, and its 95 % bootstrap interval (NaN for a single pair); pairs: their number. p: of the two-sided sign-flip
-    test, not corrected (NaN below FEWEST_PAIRS). improvement: share of pairs in which the score is above the baseline,
-    ties half. effect: mean over standard deviation of the differences, with Hedges' correction (NaN where that is 0).
+@cache
+def resample_weights(seeds: int) -> Array:
+    """Weights (RESAMPLES, seeds) of the seeds in each bootstrap mean: draws with replacement, each row of sum 1."""
+    return np.asarray(np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds)
+
+
+def percentiles(resampled: Array, estimate: float, n: int, factor: float = 1.0) -> tuple[float, float]:
+    """The 95 % percentile interval of resampled estimates (samples,), widened about the estimate.
+
+    By sqrt(n / (n - 1)), as the variance of means of n resampled values falls short by that (Efron 1982, The
+    Jackknife, the Bootstrap and Other Resampling Plans, section 5.3), and by `factor`. The interval contains the
+    estimate: where the rate is chosen anew in each resample, all of these may lie on one side of it.
     """
-
-    mean: float
-    low: float
-    high: float
-    pairs: int
-    p: float = float("nan")
-    improvement: float = float("nan")
-    effect: float = float("nan")
-
-    def verdict(self, margin: float, p: float) -> str:
-        """`practically equal`: the interval lies inside +-margin. `higher`, `lower`: it excludes 0, and p is at most
-        0.05. Else `not shown`. p: corrected for the family of comparisons."""
-        if self.pairs < FEWEST_PAIRS:
-            return "too few seeds to say"
-        if -margin < self.low and self.high < margin:
-            return "practically equal"
-        if p > LEVEL:
-            return "not shown"
-        if self.low > 0:
-            return "higher"
-        return "lower" if self.high < 0 else "not shown"
+    low, high = np.percentile(resampled, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    wider = factor * math.sqrt(n / (n - 1))
+    return estimate - wider * max(0.0, estimate - low), estimate + wider * max(0.0, high - estimate)
 
 
-def paired_difference(scores: Array, baseline: Array) -> Difference:
-    """Compares scores with a baseline, (seeds,) each in the same order; 95 % BCa interval (Efron 1987)."""
-    differences = np.asarray(scores, dtype=float) - np.asarray(baseline, dtype=float)
-    mean, pairs = float(differences.mean()), len(differences)
-    improvement = float(np.mean((differences > 0) + 0.5 * (differences == 0)))
+def example_factor(scores: npt.NDArray[np.floating]) -> float:
+    """The factor by which an interval over seeds grows where it is to cover new test examples too; at least 1.
+
+    scores: (seeds, examples), per-example scores or differences of such. With the components of a two-way analysis,
+    the variance of the grand mean is v_seed + v_example - v_interaction, and v_seed is what seeds alone show. At most
+    LARGEST_FACTOR, as seeds may agree by chance.
+    """
+    seeds, examples = scores.shape
+    if seeds < 2 or examples < 2:
+        return 1.0
+    by_seed, by_example = scores.mean(1), scores.mean(0)
+    rest = scores - by_seed[:, None] - by_example[None, :] + scores.mean()
+    v_seed = by_seed.var(ddof=1) / seeds
+    v_example = by_example.var(ddof=1) / examples
+    v_interaction = np.square(rest).sum() / ((seeds - 1) * (examples - 1)) / (seeds * examples)
+    excess = max(0.0, float(v_example - v_interaction))
+    if excess < _EPSILON**2:
+        return 1.0
+    return min(LARGEST_FACTOR, math.sqrt(1 + excess / max(float(v_seed), _EPSILON**2)))
+
+
+@cache
+def signs(pairs: int) -> Array:
+    """Signs (flips, pairs), the unflipped first: all of them up to EXACT_PAIRS pairs, else RESAMPLES random ones."""
+    if pairs <= EXACT_PAIRS:
+        bits = np.arange(2**pairs)[:, None] >> np.arange(pairs)
+        return np.asarray(1.0 - 2.0 * (bits & 1), dtype=float)
+    drawn = np.random.default_rng(0).integers(0, 2, (RESAMPLES, pairs)) * 2.0 - 1.0
+    return np.concatenate([np.ones((1, pairs)), drawn])
+
+
+def studentized(differences: Array, flips: Array) -> Array:
+    """Mean over its standard error under each flip of signs, (flips, columns). differences: (pairs, columns).
+
+    0 where all differences are 0, infinite where all are equal otherwise.
+    """
+    pairs = len(differences)
+    means = (flips @ differences) / pairs
+    means[np.abs(means) < _EPSILON] = 0.0
+    variances = np.maximum(np.square(differences).mean(0) - np.square(means), 0.0) / (pairs - 1)
+    errors = np.where(variances > _EPSILON**2, np.sqrt(variances), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(means == 0, 0.0, means / errors), dtype=float)
+
+
+def step_down(differences: Array, factors: Array | None = None, two_sided: bool = True) -> Array:
+    """p (columns,) that mean differences are not 0, adjusted for all columns by the maximum statistic, step-down.
+
+    differences: (pairs, columns), of which a flip turns whole rows. factors: (columns,), by which the observed
+    statistics shrink, as the standard errors of `example_factor` grow. One-sided: that means are above 0.
+    Westfall & Young 1993, algorithm 2.8; Fisher 1935, section 21.
+    """
+    pairs, columns = differences.shape
+    if pairs < 2 or columns == 0:
+        return np.full(columns, np.nan)
+    flipped = studentized(differences, signs(pairs))
+    flipped = np.abs(flipped) if two_sided else flipped
+    observed = flipped[0] / (1.0 if factors is None else factors)
+    order = np.argsort(-observed, kind="stable")
+    # The largest statistic among the columns that are not larger than each, from the smallest on.
+    largest = np.maximum.accumulate(flipped[:, order[::-1]], axis=1)[:, ::-1]
+    reached = (largest >= observed[order] - 1e-9).mean(0)
+    adjusted = np.empty(columns)
+    adjusted[order] = np.maximum.accumulate(reached)
+    return adjusted
+
+
+def above(differences: Array, bound: float, factor: float = 1.0) -> float:
+    """p of the one-sided t test that the mean of paired differences (pairs,) is above `bound`. factor: of its error."""
+    pairs = len(differences)
     if pairs < 2:
-        return Difference(mean, float("nan"), float("nan"), pairs, improvement=improvement)
-    p = sign_flip(differences) if pairs >= FEWEST_PAIRS else float("nan")
-    low, high = mean_interval(differences)
-    deviation = float(differences.std(ddof=1))
-    effect = mean / deviation * (1 - 3 / (4 * pairs - 5)) if deviation > 1e-12 else float("nan")
-    return Difference(mean, low, high, pairs, p, improvement, effect)
+        return math.nan
+    distance = float(differences.mean()) - bound
+    error = float(differences.std(ddof=1)) / math.sqrt(pairs) * factor
+    if not error > _EPSILON:  # all equal
+        return 0.0 if distance > _EPSILON else 1.0 if distance < -_EPSILON else 0.5
+    return float(stats.t.sf(distance / error, pairs - 1))
 
 
-def mean_interval(scores: Array) -> tuple[float, float]:
-    """95 % bias-corrected and accelerated bootstrap interval of a mean (Efron 1987); NaN for a single score."""
-    if len(scores) < 2:
-        return float("nan"), float("nan")
-    if np.ptp(scores) < 1e-12:  # BCa is undefined for equal scores
-        return float(scores[0]), float(scores[0])
-    interval = stats.bootstrap(
-        (scores,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
+def equality(differences: Array, margin: float, factor: float = 1.0) -> float:
+    """p of two one-sided t tests that the mean of paired differences (pairs,) lies within +-margin.
+
+    Schuirmann 1987. factor: as for `above`.
+    """
+    return max(above(differences, -margin, factor), above(-differences, -margin, factor))
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share. Clopper & Pearson 1934."""
+    interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def sign_flip(differences: Array) -> float:
-    """Two-sided p of the mean of paired differences (n,) under random signs: exact up to EXACT_PAIRS, then drawn.
+def seeds_to_decide(mean: float, deviation: float, margin: float) -> float:
+    """About how many pairs show, in four of five repetitions, a difference or equality where `mean` is the truth.
 
-    Fisher 1935, The Design of Experiments, section 21.
+    deviation: standard deviation of the differences of pairs. The smaller of the two numbers, by the normal
+    distribution; infinite where neither can be shown.
     """
-    test = stats.permutation_test(
-        (np.asarray(differences, dtype=float),), lambda d, axis: d.mean(axis).round(12),  # so that ties stay ties
-        permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(test.pvalue)
+    different = float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(0.8))
+    equal = float(stats.norm.ppf(1 - LEVEL) + stats.norm.ppf(0.9))  # either of two tests may miss
+    needed = [math.inf]
+    if abs(mean) > _EPSILON:
+        needed.append((different * deviation / mean) ** 2)
+    if abs(mean) < margin:
+        needed.append((equal * deviation / (margin - abs(mean))) ** 2)
+    return math.ceil(min(needed)) if math.isfinite(min(needed)) else math.inf
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -96,11 +157,6 @@ def holm(p: Sequence[float]) -> list[float]:
     if known.any():
         values[known] = multipletests(values[known], method="holm")[1]
     return [float(value) for value in values]
-
-
-def interquartile_mean(scores: Array) -> float:
-    """Mean of the middle half. Agarwal et al. 2021, arXiv:2108.13264."""
-    return float(stats.trim_mean(scores, 0.25))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     runs: rows of runs.csv. Columns: task, series, the columns that the runs of a line share, n (runs), unfinished (runs
     that diverged, failed or are missing), mean, sd and n of validation and test accuracy, Kaplan-Meier median of the
     steps to target, reached (runs at the target), and the mean dead fraction. A run that diverged or failed has no
-    accuracy and never reaches its target.
+    accuracy and never reaches its target. Without learning rates all runs of a series are one line.
     """
     lines = []
-    for (task, series, _), group in labelled(runs).groupby(["task", "series", "lr"], sort=False):
+    for (task, series, _), group in labelled(runs).groupby(["task", "series", "lr"], sort=False, dropna=False):
         finished = group[group["status"] == "finished"]
         line = {"task": task, "series": series, **group.iloc[0][_COMMON].to_dict()}
         line |= {"n": len(group), "unfinished": len(group) - len(finished)}

@@ -32,6 +32,7 @@ examples:
   actbench ui --open
   actbench data fetch mnist
 """
+_PAIRS = "also compare all pairs of activations, not only each with the baseline"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     for name, text in (
-        ("compare", "tune, confirm and report (default experiment: quickstart, on digits)"),
+        ("compare", "every rate on every seed, test, report (default experiment: quickstart, on digits)"),
         ("sweep", "train a grid of runs"),
         ("train", "train one run, with live progress"),
     ):
@@ -67,12 +68,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("words", nargs="*", metavar=metavar, help=description)
         sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
         sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
+        if name == "compare":
+            sub.add_argument("--pairs", action="store_true", help=_PAIRS)
     sub = command("report", "write the report of an ended comparison again, from the store alone")
     sub.add_argument("experiment", metavar="EXPERIMENT")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
     sub.add_argument(
         "--format", default="md,html,pdf,tex", metavar="LIST", help="of md, html, pdf, tex; all by default"
     )
+    sub.add_argument("--pairs", action="store_true", help=_PAIRS)
     sub = command("activations", "print the table of activations, or draw some of them")
     sub.add_argument("names", nargs="*", metavar="NAME")
     sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
@@ -178,7 +182,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         case "report":
             from actbench.commands.report import report
 
-            return report(parsed.experiment, parsed.format.split(","), parsed.words)
+            return report(parsed.experiment, parsed.format.split(","), parsed.words, parsed.pairs)
         case "cost":
             from actbench.commands.cost import cost
 
@@ -203,7 +207,7 @@ def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[s
         case "compare":
             from actbench.commands.compare import compare
 
-            return compare(compared, overrides, parsed.config_dir)
+            return compare(compared, overrides, parsed.config_dir, parsed.pairs)
         case "sweep":
             from actbench.commands.sweep import sweep
 

@@ -1,7 +1,7 @@
-"""`actbench compare`: tunes and confirms by the protocol, measures costs and writes the report."""
+"""`actbench compare`: trains by the protocol, measures costs and writes the report."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -10,83 +10,150 @@ from actbench.commands.report import write_reports
 from actbench.commands.session import Data, Session, make_request, make_runs, open_session, prepared_data
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.protocol import (
+    FEWEST_SEEDS,
+    Outcome,
+    PlannedRun,
+    TaskPlan,
     check_grid,
-    choose_rate,
-    confirming_settings,
-    grown_rates,
+    equal_time_steps,
     learning_rates,
-    tuning_settings,
+    plan_task,
+    tasks_of,
 )
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.signals import deferred_signals
 from actbench.store.files import costs_frame, runs_frame
 from actbench.training.cost import measure_step_costs
-from actbench.training.results import missing_result
+from actbench.training.results import Mark, Result, missing_result
 
 
-def compare(name: str, overrides: Sequence[str], config_dir: str | None) -> int:
-    """Tunes, confirms and reports the experiment `name`. Returns the exit code."""
-    from actbench.analysis.hypotheses import check_hypotheses  # its libraries take half a second
+def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False) -> int:
+    """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code."""
+    from actbench.analysis.check import check_hypotheses  # its libraries take half a second
 
     experiment = load_experiment(name)
     grid = compose_grid([*experiment.overrides, *overrides], config_dir)
     check_grid(grid)
-    protocol, data = grid.command.protocol, prepared_data(grid.runs)
-    tuning = _tuning_runs(grid, data, [learning_rates(settings, protocol) for settings in grid.runs])
-    first_runs = [run for runs in tuning for run in runs]
-    check_hypotheses(experiment.hypotheses, runs_frame([missing_result(run, "") for run in first_runs]))
+    schedule = _Schedule(grid, prepared_data(grid.runs))
+    first_runs = schedule.due(schedule.plans({}))
+    protocol = grid.command.protocol
+    planned = runs_frame([missing_result(run, "") for run in first_runs])
+    check_hypotheses(experiment.hypotheses, planned, protocol.racing)
+    if protocol.seeds < FEWEST_SEEDS:
+        print(
+            f"protocol.seeds={protocol.seeds}: too few for a verdict; take at least {FEWEST_SEEDS}, better 9 or more",
+            flush=True,
+        )
     request = make_request("compare", experiment, overrides, grid, first_runs)
     with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
-        confirming = _confirming_runs(session, grid, data, tuning)
-        session.train(confirming, "confirm")
-        session.costs = _costs(session, confirming[:: protocol.seeds])
+        plans = _train_stages(session, schedule)
+        session.marks = schedule.marks(plans)
+        session.costs = _costs(session, schedule, plans)
+        if protocol.equal_time:
+            _train_equal_time(session, schedule, plans)
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
-            report = write_reports(session.folder, request)
+            session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
+            report = write_reports(session.folder, request, pairs=pairs)
             stored = session.end(report.note)
-    print_runs(report.runs[report.runs["phase"] == "confirm"])
+    print_runs(report.runs[report.runs["chosen"].eq(True)].drop(columns="lr").assign(lr=float("nan")))
     answers = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in report.answers]
     print("\n".join(["", *answers, "", f"report: {', '.join(map(str, report.paths))}"]))
     return session.exit_code(stored)
 
 
-def _tuning_runs(grid: Grid, data: Data, rates: Sequence[Sequence[float]]) -> list[list[Run]]:
-    """The tuning runs of each point of the grid at its rates."""
-    return [
-        make_runs(tuning_settings(settings, grid.command.protocol, own_rates), data, "tune")
-        for settings, own_rates in zip(grid.runs, rates, strict=True)
-    ]
+class _Schedule:
+    """The runs of a grid by the protocol."""
+
+    def __init__(self, grid: Grid, data: Data) -> None:
+        self.grid, self._data = grid, data
+        self._runs: dict[PlannedRun, Run] = {}
+
+    def run(self, planned: PlannedRun) -> Run:
+        """The run of a place in the plan; made once, as its id takes a millisecond."""
+        if planned not in self._runs:
+            settings = self.grid.runs[planned.point].at(planned.rate, planned.seed)
+            (self._runs[planned],) = make_runs([settings], self._data, "compare")
+        return self._runs[planned]
+
+    def plans(self, results: Mapping[str, Result]) -> list[TaskPlan]:
+        """The plan of each task, from the results by run id."""
+        protocol = self.grid.command.protocol
+        outcomes = {planned: _outcome(results[run.id]) for planned, run in self._runs.items() if run.id in results}
+        plans = []
+        for points in tasks_of(self.grid.runs):
+            first = self.grid.runs[points[0]]
+            validation = self._data[first.dataset].validation_size(first.dataset.validation)
+            seeds = range(first.seed, first.seed + protocol.seeds)
+            rates = learning_rates(first, protocol)
+            plans.append(plan_task(points, rates, seeds, outcomes, protocol.racing, validation))
+        return plans
+
+    def due(self, plans: Iterable[TaskPlan]) -> list[Run]:
+        """The runs that are due."""
+        return [self.run(planned) for plan in plans for planned in plan.due]
+
+    def marks(self, plans: Iterable[TaskPlan]) -> dict[str, Mark]:
+        """By run id, whether its rate was raced out and whether its seed's score is taken from it."""
+        return {
+            self.run(planned).id: Mark(
+                raced_out=planned.rate not in plan.survivors[planned.point],
+                chosen=plan.chosen.get(planned.point, {}).get(planned.seed) == planned.rate,
+            )
+            for plan in plans
+            for planned in plan.planned
+        }
+
+    def representatives(self, plan: TaskPlan) -> dict[int, Run]:
+        """The first run of each point whose runs have not all failed; costs are measured on it."""
+        first: dict[int, Run] = {}
+        for planned in plan.planned:
+            if planned.point in plan.chosen:
+                first.setdefault(planned.point, self.run(planned))
+        return first
+
+    def chosen(self, plan: TaskPlan, point: int) -> list[Run]:
+        """The runs of a point from which its scores are taken, by seed."""
+        return [self.run(PlannedRun(point, rate, seed)) for seed, rate in plan.chosen[point].items()]
+
+    def at_steps(self, run: Run, steps: int) -> Run:
+        """The run with another number of steps."""
+        training = run.settings.training.model_copy(update={"steps": steps})
+        (changed,) = make_runs([run.settings.model_copy(update={"training": training})], self._data, "compare")
+        return changed
 
 
-def _confirming_runs(session: Session, grid: Grid, data: Data, tuning: list[list[Run]]) -> list[Run]:
-    """Tunes each point of the grid, again if its grid of rates grows; returns the confirming runs.
-
-    tuning: the first tuning runs of each point.
-    """
-    protocol = grid.command.protocol
-    rows: list[list[dict[str, object]]] = [[] for _ in grid.runs]  # of the tuning runs of each point
-
-    def tune(planned: list[list[Run]], title: str) -> list[float]:
-        session.train([run for runs in planned for run in runs], title)
-        for rows_of_point, runs in zip(rows, planned, strict=True):
-            rows_of_point += [dict(session.results[run.id].row) for run in runs]
-        return [choose_rate(rows_of_point) for rows_of_point in rows]
-
-    chosen = tune(tuning, "tune")
-    more = grown_rates(grid.runs, protocol, chosen)
-    if any(more):
-        chosen = tune(_tuning_runs(grid, data, more), "tune beyond the grid's ends")
-    return [
-        run
-        for settings, rate in zip(grid.runs, chosen, strict=True)
-        for run in make_runs(confirming_settings(settings, protocol, rate), data, "confirm")
-    ]
+def _outcome(result: Result) -> Outcome | None:
+    if result.error is not None:
+        return None
+    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
+    if accuracy is None or loss is None:  # diverged
+        return Outcome(0.0, float("inf"))
+    return Outcome(float(accuracy), float(loss))
 
 
-def _costs(session: Session, runs: Sequence[Run]) -> pd.DataFrame:
-    """Returns the costs of each run's activation, from the store or measured now, while nothing trains."""
-    stored = session.store.costs({run.id for run in runs})
+def _train_stages(session: Session, schedule: _Schedule) -> list[TaskPlan]:
+    """Trains what is due until nothing is; returns the complete plans. Runs that fail are tried twice."""
+    number = 0
+    while due := schedule.due(plans := schedule.plans(session.results)):
+        number += 1
+        seeds = [run.settings.seed for run in due]
+        rates = {(place.point, place.rate) for plan in plans for place in plan.due}
+        session.train(due, f"round {number}, seeds {min(seeds)} to {max(seeds)}, {len(rates)} rates")
+        failed = [run for run in due if session.results[run.id].error is not None]
+        if failed:
+            session.train(failed, "failed runs again")
+    return plans
+
+
+def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> pd.DataFrame:
+    """Returns the costs of each activation, from the store or measured now, while nothing trains."""
+    measured = {
+        run.id: schedule.chosen(plan, point) for plan in plans for point, run in schedule.representatives(plan).items()
+    }
+    runs = [run for plan in plans for run in schedule.representatives(plan).values()]
+    stored = session.store.costs(set(measured))
     if stored is not None:
         return stored
     try:
@@ -95,6 +162,36 @@ def _costs(session: Session, runs: Sequence[Run]) -> pd.DataFrame:
         print(f"costs could not be measured: {error}", flush=True)
         return costs_frame([])
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
-    with deferred_signals():
-        session.parent.add_metrics({str(id): {str(k): float(v) for k, v in row.items()} for id, row in medians.items()})
+    with deferred_signals():  # at a run whose score counts, so that views of those show the costs
+        session.parent.add_metrics({
+            measured[str(id)][0].id: {str(k): float(v) for k, v in row.items()}
+            for id, row in medians.items()
+            if measured[str(id)]
+        })  # fmt: skip
     return costs
+
+
+def _train_equal_time(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> None:
+    """Retrains the chosen runs for the steps that take as long as the baseline's, where these are not the same."""
+    step_ns = session.costs.groupby("run_id")["step_ns"].median()
+    stands_for: dict[str, Run] = {}  # the run of the usual length, by run id
+    retrained: list[Run] = []
+    for plan in plans:
+        runs = schedule.representatives(plan)
+        costs = {point: float(step_ns[run.id]) for point, run in runs.items() if run.id in step_ns}
+        baselines = [point for point in costs if _label(schedule, point) == schedule.grid.command.protocol.baseline]
+        if not baselines:
+            continue
+        for point, cost in costs.items():
+            for run in schedule.chosen(plan, point):
+                steps = equal_time_steps(run.steps, costs[baselines[0]] / cost)
+                if steps != run.steps:
+                    changed = schedule.at_steps(run, steps)
+                    retrained.append(changed)
+                    stands_for[changed.id] = run
+    session.train(retrained, "equal time")
+    session.marks |= {id: Mark(equal_time_of=run) for id, run in stands_for.items()}
+
+
+def _label(schedule: _Schedule, point: int) -> str:
+    return schedule.grid.runs[point].activation.label

@@ -10,7 +10,21 @@ from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
-from actbench.store.files import RUNS, VERDICTS, read_hypotheses, read_runs, read_series, results_folder, write_table
+from actbench.signals import write_json
+from actbench.store.files import (
+    ANSWER,
+    PAIRS,
+    RUNS,
+    SCORES,
+    VERDICTS,
+    read_examples,
+    read_hypotheses,
+    read_runs,
+    read_series,
+    results_folder,
+    write_table,
+)
+from actbench.store.provenance import read_seconds
 from actbench.store.reader import Store
 
 
@@ -18,7 +32,7 @@ from actbench.store.reader import Store
 class Reports:
     """The reports that were written.
 
-    runs: rows of runs.csv, from which they are made. answers: one line of Markdown per task.
+    runs: rows of runs.csv, from which they are made. answers: over all tasks, then one line of Markdown per task.
     note: a summary for MLflow.
     """
 
@@ -28,27 +42,34 @@ class Reports:
     note: str
 
 
-def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None) -> Reports:
-    """Writes report.*, figures/ and, for an experiment with hypotheses, verdicts.csv from the files in `folder`.
+def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None, pairs: bool = False) -> Reports:
+    """Writes report.*, figures/, answer.json and scores.csv from the files in `folder`.
 
-    formats: of report.FORMATS; all by default.
+    For an experiment with hypotheses also verdicts.csv. formats: of report.FORMATS; all by default. pairs: also the
+    differences of all pairs of activations, in the report and as pairs.csv.
     """
     from actbench.analysis.hypotheses import judge_hypotheses  # these libraries take a second
     from actbench.analysis.pairs import comparisons
+    from actbench.report.answers import answer_document, pairs_frame, scores_frame
     from actbench.report.report import FORMATS, write_report
-    from actbench.report.sentences import answer, comparison_note
+    from actbench.report.sentences import answer, comparison_note, overall_answer
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
-    compared = list(comparisons(runs, series["costs"], request))
-    verdicts = judge_hypotheses(hypotheses, runs, series["costs"])
+    compared = list(comparisons(runs, series["costs"], request, read_examples(folder)))
+    verdicts = judge_hypotheses(hypotheses, runs, series["costs"], request.margin)
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)
-    paths = write_report(folder, compared, runs, series, request, verdicts, formats or FORMATS)
-    answers = [answer(comparison) for comparison in compared]
+    write_table(folder / SCORES, scores_frame(compared))
+    write_json(folder / ANSWER, answer_document(compared, verdicts, request, read_seconds(folder)))
+    (folder / PAIRS).unlink(missing_ok=True)  # of an earlier command
+    if pairs:
+        write_table(folder / PAIRS, pairs_frame(compared))
+    paths = write_report(folder, compared, runs, series, request, verdicts, formats or FORMATS, pairs)
+    answers = [overall_answer(compared), *(answer(comparison) for comparison in compared)]
     return Reports(runs, paths, answers, comparison_note(request.question, compared))
 
 
-def report(name: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
+def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:
     """Writes the reports of the newest ended comparison again, from the store's copy of its files."""
     from actbench.report.report import FORMATS
 
@@ -59,5 +80,5 @@ def report(name: str, formats: Sequence[str], overrides: Sequence[str]) -> int:
     store = Store(compose_command(overrides).store.uri, experiment.name, create=False)
     folder = results_folder(experiment.name)
     request = Request.from_tags(store.restore("compare", folder))
-    print("\n".join(map(str, write_reports(folder, request, formats).paths)))
+    print("\n".join(map(str, write_reports(folder, request, formats, pairs).paths)))
     return 0

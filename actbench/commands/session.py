@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +30,7 @@ from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.store.writer import ParentRun
 from actbench.training.checkpoints import weights_folder
-from actbench.training.results import Result, missing_result
+from actbench.training.results import Mark, Result, missing_result
 from actbench.training.stacks import pack_stacks
 
 FAILED = 1  # exit code: some run failed, or is not stored yet
@@ -69,6 +70,7 @@ def make_request(
         batch_sizes=tuple(dict.fromkeys(settings.batch_size for settings in training)),
         revision=str(revision()),
         versions=versions(),
+        test_sizes={run.data.name: run.data.test for run in runs},
     )
 
 
@@ -77,7 +79,7 @@ class Session:
     """The state of one command: its runs, their results, the worker processes and the parent run in the store.
 
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
-    trained, by run id. trained: how many were trained now. hypotheses, costs: of a comparison.
+    trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
     """
 
     command: str
@@ -90,6 +92,8 @@ class Session:
     trained: int = 0
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
+    marks: dict[str, Mark] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
     _parent: ParentRun | None = None
 
     @cached_property
@@ -146,7 +150,7 @@ class Session:
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
         rows = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in self.planned.items()]
-        write_results(self.folder, rows, self.request.command)
+        write_results(self.folder, rows, self.request.command, time.monotonic() - self.started, self.marks)
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
 

@@ -16,9 +16,10 @@ class ProtocolSettings(Settings):
 
     baseline: str
     learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1, description=_RATES), Strict(False)]
-    tuning_seeds: Annotated[int, Field(gt=0)]
     seeds: Annotated[int, Field(gt=0)]
     margin: Share
+    racing: bool
+    equal_time: bool
 
     @model_validator(mode="after")
     def _known_baseline(self) -> Self:

@@ -17,6 +17,9 @@ MOST_RUNS = 100_000  # grid points of one command
 
 RUN_GROUPS = tuple(RunSettings.model_fields)
 COMMAND_GROUPS = tuple(CommandSettings.model_fields)
+GONE = {  # keys of an older version -> what to write instead
+    "protocol.tuning_seeds": "every rate trains on all seeds now: drop it, and give their number as protocol.seeds",
+}
 GROUPS = (*(key for key in RUN_GROUPS if key != "seed"), *COMMAND_GROUPS)
 
 
@@ -41,6 +44,8 @@ def parse_overrides(overrides: Sequence[str], loader: Any) -> list[Override]:
                 f"{line}: not Hydra's grammar; put a value with special characters in quotes of its own, "
                 f"'key=\"value\"' ({_first_line(error)})"
             ) from error
+        if override.key_or_group in GONE:
+            raise UsageError(f"{line}: {GONE[override.key_or_group]}")
         if override.is_delete():
             raise UsageError(
                 f"{line}: keys cannot be deleted; set one to null, or choose another {override.key_or_group}"

@@ -1,10 +1,14 @@
-"""The protocol of a comparison: tune each activation's learning rate on an equal budget, then confirm on fresh seeds.
+"""The protocol of a comparison: which runs are due, which learning rates go on, and which rate each score is taken at.
 
-Pure functions that compute, from settings and results, the settings of the runs that are due.
+Pure functions of the outcomes so far: nothing depends on the order in which runs end, or on interruptions.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from actbench.errors import UsageError
 from actbench.experiment.command import ProtocolSettings
@@ -12,25 +16,60 @@ from actbench.experiment.compose import Grid
 from actbench.experiment.overrides import MOST_RUNS
 from actbench.experiment.schema import RunSettings
 
-CONFIRMING_SEEDS = 1000  # seeds from seed + 0 tune, from seed + 1000 confirm: disjoint whatever their number
+FEWEST_SEEDS = 6  # with fewer no sign-flip test reaches 0.05: 2 * 2^-5 > 0.05
+FIRST_STAGE, LATER_STAGE = 3, 2  # seeds of a stage
+RACING_ERRORS = 2.0  # standard errors of the paired deficit beyond which a rate gets no further seeds
 
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of the optimizer's own learning rate, where the protocol names no rates
+_DIVERGED_LOSS = 1e300  # finite, so that a weight of 0 takes it out of a mean
+
+Array = npt.NDArray[np.float64]
+
+
+class Outcome(NamedTuple):
+    """What the protocol knows of a run that has ended: validation accuracy and loss (diverged: 0 and infinity)."""
+
+    accuracy: float
+    loss: float
+
+
+class PlannedRun(NamedTuple):
+    """One run of a task. point: which activation, as an index into the points of the grid."""
+
+    point: int
+    rate: float
+    seed: int
+
+
+Outcomes = Mapping[PlannedRun, Outcome | None]  # None: the run failed
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """The protocol's state for one task, as far as the outcomes reach.
+
+    planned: runs in the order of the plan. due: those without an outcome. survivors: the rates of each point that were
+    not raced out, ascending. chosen: the rate of each seed, by point; empty while runs are due.
+    """
+
+    planned: tuple[PlannedRun, ...]
+    due: tuple[PlannedRun, ...]
+    survivors: Mapping[int, tuple[float, ...]]
+    chosen: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
 
 
 def check_grid(grid: Grid) -> None:
-    """Raises UsageError for a grid over what the protocol itself varies, and for too many seeds or runs."""
+    """Raises UsageError for a grid over what the protocol itself varies, and for too many runs."""
     runs, protocol = grid.runs, grid.command.protocol
     if len({run.optimizer.lr for run in runs}) > 1 and len({run.optimizer.name for run in runs}) == 1:
         raise UsageError("optimizer.lr: compare tunes it; name the rates as protocol.learning_rates=[...]")
     if len({run.seed for run in runs}) > 1:
-        raise UsageError(
-            "seed: compare draws its own; set protocol.tuning_seeds and protocol.seeds, or one seed to start from"
-        )
-    if protocol.tuning_seeds > CONFIRMING_SEEDS:
-        raise UsageError(f"protocol.tuning_seeds: at most {CONFIRMING_SEEDS}")
-    count = sum(len(learning_rates(run, protocol)) * protocol.tuning_seeds + protocol.seeds for run in runs)
+        raise UsageError("seed: compare draws its own; set protocol.seeds, or one seed to start from")
+    count = sum(len(learning_rates(run, protocol)) for run in runs) * protocol.seeds
     if count > MOST_RUNS:
-        raise UsageError(f"the protocol makes {count:,} runs of this grid, more than {MOST_RUNS:,}; take fewer seeds")
+        raise UsageError(
+            f"protocol.seeds={protocol.seeds}: {count:,} runs of this grid, more than {MOST_RUNS:,}; take fewer"
+        )
 
 
 def learning_rates(settings: RunSettings, protocol: ProtocolSettings) -> tuple[float, ...]:
@@ -40,54 +79,146 @@ def learning_rates(settings: RunSettings, protocol: ProtocolSettings) -> tuple[f
     return tuple(float(f"{settings.optimizer.lr * factor:.6g}") for factor in _FACTORS)
 
 
-def tuning_settings(settings: RunSettings, protocol: ProtocolSettings, rates: Sequence[float]) -> list[RunSettings]:
-    """Returns settings for every learning rate with every tuning seed."""
-    seeds = range(settings.seed, settings.seed + protocol.tuning_seeds)
-    return [settings.at(rate, seed) for rate in rates for seed in seeds]
+def tasks_of(runs: Sequence[RunSettings]) -> list[list[int]]:
+    """The points of a grid by task, as indices: points of one task differ in the activation alone."""
+    tasks: dict[RunSettings, list[int]] = {}
+    for index, run in enumerate(runs):
+        tasks.setdefault(run.model_copy(update={"activation": runs[0].activation}), []).append(index)
+    return list(tasks.values())
 
 
-def confirming_settings(settings: RunSettings, protocol: ProtocolSettings, rate: float) -> list[RunSettings]:
-    """Returns settings for the chosen learning rate with every confirming seed."""
-    first = settings.seed + CONFIRMING_SEEDS
-    return [settings.at(rate, seed) for seed in range(first, first + protocol.seeds)]
+def stages(seeds: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The seeds in stages, after each of which the protocol decides."""
+    yield tuple(seeds[:FIRST_STAGE])
+    for start in range(FIRST_STAGE, len(seeds), LATER_STAGE):
+        yield tuple(seeds[start : start + LATER_STAGE])
 
 
-def grown_rates(
-    runs: Sequence[RunSettings], protocol: ProtocolSettings, chosen: Sequence[float]
-) -> list[tuple[float, ...]]:
-    """The rates by which the grid of each of `runs` grows: one beyond an end that any activation of its task chose.
+def plan_task(
+    points: Sequence[int], rates: Sequence[float], seeds: Sequence[int], outcomes: Outcomes, racing: bool,
+    validation: int,
+) -> TaskPlan:  # fmt: skip
+    """Replays the protocol on the outcomes so far, up to the first stage that is not complete.
 
-    Runs that differ in the activation alone belong to one task; their grids grow alike, so that budgets stay equal.
-    chosen: the rate of each run.
+    validation: number of validation examples. A point whose runs have all failed gets no further runs; otherwise a
+    failed run takes its seed out of all decisions on the task.
     """
-    tasks = [run.model_copy(update={"activation": runs[0].activation}) for run in runs]
-    chosen_of: dict[RunSettings, set[float]] = {}
-    for task, rate in zip(tasks, chosen, strict=True):
-        chosen_of.setdefault(task, set()).add(rate)
-    return [_beyond_ends(learning_rates(run, protocol), chosen_of[task]) for run, task in zip(runs, tasks, strict=True)]
+    return _Replay(points, outcomes, validation).plan(tuple(sorted(rates)), seeds, racing)
+
+
+class _Replay:
+    """The protocol on one task, replayed from its first stage."""
+
+    def __init__(self, points: Sequence[int], outcomes: Outcomes, validation: int) -> None:
+        self._live = tuple(points)
+        self._outcomes, self._validation = outcomes, validation
+        self._planned: list[PlannedRun] = []
+        self._survivors: dict[int, tuple[float, ...]] = {}
+
+    def plan(self, rates: tuple[float, ...], seeds: Sequence[int], racing: bool) -> TaskPlan:
+        self._survivors = dict.fromkeys(self._live, rates)
+        for stage in stages(seeds):
+            if not self._complete({point: self._survivors[point] for point in self._live}, stage):
+                return self._state()
+            if stage[0] == seeds[0]:
+                grown = _beyond_ends(rates, {self._best(point) for point in self._live} if self._seeds() else set())
+                if not self._complete(dict.fromkeys(self._live, grown), stage):
+                    return self._state()
+                self._survivors |= {point: tuple(sorted(rates + grown)) for point in self._live}
+            if racing and stage[-1] != seeds[-1]:
+                self._survivors |= {point: self._raced(point) for point in self._live}
+        return self._state({point: self._choices(point) for point in self._live})
+
+    def _complete(self, rates: Mapping[int, tuple[float, ...]], stage: tuple[int, ...]) -> bool:
+        """Plans the stage's runs at the rates of each point; returns whether all of them have an outcome."""
+        self._planned += [
+            PlannedRun(point, rate, seed) for point, own in rates.items() for rate in own for seed in stage
+        ]
+        if any(run not in self._outcomes for run in self._planned):
+            return False
+        ended = {run.point for run in self._planned if self._outcomes[run] is not None}
+        self._live = tuple(point for point in self._live if point in ended)
+        return True
+
+    def _state(self, chosen: Mapping[int, Mapping[int, float]] | None = None) -> TaskPlan:
+        due = tuple(run for run in self._planned if run not in self._outcomes)
+        return TaskPlan(tuple(self._planned), due, dict(self._survivors), chosen or {})
+
+    def _seeds(self) -> list[int]:
+        """Planned seeds of which no run of a live point has failed."""
+        failed = {run.seed for run in self._planned if run.point in self._live and self._outcomes[run] is None}
+        return [seed for seed in dict.fromkeys(run.seed for run in self._planned) if seed not in failed]
+
+    def _values(self, point: int) -> tuple[Array, Array]:
+        """Validation accuracy and loss of a point's surviving rates, (rates, seeds) each."""
+        ended = [
+            [self._outcomes[PlannedRun(point, rate, seed)] or Outcome(0.0, _DIVERGED_LOSS) for seed in self._seeds()]
+            for rate in self._survivors[point]
+        ]
+        values = np.array(ended, dtype=float).reshape(len(ended), -1, 2)
+        return values[..., 0], values[..., 1]
+
+    def _best(self, point: int) -> float:
+        accuracy, loss = self._values(point)
+        seeds = accuracy.shape[1]
+        return self._survivors[point][int(choose(accuracy, loss, np.full((1, seeds), 1 / max(seeds, 1)))[0])]
+
+    def _raced(self, point: int) -> tuple[float, ...]:
+        keep = keeps_racing(*self._values(point), self._validation)
+        return tuple(rate for rate, kept in zip(self._survivors[point], keep, strict=True) if kept)
+
+    def _choices(self, point: int) -> dict[int, float]:
+        accuracy, loss = self._values(point)
+        seeds = self._seeds()
+        if not seeds:
+            return {}
+        places = choose(accuracy, loss, other_seeds(len(seeds)))
+        return {seed: self._survivors[point][place] for seed, place in zip(seeds, places, strict=True)}
+
+
+def choose(accuracy: Array, loss: Array, weights: Array) -> npt.NDArray[np.int64]:
+    """The place of the rate with the highest mean accuracy, of equals that with the lowest mean loss, (samples,).
+
+    accuracy, loss: (rates, seeds) of validation. weights: (samples, seeds) of the seeds in each mean.
+    """
+    means = (accuracy @ weights.T).round(12)  # the same mean in another order differs in its last bit
+    losses = np.minimum(loss, _DIVERGED_LOSS) @ weights.T
+    return np.where(means == means.max(0), losses, np.inf).argmin(0)
+
+
+def other_seeds(seeds: int) -> Array:
+    """Weights (seeds, seeds) for `choose`: each seed's mean is over the others; a single seed's over itself."""
+    return np.ones((1, 1)) if seeds == 1 else (1 - np.eye(seeds)) / (seeds - 1)
+
+
+def keeps_racing(accuracy: Array, loss: Array, validation: int) -> npt.NDArray[np.bool_]:
+    """Whether each rate gets further seeds, (rates,): its paired deficit to the best is at most two standard errors.
+
+    accuracy, loss: (rates, seeds). The deviation of the deficit is at least that of one accuracy on `validation`
+    examples, as that of three seeds may be small by chance. With fewer than two seeds every rate goes on.
+    """
+    rates, seeds = accuracy.shape
+    if seeds < 2:
+        return np.ones(rates, dtype=bool)
+    best = int(choose(accuracy, loss, np.full((1, seeds), 1 / seeds))[0])
+    deficits = accuracy[best] - accuracy
+    share = accuracy[best].mean()
+    deviation = np.maximum(deficits.std(1, ddof=1), np.sqrt(max(0.0, share * (1 - share)) / validation))
+    return deficits.mean(1) <= RACING_ERRORS * deviation / np.sqrt(seeds)
+
+
+def equal_time_steps(steps: int, ratio: float) -> int:
+    """Steps that take as long as `steps` of the baseline. ratio: the baseline's cost of a step over the activation's.
+
+    The ratio is rounded to tenths, so that measurements of two machines of one make lead to the same steps.
+    """
+    return max(1, round(steps * max(0.1, round(ratio, 1)))) if steps else 0
 
 
 def _beyond_ends(rates: Sequence[float], chosen: set[float]) -> tuple[float, ...]:
+    """The rates by which a grid grows: one beyond each end that is among `chosen`. A single rate was requested."""
     grid = sorted(rates)
-    if len(grid) < 2:  # a single rate was requested
+    if len(grid) < 2:
         return ()
     ends = ((grid[0], grid[1]), (grid[-1], grid[-2]))
     return tuple(float(f"{end * end / inner:.6g}") for end, inner in ends if end in chosen)
-
-
-def choose_rate(rows: Sequence[Mapping[str, Any]]) -> float:
-    """The learning rate with the best mean validation accuracy over seeds; among equals, that with the lowest loss.
-
-    rows: with lr, val_accuracy and val_loss. A run that diverged or failed counts as accuracy 0 and infinite loss.
-    """
-    scores: dict[float, list[tuple[float, float]]] = {}
-    for row in rows:
-        accuracy, loss = row["val_accuracy"], row["val_loss"]
-        score = (0.0, -float("inf")) if accuracy is None or loss is None else (float(accuracy), -float(loss))
-        scores.setdefault(float(row["lr"]), []).append(score)
-
-    def mean(rate: float) -> tuple[float, float]:
-        n = len(scores[rate])
-        return sum(accuracy for accuracy, _ in scores[rate]) / n, sum(loss for _, loss in scores[rate]) / n
-
-    return max(scores, key=mean)

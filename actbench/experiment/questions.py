@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
@@ -51,7 +51,9 @@ class Hypothesis(Settings):
 
     metric: a column of runs.csv, or one of a cost; `abs(NAME)`: its absolute value. a, b, where: which runs, by column
     or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which difference
-    the two are practically equal, in the unit of the metric. phase: confirm, or tune for every rate that was tried.
+    the two are equal, in the unit of the metric; that of the test accuracy is protocol.margin. rates: at which
+    learning rate it is asked: the one chosen by validation accuracy, the fastest to the target among those that were
+    not raced out, or every one that was tried.
     """
 
     claim: Text
@@ -62,13 +64,17 @@ class Hypothesis(Settings):
     margin: Annotated[float, Field(ge=0)] = 0.0
     factor: Annotated[float, Field(ge=0)] = 1.0
     where: Selector = Field(default_factory=dict)
-    phase: Literal["confirm", "tune"] = "confirm"
+    rates: Literal["chosen", "fastest", "every"] = "chosen"
 
-    @model_validator(mode="after")
-    def _equality_needs_a_margin(self) -> Self:
-        if self.direction == "equal" and not self.margin:
-            raise UsageError(f"direction=equal: give a margin, in the unit of {self.metric}, up to which it is equal")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _no_phase(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and "phase" in keys:
+            instead = (
+                "rates: every, with protocol.racing=false" if keys["phase"] == "tune" else "rates: chosen, or nothing"
+            )
+            raise UsageError(f"phase: {keys['phase']}: there are no phases any more; write {instead}")
+        return keys
 
 
 class Experiment(Settings):
@@ -147,5 +153,9 @@ def hypotheses_to_json(hypotheses: Sequence[Hypothesis]) -> str:
 
 
 def hypotheses_from_json(text: str) -> tuple[Hypothesis, ...]:
-    """The inverse of `hypotheses_to_json`."""
-    return tuple(Hypothesis.model_validate(entry) for entry in json.loads(text))
+    """The inverse of `hypotheses_to_json`; also reads the phases of an older version."""
+    entries = json.loads(text)
+    for entry in entries:
+        if "phase" in entry:
+            entry["rates"] = {"tune": "every"}.get(entry.pop("phase"), "chosen")
+    return tuple(Hypothesis.model_validate(entry) for entry in entries)

@@ -12,7 +12,7 @@ class Request:
 
     command: the command line. overrides: of the command line, without those of the experiment's file. margin: a
     difference in accuracy. targets, batch_sizes: each value once, in the order of the grid; empty where an older
-    version did not keep them. versions: of packages.
+    version did not keep them. versions: of packages. test_sizes: test examples of a run, by data set.
     """
 
     experiment: str
@@ -25,6 +25,7 @@ class Request:
     batch_sizes: tuple[int, ...] = ()
     revision: str = "None"
     versions: Mapping[str, str] = field(default_factory=dict)
+    test_sizes: Mapping[str, int] = field(default_factory=dict)
 
     def to_tags(self) -> dict[str, str]:
         """The tags of a parent run in MLflow."""
@@ -33,6 +34,7 @@ class Request:
             "overrides": self.overrides, "baseline": self.baseline, "margin": str(self.margin),
             "target": _join(self.targets), "batch_size": _join(self.batch_sizes),
             "revision": self.revision,
+            "test_sizes": _join(tuple(f"{name}={size}" for name, size in self.test_sizes.items())),
             **{f"{_VERSION}{package}": number for package, number in self.versions.items()},
         }  # fmt: skip
 
@@ -44,10 +46,11 @@ class Request:
             float(tags["margin"]), tuple(map(float, _split(tags, "target"))),
             tuple(map(int, _split(tags, "batch_size"))), tags["revision"],
             {key.removeprefix(_VERSION): number for key, number in tags.items() if key.startswith(_VERSION)},
+            {name: int(size) for name, _, size in (part.partition("=") for part in _split(tags, "test_sizes"))},
         )  # fmt: skip
 
 
-def _join(values: tuple[float, ...] | tuple[int, ...]) -> str:
+def _join(values: tuple[float, ...] | tuple[int, ...] | tuple[str, ...]) -> str:
     return ", ".join(map(str, values))
 
 

@@ -20,18 +20,13 @@ ENGINE = 4  # raise it with every change that affects a run's numbers: run ids t
 
 @dataclass(frozen=True)
 class Run:
-    """One training. id: hash of everything that decides its numbers. phase: train, sweep, tune or confirm."""
+    """One training. id: hash of everything that decides its numbers. phase: train, sweep or compare."""
 
     id: str
     phase: str
     settings: RunSettings
     data: PreparedData
     steps: int
-
-    @property
-    def reads_test(self) -> bool:
-        """Whether the test set is evaluated at the end: never while tuning."""
-        return self.phase != "tune"
 
 
 def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:

@@ -6,65 +6,78 @@ import pandas as pd
 
 from actbench.analysis.labels import at_edge
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, FEWEST_PAIRS, LEVEL, RESAMPLES
+from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPLES
+from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
 from actbench.experiment.request import Request
 from actbench.metrics.units import DEAD_SLOPE
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph
 from actbench.report.numbers import count, in_points
+from actbench.report.sentences import ESTIMATED, ESTIMATED_BEFORE, coverage
 
 
 def methods_section(runs: pd.DataFrame, comparisons: Sequence[Comparison], request: Request) -> Iterator[Block]:
-    """The blocks of the section. runs: labelled rows of runs.csv, phases tune and confirm."""
+    """The blocks of the section. runs: labelled rows of runs.csv, marked by a protocol."""
     made = runs[runs["status"] != "missing"]
-    made = made.assign(at_edge=at_edge(made))
-    tuned, confirmed = (made[made["phase"] == phase] for phase in ("tune", "confirm"))
+    if made.empty:
+        return
+    chosen = made[made["chosen"].eq(True)]
     yield Heading(2, "Methods")
+    diverged = int((made["status"] == "diverged").sum())
     yield Paragraph(
-        "Each activation chose its learning rate by mean validation accuracy, of equals by mean loss, a diverged run "
-        "counting as accuracy 0, on "
-        f"{count(tuned['seed'].nunique(), 'tuning seed')} a rate ({len(tuned)} runs). "
-        "A grid of which any activation had chosen an end grew there by one rate, once, for all activations of the "
-        "setting alike:"
+        _protocol(made) + "Equal seeds mean equal split, order of the data and initial draws. "
+        f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and never reaches "
+        "the target. The rates of each task:"
     )
     yield Items(
         tuple(
-            f"{task}: {', '.join(f'{rate:g}' for rate in sorted(group['lr'].unique()))}"
-            for task, group in tuned.groupby("task", sort=False)
+            f"{task}: {', '.join(f'{rate:.3g}' for rate in sorted(group['lr'].unique()))}"
+            for task, group in made.groupby("task", sort=False)
         )
     )
-    if confirmed.empty:
-        return
-    diverged = int((made["status"] == "diverged").sum())
-    yield Paragraph(
-        f"{count(confirmed['seed'].nunique(), 'fresh seed')} then confirmed the choice ({len(confirmed)} runs); only "
-        "these read the "
-        "test set, once, after training. Equal seeds mean equal split, order of the data and initial draws. "
-        f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and "
-        "never reaches the target. " + _budget(confirmed, request) + _sizes(confirmed)
-    )
-    yield Paragraph(_statistics(comparisons, confirmed["seed"].nunique(), request.margin) + _costs(comparisons))
-    yield from _limits(comparisons)
-    edges = _edges(confirmed[confirmed["at_edge"]])
+    yield Paragraph(_budget(chosen, request) + _sizes(chosen))
+    yield Paragraph(_statistics(comparisons, request.margin) + _costs(comparisons))
+    yield Items(tuple(f"{c.task}: n = {len(c.scores)}; intervals cover {coverage(c)}." for c in comparisons))
+    edges = _edges(made[at_edge(made) & made["chosen"].eq(True)])
     if edges:
         yield Paragraph("Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".")
 
 
-def _statistics(comparisons: Iterable[Comparison], seeds: int, margin: float) -> str:
-    baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in comparisons))
-    coverage = ", and of so few seeds cover the truth nine times in ten rather than 95 in a hundred"
+def _protocol(made: pd.DataFrame) -> str:
+    """How rates were tried and chosen."""
+    if "confirm" in set(made["phase"]):
+        return ESTIMATED_BEFORE + " "
+    raced, seeds = int(made["raced_out"].eq(True).sum()), made.loc[made["chosen"].eq(True), "seed"].nunique()
+    racing = (
+        "After each stage a rate whose validation accuracy was more than "
+        f"{RACING_ERRORS:g} standard errors of the paired differences below the activation's best got no further seeds "
+        f"({count(raced, 'run')} of such rates). "
+    )
     return (
-        f"Differences to {baselines} are paired by seed. Their {100 * CONFIDENCE:g} % intervals are bias-corrected and "
-        f"accelerated bootstrap intervals ({RESAMPLES:,} resamples), one a line and not corrected for their number"
-        f"{coverage if seeds <= EXACT_PAIRS else ''}; p "
-        f"is that of the exact two-sided sign-flip test (above {EXACT_PAIRS} pairs: {RESAMPLES:,} random flips), "
-        "corrected by Holm for the activations of a setting. Better in: share of seeds on which the activation is "
-        "above the baseline, ties half. Effect: mean over standard deviation of the paired differences, with Hedges' "
-        "correction. IQM: mean of the middle half. "
-        "±: standard deviation over seeds. "
-        f"Practically equal: the whole interval lies within {in_points(margin)}. Higher, lower: it "
-        f"does not, and excludes 0, and p is at most {LEVEL}. Not shown: neither. Dead: units whose slope stays below "
-        f"{DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient ratio: "
-        "log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
+        f"Every activation trained at every rate of one grid on the same {count(seeds, 'seed')}, in stages "
+        f"({count(len(made), 'run')}). The grid grew once per task, after the first stage, beyond an end that any "
+        f"activation had chosen. {racing if raced else 'Every rate had all seeds. '}{ESTIMATED} Of equal rates that "
+        "with the lower loss. "
+    )
+
+
+def _statistics(comparisons: Iterable[Comparison], margin: float) -> str:
+    baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in comparisons))
+    return (
+        f"Differences to {baselines} are paired by seed. Intervals: {100 * CONFIDENCE:g} %, percentiles of "
+        f"{RESAMPLES:,} resamples of the seeds, with the rate chosen anew in each; one a line, not corrected for their "
+        "number; where the data set has a test set of its own, widened by the variance between test examples. p: sign "
+        f"flips of the studentised differences (all up to {EXACT_PAIRS} seeds, else {RESAMPLES:,} random ones), "
+        "adjusted for the activations of a task by the maximum statistic, step-down. p equal: two one-sided t tests "
+        f"against the margin of {in_points(margin)}. Verdicts, in this order: equal (p equal at most {LEVEL}); better, "
+        f"worse (p at most {LEVEL}, and shown by the same test to exceed the margin); slightly better, slightly worse "
+        f"(p at most {LEVEL}); inconclusive. Below {FEWEST_SEEDS} seeds none is given. Seeds to decide: about how many "
+        "show the present difference, or equality, with a power of 0.8. Take: shown by a one-sided t test to be less "
+        "than the margin below the best. Avoid: worse than the best. Neither speed nor cost changes these sets. "
+        "Fastest to the target: not shown to need more steps than the first, each activation at its fastest rate. "
+        "Rates within the margin: the range around the best rate in which mean validation accuracy is less than the "
+        "margin below it. At the target: share of runs with its exact binomial interval. Dead: units whose slope stays "
+        f"below {DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient "
+        "ratio: log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
     )
 
 
@@ -72,59 +85,33 @@ def _costs(comparisons: Iterable[Comparison]) -> str:
     if not any(comparison.costs for comparison in comparisons):
         return ""
     return (
-        "Nanoseconds an output, and per cent of a training step: of the activations of all layers, forward and "
-        "backward, at the sizes that they have in a step; medians of rounds in which all take turns on one thread, "
-        "measured after training. Small layers cost mostly their calls."
+        "ns per output, and per cent of a training step: of the activations of all layers, forward and backward, at "
+        "the sizes that they have in a step; medians of rounds in which all take turns on one thread, measured after "
+        "training, with the lowest and the highest round. Small layers cost mostly their calls."
     )
 
 
-def _limits(comparisons: Iterable[Comparison]) -> Iterator[Block]:
-    """What a task's tests cannot show with its number of pairs."""
-    for comparison in comparisons:
-        others = len(comparison.differences)
-        if not others:
-            continue
-        pairs = count(len(comparison.scores), "pair")
-        smallest = others * 2.0 ** (1 - len(comparison.scores))  # p by Holm where all pairs have one sign
-        if len(comparison.scores) < FEWEST_PAIRS:
-            text = (
-                f"with {pairs} no exact paired test can reach {LEVEL}: there are no p-values; confirm on more seeds "
-                "for a verdict."
-            )
-        elif smallest <= LEVEL:
-            text = (
-                f"{pairs} and {others} to compare: no corrected p can be below {smallest:.2g}, and none below 0.05 "
-                "where too many pairs are tied."
-            )
-        else:
-            text = (
-                f"with {pairs} and {others} activations to compare no corrected p can reach {LEVEL}: nothing can be "
-                "shown higher or lower; confirm on more seeds."
-            )
-        yield Paragraph(f"{comparison.task}: {text}")
-
-
-def _budget(confirmed: pd.DataFrame, request: Request) -> str:
+def _budget(chosen: pd.DataFrame, request: Request) -> str:
     if not request.targets:  # of a version that did not store it
         return ""
     steps, sizes, targets = (
         ", ".join(map(str, values))
-        for values in (confirmed["steps"].dropna().unique(), request.batch_sizes, request.targets)
+        for values in (chosen["steps"].dropna().unique(), request.batch_sizes, request.targets)
     )
     return f"Budget: {steps} steps of {sizes} examples. Target: validation accuracy {targets}. "
 
 
-def _sizes(confirmed: pd.DataFrame) -> str:
-    spread = confirmed.groupby("task")["parameters"].agg(["min", "max"]).dropna()
+def _sizes(chosen: pd.DataFrame) -> str:
+    spread = chosen.groupby("task")["parameters"].agg(["min", "max"]).dropna()
     if spread.empty:
         return ""
     widest = (spread["max"] / spread["min"] - 1).max()
-    return f"Parameter counts of the activations of a setting differ by at most {100 * widest:.1f} %."
+    return f"Parameter counts of the activations of a task differ by at most {100 * widest:.1f} %."
 
 
-def _edges(confirmed: pd.DataFrame) -> list[str]:
-    """`task (rate): series, ...` for each rate. confirmed: runs of series that chose a rate at an end of the grid."""
+def _edges(chosen: pd.DataFrame) -> list[str]:
+    """`task (rate): series, ...` for each rate. chosen: runs of series that chose a rate at an end of the grid."""
     by_rate: dict[str, list[str]] = {}
-    for (task, series), group in confirmed.groupby(["task", "series"], sort=False):
-        by_rate.setdefault(f"{task} ({group['lr'].iloc[0]:g})", []).append(str(series))
+    for (task, series, _), group in chosen.groupby(["task", "series", "lr"], sort=False):
+        by_rate.setdefault(f"{task} ({group['lr'].iloc[0]:.3g})", []).append(str(series))
     return [f"{where}: {', '.join(names)}" for where, names in by_rate.items()]

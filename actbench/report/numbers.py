@@ -29,6 +29,14 @@ def in_points(share: float) -> str:
     return f"{100 * share:g} point" + ("" if 100 * share == 1 else "s")
 
 
+def about(number: float) -> str:
+    """A number to two significant digits, rounded up; `more than 1,000` beyond, as it is only an estimate."""
+    if number > 1000:
+        return "more than 1,000"
+    unit = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return f"about {math.ceil(number / unit) * unit}"
+
+
 def count(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -6,14 +6,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from actbench.analysis.labels import activation_by_series, ended_runs, labelled
-from actbench.analysis.pairs import WORST, Comparison
-from actbench.analysis.recommendation import TOLERANCE
+from actbench.analysis.labels import activation_by_series, compared_runs, ended_runs, labelled
+from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import mean_ranks
+from actbench.analysis.tuned import WORST
 from actbench.experiment.request import Request
 from actbench.report.figures.accuracy import accuracy_figure
 from actbench.report.figures.convergence import profile_figure, survival_figure
-from actbench.report.figures.decisions import decisions_figure
 from actbench.report.figures.ranks import ranks_figure
 from actbench.report.figures.style import WIDTH, save_figure
 from actbench.report.formats.blocks import FIGURES, Block, Figure, Heading, Items, Paragraph, Table
@@ -22,9 +21,17 @@ from actbench.report.formats.latex import latex
 from actbench.report.formats.markdown import markdown
 from actbench.report.formats.typst import pdf
 from actbench.report.methods import methods_section
-from actbench.report.numbers import NEVER, count, in_points
-from actbench.report.sentences import answer, decision_path, listed, ranks_sentence
-from actbench.report.tables import EDGE, arrivals_table, hypotheses_table, runs_table, scores_table, training_table
+from actbench.report.numbers import NEVER, count
+from actbench.report.sentences import answer, estimated, listed, overall_answer, ranks_sentence
+from actbench.report.tables import (
+    EDGE,
+    arrivals_table,
+    equal_time_table,
+    hypotheses_table,
+    pairs_table,
+    scores_table,
+    training_table,
+)
 from actbench.report.training import Draw, training_section
 
 FORMATS = ("md", "html", "pdf", "tex")
@@ -35,14 +42,15 @@ _FEWEST_TASKS, _FEWEST_RANKED = 2, 3
 
 def write_report(
     folder: Path, comparisons: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
-    request: Request, judged: pd.DataFrame, formats: Sequence[str] = FORMATS,
+    request: Request, judged: pd.DataFrame, formats: Sequence[str] = FORMATS, pairs: bool = False,
 ) -> list[Path]:  # fmt: skip
     """Writes report.* and figures/ in `folder`; returns the paths of the former.
 
-    runs: rows of runs.csv, phases tune and confirm, and comparisons of them. points: curves, layers, histograms and
-    costs, as the files of that name have them. judged: by judge_hypotheses. The same input gives the same bytes.
+    runs: rows of runs.csv, and comparisons of them. points: curves, layers, histograms and costs, as the files of that
+    name have them. judged: by judge_hypotheses. pairs: adds the differences of all pairs. The same input gives the
+    same bytes.
     """
-    blocks = list(document(folder, comparisons, labelled(runs), points, request, judged))
+    blocks = list(document(folder, comparisons, labelled(compared_runs(runs)), points, request, judged, pairs))
     write = {
         "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
         "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
@@ -55,25 +63,25 @@ def write_report(
 
 def document(
     folder: Path, comparisons: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
-    request: Request, judged: pd.DataFrame,
+    request: Request, judged: pd.DataFrame, pairs: bool,
 ) -> Iterator[Block]:  # fmt: skip
-    """The blocks of the report, whose figures are drawn in `folder`/figures. runs: labelled."""
+    """The blocks of the report, whose figures are drawn in `folder`/figures. runs: labelled, marked by a protocol."""
     draw = _draw_in(folder)
     yield Heading(1, request.experiment)
     yield Paragraph(request.question)
     if request.overrides:  # they may have narrowed the experiment's question
         yield Paragraph(f"Asked with these overrides: `{request.overrides}`")
-    yield from _gaps(comparisons, runs)
+    yield from _gaps(comparisons)
+    yield Paragraph(f"**{overall_answer(comparisons)}**")
     if comparisons:
         yield Items(tuple(answer(comparison) for comparison in comparisons))
-    else:
-        yield Paragraph("No run has confirmed a choice: the comparison ended while learning rates were tuned.")
+    yield Paragraph(estimated(runs["phase"]))
     yield from _hypotheses(judged)
     ended = [comparison.ended for comparison in comparisons if len(comparison.ended)]
     if ended:
         caption = (
-            "Test accuracy of every confirming run, means as bars; runs that diverged count as 0. Arrowheads: further "
-            "to the left."
+            "Test accuracy of every seed at its chosen rate, means as bars; runs that diverged count as 0. Arrowheads: "
+            "further to the left."
         )
         scored = pd.concat(ended).fillna({"test_accuracy": WORST})
         yield draw(accuracy_figure(scored), "accuracy", caption)
@@ -82,12 +90,16 @@ def document(
         if not comparison.scores.empty:
             yield Table(scores_table(comparison), "Test accuracy.")
             yield Table(training_table(comparison), "Training.")
-    yield from _recommendation(comparisons, draw)
+        at_equal_time = equal_time_table(comparison)
+        if len(at_equal_time):
+            yield Table(at_equal_time, "Test accuracy where each activation trains for as long as the baseline.")
+        if pairs and comparison.all_pairs:
+            yield Table(pairs_table(comparison), "All pairs, one family of tests.")
     yield from _ranks(comparisons, draw)
     yield from _convergence(comparisons, draw)
     yield from training_section(runs, points, draw)
     yield from methods_section(runs, comparisons, request)
-    yield from _appendix(runs[runs["phase"] == "confirm"], request)
+    yield from _appendix(request)
 
 
 def _draw_in(folder: Path) -> Draw:
@@ -121,27 +133,20 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
     yield Paragraph(
         f"Of {count(len(judged), 'verdict')}: "
         + ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        + ". Supported or refuted: interval and p agree, p by Holm over all lines that expect a difference, and over "
-        "all that expect none; where equality is expected, the whole interval lies within the margin, or outside. "
-        "Practically equal: it lies within, where a difference is expected. Not shown: none of these. A run that "
-        "diverged has accuracy 0, and is left out where it has no value."
+        + ". Supported, refuted: shown by sign flips at 0.05, corrected by Holm over the lines that expect a "
+        "difference; where equality is expected: shown to lie within the margin, or to exceed it. Equal: shown to lie "
+        "within the margin where a difference is expected. Inconclusive: none of these. A run that diverged has "
+        "accuracy 0, and is left out where it has no value."
         + _CENSORED * bool(judged["censored"].any())
         + _EDGE * bool(judged["edges"].any())
     )
     yield Table(hypotheses_table(judged))
 
 
-def _gaps(comparisons: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Block]:
+def _gaps(comparisons: Iterable[Comparison]) -> Iterator[Block]:
     """Paragraphs about runs that failed or were never trained."""
-    tuned = runs[runs["phase"] == "tune"]
-    lacking = len(tuned) - len(ended_runs(tuned))
-    if lacking:
-        yield Paragraph(
-            f"**{count(lacking, 'tuning run')} without a result**: a failed one counts as accuracy 0 where "
-            "a rate was chosen; with one missing none was."
-        )
     for comparison in comparisons:
-        if comparison.ended.empty:
+        if ended_runs(comparison.planned).empty:
             yield Paragraph(f"**{comparison.task}: all {len(comparison.runs)} runs missing.**")
         elif comparison.missing:
             by_series = "; ".join(f"{name}: seeds {listed(seeds)}" for name, seeds in comparison.missing.items())
@@ -151,22 +156,6 @@ def _gaps(comparisons: Iterable[Comparison], runs: pd.DataFrame) -> Iterator[Blo
             )
 
 
-def _recommendation(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
-    decided = [(comparison, comparison.decision) for comparison in comparisons]
-    decisions = {comparison.task: decision for comparison, decision in decided if decision is not None}
-    if not decisions:
-        return
-    tolerance = f"{round(100 * (TOLERANCE - 1))} %"
-    yield Heading(2, "Recommendation")
-    yield Items(tuple(f"**{task}**: {decision_path(decision)}" for task, decision in decisions.items()))
-    yield draw(
-        decisions_figure(decisions), "decisions",
-        f"The way to each recommendation: accuracy within {in_points(decided[0][0].margin)} of the highest, then steps "
-        f"to target within {tolerance} or one evaluation of the fewest, then cost of the activation in a step "
-        f"within {tolerance} of the lowest, then the highest accuracy.",
-    )  # fmt: skip
-
-
 def _ranks(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
     """Mean ranks over several tasks, for the series that all of them have."""
     scored = [comparison for comparison in comparisons if not comparison.scores.empty]
@@ -174,7 +163,7 @@ def _ranks(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Block]:
     if len(means) < _FEWEST_TASKS or means.shape[1] < _FEWEST_RANKED:
         return
     ranks = mean_ranks(means)
-    yield Heading(2, "Over all settings")
+    yield Heading(2, "Over all tasks")
     yield Paragraph(ranks_sentence(ranks))
     yield draw(
         ranks_figure(ranks, activation_by_series(scored[0].runs)), "ranks",
@@ -202,7 +191,7 @@ def _convergence(comparisons: Iterable[Comparison], draw: Draw) -> Iterator[Bloc
     compared = [comparison for comparison in trained if not comparison.scores.empty]
     if _any_reached(compared):
         caption = (
-            "Performance profile of steps to target: share of settings and seeds on which an activation arrives within "
+            "Performance profile of steps to target: share of tasks and seeds on which an activation arrives within "
             "so many times the steps of the first."
         )
         yield draw(profile_figure(compared), "profile", caption)
@@ -212,11 +201,8 @@ def _any_reached(comparisons: Iterable[Comparison]) -> bool:
     return any(comparison.ended["reached_target"].eq(True).any() for comparison in comparisons)
 
 
-def _appendix(confirmed: pd.DataFrame, request: Request) -> Iterator[Block]:
-    if len(confirmed):
-        yield Heading(2, "Runs")
-        yield Table(runs_table(confirmed), "Every confirming run.")
+def _appendix(request: Request) -> Iterator[Block]:
     yield Heading(2, "Environment")
     versions = ", ".join(f"{package} {number}" for package, number in sorted(request.versions.items()))
     yield Paragraph(f"{versions}; revision {request.revision}. The machine is in `environment.json`.")
-    yield Paragraph(f"Reproduce with `{request.command}`; every run, those of tuning too, is in `runs.csv`.")
+    yield Paragraph(f"Reproduce with `{request.command}`; every run is in `runs.csv`, page one in `answer.json`.")

@@ -1,14 +1,28 @@
-"""The sentences of a report."""
+"""The sentences of a report: what to take and what to avoid, for each task and over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from actbench.analysis.differences import Difference
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.recommendation import CLEAR, RESAMPLES, Decision
 from actbench.analysis.statistics import Ranks
+from actbench.experiment.protocol import FEWEST_SEEDS
 from actbench.report.formats.blocks import FIGURES
-from actbench.report.numbers import accuracy
+from actbench.report.numbers import count, in_points
 
+ESTIMATED = (
+    "Estimated is the test accuracy of an activation whose learning rate is tuned on this grid: each seed's score is "
+    "taken at the rate that is best, by validation, on the other seeds."
+)
+ESTIMATED_BEFORE = (
+    "These runs follow an older protocol, which chose each activation's learning rate on other seeds and then held it "
+    "fixed: the luck of that choice is in no interval."
+)
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
+
+
+def estimated(phases: Iterable[str]) -> str:
+    """What the scores of runs of these phases estimate."""
+    return ESTIMATED_BEFORE if "confirm" in set(phases) else ESTIMATED
 
 
 def listed(seeds: Sequence[int]) -> str:
@@ -16,29 +30,99 @@ def listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds[:12])) + (f" and {len(seeds) - 12} more" if len(seeds) > 12 else "")
 
 
-def answer(comparison: Comparison) -> str:
-    """One line of Markdown: the best mean, the runner-up, verdicts against the baseline, series that never arrive."""
-    title, scores = f"**{comparison.task}**: ", comparison.scores
+def task_sentence(comparison: Comparison) -> str:
+    """What to take and what to avoid on one task, and what is shown against the baseline, as plain text."""
+    scores, found = comparison.scores, comparison.recommendation
     if scores.empty:
-        return title + "no seed that all activations have; nothing can be compared."
-    means, best, others = scores.mean(), comparison.ranking[0], comparison.ranking[1:]
-    spread = scores[best].std(ddof=1)
-    text = (
-        f"{title}highest mean test accuracy {best}, {accuracy(means[best], spread, len(scores))} % (n = {len(scores)})"
+        return "no seed that all activations have; nothing can be compared."
+    best = comparison.ranking[0]
+    top = f"{best}, {100 * scores[best].mean():.2f} %"
+    if found is None:
+        return f"only {top}; nothing to compare it with."
+    if len(scores) < FEWEST_SEEDS:
+        return f"{count(len(scores), 'seed')}: too few for a verdict. Highest mean: {top}."
+    margin = in_points(comparison.margin)
+    if len(found.take) == len(comparison.ranking):
+        parts = [f"the choice does not matter: all are within {margin} of the best ({top})"]
+    else:
+        parts = [f"take {', '.join(found.take)} (within {margin} of the best: {top})"]
+    if found.avoid:
+        to_best = comparison.differences_to(best)
+        parts.append("avoid " + ", ".join(f"{name} ({100 * to_best[name].mean:+.1f})" for name in found.avoid))
+    if found.undecided:
+        parts.append(f"undecided: {', '.join(found.undecided)}")
+    return "; ".join(parts) + ". " + " ".join([*_against_baseline(comparison), *_fastest(comparison)])
+
+
+def answer(comparison: Comparison) -> str:
+    """The sentence on one task as a line of Markdown."""
+    return f"**{comparison.task}**: {task_sentence(comparison)}"
+
+
+def overall_answer(comparisons: Sequence[Comparison]) -> str:
+    """One or two sentences over all tasks, as plain text."""
+    judged = [c for c in comparisons if c.recommendation is not None and len(c.scores) >= FEWEST_SEEDS]
+    if not judged:
+        return "Too few seeds for an answer." if comparisons else "No task has been compared."
+    found = {comparison.task: comparison.recommendation for comparison in judged}
+    taken = [name for name in judged[0].ranking if all(r is not None and name in r.take for r in found.values())]
+    everywhere = " everywhere" if len(judged) > 1 else ""
+    parts = [
+        f"Take {_any_of(taken)}{everywhere}." if taken else "No activation is shown to be a safe choice in every task."
+    ]
+    avoided = _by_name({task: r.avoid for task, r in found.items() if r is not None}, len(judged))
+    if avoided:
+        parts.append(f"Avoid {'; '.join(avoided)}.")
+    baseline = judged[0].baseline
+    better = _by_name(
+        {c.task: _with_verdict(c.differences, ("better", "slightly better")) for c in judged}, len(judged)
     )
-    if others:
-        lead = f"{100 * (means[best] - means[others[0]]):.2f}"
-        text += f", level with {others[0]}" if lead == "0.00" else f", {lead} points above {others[0]}"
-    return " ".join([text + ".", *_against_baseline(comparison), *_never(comparison)])
+    parts.append(
+        f"Shown to beat {baseline}: {'; '.join(better)}." if better else f"Nothing is shown to beat {baseline}."
+    )
+    return " ".join(parts)
+
+
+def _any_of(names: Sequence[str]) -> str:
+    return f"any of {', '.join(names)}" if len(names) > 1 else names[0]
+
+
+def _by_name(names: Mapping[str, Iterable[str]], tasks: int) -> list[str]:
+    """`name (task; task)` of each name, without the tasks where there is only one."""
+    tasks_of: dict[str, list[str]] = {}
+    for task, own in names.items():
+        for name in own:
+            tasks_of.setdefault(name, []).append(task)
+    return [f"{name} ({'; '.join(where)})" if tasks > 1 else name for name, where in tasks_of.items()]
+
+
+def _with_verdict(differences: Mapping[str, Difference], verdicts: Sequence[str]) -> list[str]:
+    return [name for name, difference in differences.items() if difference.verdict in verdicts]
+
+
+def _against_baseline(comparison: Comparison) -> list[str]:
+    if comparison.baseline not in comparison.scores:
+        return [f"The baseline {comparison.baseline} is not among them."]
+    shown = [
+        f"{verdict} {', '.join(names)}"
+        for verdict in ("better", "slightly better", "slightly worse", "worse")
+        if (names := _with_verdict(comparison.differences, (verdict,)))
+    ]
+    beats = any(text.startswith(("better", "slightly better")) for text in shown)
+    nothing = [] if beats else [f"Nothing is shown to beat {comparison.baseline}."]
+    return ([f"Against {comparison.baseline}: {'; '.join(shown)}."] if shown else []) + nothing
+
+
+def _fastest(comparison: Comparison) -> list[str]:
+    found = comparison.recommendation
+    never = [name for name in comparison.ranking if name not in comparison.arrives]
+    texts = [f"Fastest to the target: {', '.join(found.fastest)}."] if found and found.fastest else []
+    return texts + ([f"In less than half of the runs at the target: {', '.join(never)}."] if never else [])
 
 
 def comparison_note(question: str, comparisons: Sequence[Comparison]) -> str:
     """A comparison in short, in Markdown, as MLflow shows it beside the parent run (RUN_ID: MLflow's id of that)."""
-    lines = [question, ""]
-    for comparison in comparisons:
-        lines.append(f"- {answer(comparison)}")
-        if comparison.decision is not None:
-            lines.append(f"  - Recommended: {decision_path(comparison.decision)}")
+    lines = [question, "", overall_answer(comparisons), "", *(f"- {answer(comparison)}" for comparison in comparisons)]
     while sum(map(len, lines)) > _LONGEST_NOTE:
         lines.pop()
     if any(len(comparison.ended) for comparison in comparisons):
@@ -46,33 +130,14 @@ def comparison_note(question: str, comparisons: Sequence[Comparison]) -> str:
     return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])
 
 
-def _against_baseline(comparison: Comparison) -> list[str]:
-    if comparison.baseline not in comparison.scores:
-        return [f"The baseline {comparison.baseline} is not among them."]
-    by_verdict: dict[str, list[str]] = {}
-    for series in comparison.differences:
-        by_verdict.setdefault(comparison.verdict(series), []).append(series)
-    if not by_verdict:
-        return []
-    verdicts = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in by_verdict.items())
-    return [f"Against {comparison.baseline}: {verdicts}."]
-
-
-def _never(comparison: Comparison) -> list[str]:
-    reached = comparison.ended["reached_target"].eq(True).groupby(comparison.ended["series"], sort=False).any()
-    names = [str(series) for series in reached.index[~reached.to_numpy(dtype=bool)]]
-    return [f"Never at the target in any run (censored, not left out): {', '.join(names)}."] if names else []
-
-
-def decision_path(decision: Decision) -> str:
-    """The recommendation, what each criterion left, and the agreement of the resamples. Markdown."""
-    prefix = "take" if decision.agreement >= CLEAR else "no clear choice, narrowly"
-    return (
-        f"{prefix} **{decision.choice}**. Within the margin of the best accuracy: {', '.join(decision.accurate)} "
-        f"({len(decision.accurate)} of {len(decision.series)}). Of these soonest at the target: "
-        f"{', '.join(decision.fast)}. Of these cheapest: {', '.join(decision.cheap)}. "
-        f"{100 * decision.agreement:.0f} % of {RESAMPLES:,} resamples of the seeds lead to the same choice."
-    )
+def coverage(comparison: Comparison) -> str:
+    """What the intervals of a task cover."""
+    size = comparison.n_test
+    if comparison.covers_examples:
+        tested = f" of {size}" if size else ""
+        return f"seeds, tuning on this grid and new test examples, estimated from the test set{tested}"
+    parts = f" (test parts of {size})" if size else ""
+    return f"seeds, splits and tuning on this grid; not examples beyond this data set{parts}"
 
 
 def ranks_sentence(ranks: Ranks) -> str:

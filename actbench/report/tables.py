@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from actbench.analysis.differences import INCONCLUSIVE, Difference
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.statistics import interquartile_mean, mean_interval
-from actbench.analysis.survival import arrivals, median_time
-from actbench.report.numbers import NEVER, accuracy, between, interval, number, p_value, short
+from actbench.analysis.rates import equal_time_differences, tolerated_rates, tried_rates
+from actbench.analysis.statistics import share_interval
+from actbench.analysis.survival import arrivals
+from actbench.report.numbers import about, accuracy, between, interval, number, p_value, short
 
 EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
 
@@ -30,73 +32,98 @@ def arrivals_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 def scores_table(comparison: Comparison) -> pd.DataFrame:
     """Test accuracy of each series and its difference to the baseline, the highest mean first."""
-    runs = comparison.runs
-    rates = runs.groupby("series", sort=False)["lr"].first()
-    diverged = runs[(runs["status"] == "diverged") & runs["seed"].isin(comparison.scores.index)]["series"]
+    diverged = comparison.ended[comparison.ended["status"] == "diverged"]["series"]
     lines = []
     for series in comparison.ranking:
         scores = comparison.scores[series].to_numpy(dtype=float)
         count = int((diverged == series).sum())
         line = {
-            "activation": series, "lr": f"{rates[series]:g}",
-            "mean % [95 %]": interval(scores.mean(), *mean_interval(scores)),
-            "IQM": f"{100 * interquartile_mean(scores):.2f}",
+            "activation": series, "lr": chosen_rates(comparison.rates[series]),
+            "mean % [95 %]": interval(scores.mean(), *comparison.interval(series)),
             "n": f"{len(scores)}" + (f", {count} diverged" if count else ""),
         }  # fmt: skip
-        lines.append(line | _difference_cells(comparison, series))
+        difference = comparison.differences.get(series)
+        if difference is not None:
+            title = f"minus {comparison.baseline}, points [95 %]"
+            lines.append(line | {title: _points(difference)} | _test_cells(difference))
+        else:
+            lines.append(line)
     return pd.DataFrame(lines).fillna("")
 
 
-def _difference_cells(comparison: Comparison, series: str) -> dict[str, str]:
-    difference = comparison.differences.get(series)
-    if difference is None:  # of the baseline
-        return {}
+def _points(difference: Difference) -> str:
+    return interval(difference.mean, difference.low, difference.high, signed=True)
+
+
+def _test_cells(difference: Difference) -> dict[str, str]:
+    needed = "" if difference.verdict != INCONCLUSIVE else about(difference.needed)
+    return {"p": p_value(difference.p), "p equal": p_value(difference.p_equal), "verdict": difference.verdict,
+            "seeds to decide": needed}  # fmt: skip
+
+
+def chosen_rates(rates: "pd.Series[float]") -> str:
+    """The rates chosen for the seeds, the most frequent first: `0.03` or `0.03 (7), 0.01 (2)`."""
+    counts = rates.value_counts()
+    if len(counts) == 1:
+        return f"{counts.index[0]:.3g}"
+    return ", ".join(f"{rate:.3g} ({number})" for rate, number in counts.items())
+
+
+def equal_time_table(comparison: Comparison) -> pd.DataFrame:
+    """Differences to the baseline where each activation trains for as long as the baseline does."""
     title = f"minus {comparison.baseline}, points [95 %]"
-    return {
-        title: interval(difference.mean, difference.low, difference.high, signed=True),
-        "p": p_value(comparison.adjusted[series]),
-        "better in": f"{100 * difference.improvement:.0f} %",
-        "effect": number(difference.effect, "+.1f"),
-        "verdict": comparison.verdict(series),
-    }
+    steps = comparison.runs.sort_values("equal_time", kind="stable").groupby("series")["steps"].last()
+    return pd.DataFrame([
+        {"activation": series, "steps": f"{steps[series]}", title: _points(found)} | _test_cells(found)
+        for series, found in equal_time_differences(comparison).items()
+    ])  # fmt: skip
+
+
+def pairs_table(comparison: Comparison) -> pd.DataFrame:
+    """The differences of all pairs of series."""
+    return pd.DataFrame([
+        {"A": a, "B": b, "A − B, points [95 %]": _points(difference)} | _test_cells(difference)
+        for (a, b), difference in comparison.all_pairs.items()
+    ])  # fmt: skip
 
 
 def training_table(comparison: Comparison) -> pd.DataFrame:
-    """How each series trained: time to target, dead units, gradients as means over finished runs, and costs."""
+    """How each series trained: time to target, tolerance to the rate, dead units, gradients, and costs."""
     lines = []
     for series in comparison.ranking:
         runs = comparison.ended[comparison.ended["series"] == series]
         finished = runs[runs["status"] == "finished"]
-        line = {"activation": series, "at the target": f"{int(runs['reached_target'].eq(True).sum())}/{len(runs)}"}
-        for unit, digits in (("steps", 0), ("seconds", 2)):
-            median = median_time(runs[f"{unit}_to_target"])
-            line[f"median {unit}"] = f"{median:.{digits}f}" if math.isfinite(median) else NEVER
+        reached = int(runs["reached_target"].eq(True).sum())
+        low, high = share_interval(reached, len(runs))
+        line = {
+            "activation": series,
+            "at the target [95 %]": f"{reached}/{len(runs)} [{100 * low:.0f}, {100 * high:.0f} %]",
+            "mean steps": f"{comparison.steps[series].mean():.0f}",
+            "at the fastest rate": f"{comparison.fastest_steps[series].mean():.0f}",
+            "rates within the margin": _tolerance(comparison, series),
+        }  # fmt: skip
         validation = finished["val_accuracy"].dropna()
         line["val. acc. %"] = accuracy(validation.mean(), validation.std(ddof=1), len(validation))
         line["dead %"] = number(100 * finished["dead_fraction"].mean(), ".1f")
         line["zeros %"] = number(100 * finished["zero_share"].mean(), ".1f")
-        line["unit mean"] = number(finished["unit_mean"].mean(), "+.2f")
         line["gradient ratio"] = number(finished["gradient_ratio"].mean(), "+.2f")
-        if cost := comparison.costs.get(series):
-            line["ns an output"] = f"{cost['activation_ns']:.2f}"
-            line["% of a step"] = f"{100 * cost['step_share']:.1f}"
+        if (cost := comparison.costs.get(series)) is not None:
+            nanoseconds, share = cost["activation_ns"], 100 * cost["step_share"]
+            line["ns per output [range]"] = (
+                f"{nanoseconds.median():.2f} [{nanoseconds.min():.2f}, {nanoseconds.max():.2f}]"
+            )
+            line["% of a step"] = f"{share.median():.1f}"
         line["parameters"] = number(runs["parameters"].mean(), ".0f")
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per run. runs: labelled."""
-    return pd.DataFrame([
-        {
-            "run": row["run_id"], "setting": row["task"], "activation": row["series"], "lr": f"{row['lr']:g}",
-            "seed": str(row["seed"]), "status": row["status"],
-            "test acc. %": number(100 * row["test_accuracy"], ".2f"),
-            "val. acc. %": number(100 * row["val_accuracy"], ".2f"),
-            "to target": number(row["steps_to_target"], "g"), "dead %": number(100 * row["dead_fraction"], ".1f"),
-        }
-        for row in runs.to_dict("records")
-    ])  # fmt: skip
+def _tolerance(comparison: Comparison, series: str) -> str:
+    """`0.003 to 0.03 (10x)`, with > where the range reaches an end of the grid; a single rate has no width."""
+    low, high = tolerated_rates(comparison, series)
+    tried = tried_rates(comparison, series)
+    beyond = ">" if low == tried[0] or high == tried[-1] else ""
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g} ({beyond}{high / low:.2g}x)"
 
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +138,8 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
     ]
     if len(set(variants)) > 1:
         table["variant"] = variants
-    table["lr"] = [f"{lr:g}" for lr in summary["lr"]]
+    if summary["lr"].notna().any():
+        table["lr"] = [f"{lr:g}" for lr in summary["lr"]]
     for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
         columns = [f"{metric}_mean", f"{metric}_sd", f"{metric}_n"]
         if summary[columns[-1]].sum():
@@ -132,7 +160,7 @@ def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
     """The frame of `judge_hypotheses` as text."""
     return pd.DataFrame([
         {
-            "claim": row["claim"], "setting": row["setting"], "metric": row["metric"],
+            "claim": row["claim"], "task": row["task"], "metric": row["metric"],
             "A": f"{_marked(row, 'a')}: {short(row['mean_a'])}", "B": _side_b(row),
             "A − B [95 %]": f"{short(row['difference'])} [{short(row['low'])}, {short(row['high'])}]",
             "n": f"{row['n']}" + (f" ({row['censored']})" if row["censored"] else ""),

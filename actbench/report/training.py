@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actbench.analysis.labels import usual_length
 from actbench.report.figures.training import (
     CURVES,
     curves_figure,
@@ -24,22 +25,22 @@ Draw = Callable[[Any, str, str], Figure]  # figure, name, caption
 def training_section(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], draw: Draw) -> Iterator[Block]:
     """The blocks of the section.
 
-    runs: labelled rows of runs.csv, phases tune and confirm. points: curves, layers and histograms, as the files of
-    that name have them.
+    runs: labelled rows of runs.csv, marked by a protocol. points: curves, layers and histograms, as the files of that
+    name have them.
     """
-    tuned, confirmed = (runs[runs["phase"] == phase] for phase in ("tune", "confirm"))
-    confirmed = confirmed[["run_id", "task", "series", "activation", "steps"]]
+    tuned = usual_length(runs)
+    chosen = runs.loc[runs["chosen"].eq(True), ["run_id", "task", "series", "activation", "steps"]]
     yield Heading(2, "Training")
-    curves = confirmed.merge(points["curves"][points["curves"]["metric"].isin(CURVES)], on="run_id")
+    curves = chosen.merge(points["curves"][points["curves"]["metric"].isin(CURVES)], on="run_id")
     if len(curves):
-        caption = "Confirming runs by step: mean over seeds, 10th to 90th percentile as a band."
+        caption = "By step, at the chosen rates: mean over seeds, 10th to 90th percentile as a band."
         yield draw(curves_figure(curves), "curves", caption)
-    histograms = confirmed.merge(points["histograms"], on="run_id")
+    histograms = chosen.merge(points["histograms"], on="run_id")
     histograms = histograms[histograms["step"] == histograms["steps"]]  # a diverged run has only those of its start
     if len(histograms):
         caption = "Outputs of the units of the first and the last hidden layer after training, all seeds."
         yield draw(histograms_figure(histograms), "outputs", caption)
-    layers = confirmed.merge(points["layers"], on="run_id")
+    layers = chosen.merge(points["layers"], on="run_id")
     for number, (task, by_layer) in enumerate(layers.groupby("task", sort=False), 1):
         for metric, title in LAYERED.items():
             values = _drawn(by_layer, metric)
@@ -48,7 +49,9 @@ def training_section(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], dra
                 yield draw(layers_figure(values, title), f"layers_{metric}_{number}", caption)
     tuned = tuned[tuned["status"] != "missing"]
     if tuned["lr"].nunique() > 1:
-        caption = "Validation accuracy of the tuning runs by learning rate; diverged and failed runs count as 0."
+        caption = (
+            "Validation accuracy by learning rate, of all seeds that a rate has; diverged and failed runs count as 0."
+        )
         yield draw(learning_rates_figure(tuned), "learning_rates", caption)
 
 

@@ -43,7 +43,7 @@ _BUILT_IN = ("Model metrics", "System metrics")  # MLflow's own sections, for me
 
 @dataclass(frozen=True)
 class View:
-    """Runs of one phase and task; the curves of runs with equal params `groups` are averaged.
+    """Runs of one kind and task; the curves of runs with equal params `groups` are averaged.
 
     filter: in MLflow's search grammar. values: of the params `groups`, one tuple a group. runs: their number.
     """

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -104,6 +104,13 @@ class Writer:
         for run in search_runs(self.client, self._experiment_id, condition):
             if not set(values) & set(run.data.metrics):
                 self.log(run.info.run_id, [(key, value, 0, now) for key, value in values.items()])
+
+    def mark_chosen(self, ids: Collection[str]) -> None:
+        """Sets the tag `chosen` of every run of the experiment, where it differs. ids: the run ids that are chosen."""
+        for run in search_runs(self.client, self._experiment_id, "tags.kind = 'run'"):
+            chosen = str(run.data.tags.get("run_id_hash") in ids).lower()
+            if run.data.tags.get("chosen", "false") != chosen:
+                self.client.set_tag(run.info.run_id, "chosen", chosen)
 
     def find(self, uid: str) -> list[Any]:
         """The runs with a uid: more than one only where a request was repeated on its way."""

@@ -1,9 +1,9 @@
 """The files of `results/<experiment>/`: what a report reads, and what MLflow keeps a copy of."""
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +15,33 @@ from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypo
 from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
-from actbench.store.provenance import environment
-from actbench.training.results import COLUMNS, COSTS_MEASURED, COUNTS, MEASURED, MOST_EXAMPLES, Curves, Result
+from actbench.store.provenance import write_environment
+from actbench.training.results import (
+    COLUMNS,
+    COSTS_MEASURED,
+    COUNTS,
+    MARKS,
+    MEASURED,
+    MOST_EXAMPLES,
+    Curves,
+    Mark,
+    Result,
+)  # fmt: skip
 
-RUNS, ENVIRONMENT = "runs.csv", "environment.json"
+RUNS = "runs.csv"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
 EXAMPLES = "examples.parquet"
-COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison
+COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison, as are
+ANSWER, SCORES, PAIRS = "answer.json", "scores.csv", "pairs.csv"
 
 _TYPES = {
     **dict.fromkeys(("lr", *MEASURED), "float64"),
     **dict.fromkeys(("seed", *COUNTS), "Int64"),  # like boolean, it has missing values
-    "reached_target": "boolean",
+    **dict.fromkeys(("reached_target", *MARKS), "boolean"),
 }
+_PHASE_MARKS = {  # of an older version, which chose rates on other seeds than those that it then compared
+    "tune": Mark(raced_out=True), "confirm": Mark(chosen=True),
+}  # fmt: skip
 
 
 def results_folder(experiment: str) -> Path:
@@ -45,33 +59,36 @@ def results_folder(experiment: str) -> Path:
     return path
 
 
-def runs_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per run, COLUMNS in order; `variant` holds dicts {key: value}."""
-    differing = variants([result.run for result in results])
-    rows = [{**result.row, "variant": variant} for result, variant in zip(results, differing, strict=True)]
+def runs_frame(results: Sequence[Result], marks: Mapping[str, Mark] = MappingProxyType({})) -> pd.DataFrame:
+    """One row per run, COLUMNS in order; `variant` holds dicts {key: value}. marks: by run id, of a comparison.
+
+    A run that repeats another at equal time has that one's variant.
+    """
+    compared = [(marks[r.run.id].equal_time_of if r.run.id in marks else None) or r.run for r in results]
+    rows = [
+        {**result.row, "variant": variant, **(marks[result.run.id].row() if result.run.id in marks else {})}
+        for result, variant in zip(results, variants(compared), strict=True)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_TYPES)
 
 
-def write_results(path: Path, results: Sequence[Result], command: str) -> None:
+def write_results(
+    path: Path, results: Sequence[Result], command: str, seconds: float, marks: Mapping[str, Mark]
+) -> None:
     """Writes runs.csv and the tables of curves, in the order of the plan, and environment.json.
+
+    seconds: of the command so far. marks: as for `runs_frame`.
 
     Each file is replaced as a whole. Raises UsageError where the folder cannot be written.
     """
     try:
-        write_runs(path / RUNS, runs_frame(results))
+        write_runs(path / RUNS, runs_frame(results, marks))
         for file, frame_of in _FRAMES.items():
             with replaced_file(path / file) as scratch:
                 frame_of(results).to_parquet(scratch, index=False)
-        write_environment(path, command)
+        write_environment(path, command, seconds)
     except OSError as error:
         raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
-
-
-def write_environment(path: Path, command: str) -> None:
-    """Writes environment.json: the machine, versions and the code revision."""
-    text = json.dumps(environment(command), indent=2) + "\n"
-    with replaced_file(path / ENVIRONMENT) as scratch:
-        scratch.write_text(text)
 
 
 def write_runs(path: Path, runs: pd.DataFrame) -> None:
@@ -151,7 +168,10 @@ def read_runs(path: Path) -> pd.DataFrame:
     )
     texts = frame["variant"] if "variant" in frame else [""] * len(frame)
     variant = pd.Series([dict(term.split("=", 1) for term in text.split()) for text in texts], dtype=object)
-    return frame.reindex(columns=list(COLUMNS)).assign(variant=variant)
+    frame = frame.reindex(columns=list(COLUMNS)).assign(variant=variant).astype(dict.fromkeys(MARKS, "boolean"))
+    for phase, mark in _PHASE_MARKS.items():
+        frame.loc[frame["phase"] == phase, list(MARKS)] = list(mark.row().values())
+    return frame
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:

@@ -11,15 +11,16 @@ FILES = "files"
 
 TAGS = {
     # of every run
-    "kind": "run: one training; phase: the runs of one phase of a comparison; train, sweep, compare: one command",
+    "kind": "run: one training; train, sweep, compare: one command; phase: of a comparison of an older version",
     "uid": "the name under which a writer finds a run again where the answer to its request was lost",
     "host": "machine of the command",
     "pid": "process of the command on its machine",
-    # of a command and, repeated, of its phases and runs: the tags of experiment.request, and
+    # of a command and, repeated, of its runs: the tags of experiment.request, and
     FILES: "JSON: digest by name of the result files that are among the artifacts",
     # of a run
     "run_id_hash": "the run id: the same for equal runs",
-    "phase": "train, sweep, tune or confirm; of a phase too",
+    "phase": "train, sweep or compare; tune and confirm of an older version",
+    "chosen": "true: a score of the newest comparison is taken from this run, at its activation's chosen rate",
     "status": "running, finished, diverged or failed; the column of runs.csv",
     "architecture": "name of the architecture",
     "activation": "label of the activation",

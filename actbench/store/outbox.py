@@ -16,7 +16,7 @@ RETRY_COST = 20  # times what the failed request took: at most a twentieth of th
 class Outbox:
     """Sends requests of one command to the store, and keeps in a journal the entries that it does not take.
 
-    parents: the parent runs of what is kept, each after its own parent; grows with the phases of the command.
+    parents: the parent runs of what is kept, each after its own parent.
     """
 
     def __init__(self, writer: Writer, uri: str, experiment: str, parent: Entry) -> None:

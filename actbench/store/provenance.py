@@ -1,5 +1,6 @@
-"""Where results come from: versions, machine, command and code revision."""
+"""Where results come from: versions, machine, command and code revision; environment.json."""
 
+import json
 import os
 import platform
 import subprocess
@@ -8,6 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from actbench.signals import write_json
+
+ENVIRONMENT = "environment.json"
 
 _PACKAGES = ("actbench", "torch", "torchvision", "hydra-core", "mlflow", "numpy", "pandas")
 
@@ -24,6 +29,18 @@ def environment(command: str) -> Mapping[str, object]:
         "versions": versions(),
         "revision": revision(),
     }
+
+
+def write_environment(path: Path, command: str, seconds: float | None = None) -> None:
+    """Writes environment.json: the command and its seconds, the machine, versions and the code revision."""
+    timed = {} if seconds is None else {"seconds": round(seconds, 1)}
+    write_json(path / ENVIRONMENT, {**environment(command), **timed})
+
+
+def read_seconds(folder: Path) -> float | None:
+    """Seconds of the command that wrote the folder; None where an older version did not keep them."""
+    path = folder / ENVIRONMENT
+    return json.loads(path.read_text()).get("seconds") if path.exists() else None
 
 
 def versions() -> dict[str, str]:

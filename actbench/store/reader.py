@@ -22,9 +22,10 @@ from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
-from actbench.store.files import COSTS, CURVES, ENVIRONMENT, LAYERS, RUNS, read_costs, read_curves
+from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal import write_journals
 from actbench.store.names import FILES, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
+from actbench.store.provenance import ENVIRONMENT
 from actbench.store.writer import CHECKED, ParentRun, digest
 from actbench.training.results import (
     COUNTS,
@@ -60,8 +61,8 @@ class Store:
     def finished(self, runs: Sequence[Run], weights: str = "none") -> dict[str, Result]:
         """Results of those runs that the store already has, by run id; without failed runs, which are tried again.
 
-        Tuning runs never read the test set, so they do not count for a run of another phase. Runs without the weights
-        that are asked for do not count. Waits for a store that has answered before and is unreachable now.
+        Runs without the weights that are asked for do not count. Waits for a store that has answered before and is
+        unreachable now.
         """
         reported = False
         while True:
@@ -72,7 +73,7 @@ class Store:
                     with store_errors(self.uri):
                         raise
                 if not reported:
-                    problem = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this phase"
+                    problem = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this command"
                     print(f"{problem} (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
                 reported = True
                 time.sleep(_RETRY_EVERY)
@@ -83,8 +84,7 @@ class Store:
         children: dict[str, Any] = {}  # the newest that counts for a run
         for run in wanted.values():
             for child in children_by_id.get(run.id, ()):
-                tags = child.data.tags
-                if not (run.reads_test and tags.get("phase") == "tune") and _has_weights(tags, weights):
+                if _has_weights(child.data.tags, weights):
                     children[run.id] = child
         curves = self._stored_curves(set(children))
         results = {}

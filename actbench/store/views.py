@@ -11,11 +11,18 @@ from actbench.store.dashboard import TAG, View, packed_state
 from actbench.store.journal import write_journals
 from actbench.store.names import IS_COMPARISON, IS_RUN
 
-_PHASES = ("confirm", "sweep", "train", "tune")  # in the order of their views
+CHOSEN, EVERY = "chosen rates", "every rate"  # views of a comparison
+_CONDITIONS = {  # in the order of the views; confirm and tune are phases of an older version
+    CHOSEN: "tags.chosen = 'true'",
+    **{phase: f"tags.phase = '{phase}'" for phase in ("confirm", "sweep", "train")},
+    EVERY: "tags.phase = 'compare'",
+    "tune": "tags.phase = 'tune'",
+}
+_ONE_RATE = (CHOSEN, "confirm")  # views in which an activation has one rate a seed
 _IN_TITLE = ("activation", "seed", "steps", "dataset", "architecture")  # params that a view's title or bands show
 _MAX_KEYS = 3  # beside the activation, by which a view groups runs
 
-Task = tuple[str, str, str]  # phase, data set, architecture
+Task = tuple[str, str, str]  # kind of view, data set, architecture
 
 
 @dataclass(frozen=True)
@@ -66,30 +73,40 @@ def _store_views(client: Any, experiment: Any) -> ExperimentViews:
 
 
 def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[View]:
-    """A view for each phase, data set and architecture. runs: (tags, params) of each."""
+    """A view for each data set and architecture of sweeps and trainings, two of comparisons: at the chosen rates, and
+    at every rate. runs: (tags, params) of each."""
     params_by_task: dict[Task, list[Mapping[str, str]]] = {}
     for tags, params in runs:
-        task = tags.get("phase", ""), params.get("dataset", ""), params.get("architecture", "")
-        if task[0] in _PHASES and not any("'" in part for part in task):  # a run of actbench, and no quote to escape
-            params_by_task.setdefault(task, []).append(params)
-    for task in sorted(params_by_task, key=lambda task: _PHASES.index(task[0])):
-        phase, dataset, architecture = task
+        for kind in _kinds(tags):
+            task = kind, params.get("dataset", ""), params.get("architecture", "")
+            if not any("'" in part for part in task):  # no quote to escape
+                params_by_task.setdefault(task, []).append(params)
+    order = list(_CONDITIONS)
+    for task in sorted(params_by_task, key=lambda task: order.index(task[0])):
+        kind, dataset, architecture = task
         condition = (
-            f"{IS_RUN} and tags.phase = '{phase}' and params.dataset = '{dataset}' "
+            f"{IS_RUN} and {_CONDITIONS[kind]} and params.dataset = '{dataset}' "
             f"and params.architecture = '{architecture}'"
         )
-        groups = ("activation", *_differing_keys(params_by_task[task], phase))
+        groups = ("activation", *_differing_keys(params_by_task[task], kind))
         values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in params_by_task[task])
-        title = f"{phase}: {dataset}, {architecture}"
+        title = f"{kind}: {dataset}, {architecture}"
         yield View(title, condition, groups, tuple(values), len(params_by_task[task]))
 
 
-def _differing_keys(runs: Sequence[Mapping[str, str]], phase: str) -> tuple[str, ...]:
+def _kinds(tags: Mapping[str, str]) -> list[str]:
+    """The kinds of views that show a run; none for a run that is not of actbench."""
+    phase = tags.get("phase", "")
+    kind = EVERY if phase == "compare" else phase
+    return [*([CHOSEN] if tags.get("chosen") == "true" else []), *([kind] if kind in _CONDITIONS else [])]
+
+
+def _differing_keys(runs: Sequence[Mapping[str, str]], kind: str) -> tuple[str, ...]:
     """Params other than the seed that differ among runs of one activation: their curves must not be averaged."""
     values: dict[str, dict[str, set[str]]] = {}  # key -> activation -> values
     for params in runs:
         for key, value in params.items():
             values.setdefault(key, {}).setdefault(params.get("activation", ""), set()).add(value)
     differing = [key for key in values if any(len(seen) > 1 for seen in values[key].values())]
-    ignored = {*_IN_TITLE, "optimizer.lr"} | ({"lr"} if phase == "confirm" else set())  # one rate an activation there
+    ignored = {*_IN_TITLE, "optimizer.lr"} | ({"lr"} if kind in _ONE_RATE else set())
     return tuple([key for key in differing if key not in ignored][:_MAX_KEYS])

@@ -1,4 +1,4 @@
-"""Writing to MLflow: the parent run of a command, its phases, and each training, while it runs and when it ends."""
+"""Writing to MLflow: the parent run of a command, and each training, while it runs and when it ends."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,6 @@ class ParentRun:
         self._tags = {**tags, "host": socket.gethostname(), "pid": str(os.getpid())}
         name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
-        self._has_phases = kind == "compare"
-        self._phases: dict[str, Entry] = {}
         self._live: dict[str, _LiveRun] = {}  # by run id
         self._monitor: SystemMetricsMonitor | None = None
         self.outbox = Outbox(self._writer, uri, experiment, self._parent)
@@ -92,7 +90,7 @@ class ParentRun:
 
     def _begin(self, run: Run) -> None:
         entry = self._entry(run, "running")
-        self._ensure_parents(run.phase)
+        self._writer.ensure(self._parent)
         live = self._live[run.id] = _LiveRun(entry)
         self._writer.fill(self._writer.create(entry), entry, {})
         live.is_created = True
@@ -119,7 +117,7 @@ class ParentRun:
         live = self._live.pop(result.run.id, None)
         entry = self._ended(result, weights, live.entry if live else None)
         if live is None:
-            is_stored = self.outbox.send(partial(self._write, entry, result.run.phase))
+            is_stored = self.outbox.send(partial(self._write, entry))
         else:
             is_stored = live.is_created and self.outbox.send(partial(self._complete, live, entry))
         if is_stored:
@@ -127,8 +125,8 @@ class ParentRun:
         else:
             self.outbox.keep(entry)
 
-    def _write(self, entry: Entry, phase: str) -> None:
-        self._ensure_parents(phase)
+    def _write(self, entry: Entry) -> None:
+        self._writer.ensure(self._parent)
         self._writer.fill(self._writer.create(entry), entry, {})
 
     def _complete(self, live: _LiveRun, entry: Entry) -> None:
@@ -136,28 +134,6 @@ class ParentRun:
         missing = [point for point in entry.points if (point[0], point[2]) not in live.known]
         rest = replace(entry, points=[*live.unsent, *missing], params={})
         self._writer.fill(self._writer.ids[entry.uid], rest, entry.tags)
-
-    def _ensure_parents(self, phase: str) -> None:
-        """Creates the parent runs of a phase's runs; the start of a phase ends the others."""
-        for entry in self._parents_of(phase):
-            if entry.uid not in self._writer.ids:
-                self._writer.ensure(entry)
-                self._end_phases(except_for=phase)
-
-    def _parents_of(self, phase: str) -> list[Entry]:
-        """The parent runs of a phase's runs, from the outermost."""
-        if not self._has_phases:
-            return [self._parent]
-        if phase not in self._phases:
-            tags = {**self._tags, "kind": "phase", "phase": phase}
-            self._phases[phase] = Entry(uuid.uuid4().hex, phase, tags, self._parent.uid)
-            self.outbox.parents.append(self._phases[phase])
-        return [self._parent, self._phases[phase]]
-
-    def _end_phases(self, except_for: str | None) -> None:
-        for phase, entry in self._phases.items():
-            if phase != except_for and entry.uid in self._writer.ids:
-                self._writer.client.set_terminated(self._writer.ids[entry.uid])
 
     def _entry(self, run: Run, status: str) -> Entry:
         settings = run.settings
@@ -173,8 +149,7 @@ class ParentRun:
         }  # fmt: skip
         name = f"{label} lr={settings.optimizer.lr:g} seed={settings.seed}"
         params = {key: str(value) for key, value in run_params(run).items()}
-        parent = self._parents_of(run.phase)[-1].uid
-        return Entry(uuid.uuid4().hex, name, tags, parent, params=params, dataset=described)
+        return Entry(uuid.uuid4().hex, name, tags, self._parent.uid, params=params, dataset=described)
 
     def _ended(self, result: Result, weights: Path | None, begun: Entry | None) -> Entry:
         entry = begun or self._entry(result.run, "")
@@ -202,6 +177,13 @@ class ParentRun:
         for run_id, metrics in values.items():
             self.outbox.send(partial(self._writer.add_metrics, run_id, metrics))
 
+    def mark_chosen(self, ids: Collection[str]) -> None:
+        """Tags the experiment's runs by whether a score of this comparison is taken from them. ids: run ids.
+
+        An unreachable store misses the tags; the command's files hold them anyway.
+        """
+        self.outbox.send(partial(self._writer.mark_chosen, ids))
+
     def end(self, status: str, note: str, folder: Path) -> None:
         """Writes the command's files and ends its runs.
 
@@ -215,14 +197,11 @@ class ParentRun:
         tags = {FILES: json.dumps(digests), NOTE: note}
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
         if not self.outbox.send(partial(self._finish, ended, tags), force=True):
-            for entry in self._phases.values():
-                self.outbox.keep(replace(entry, status="FINISHED"))
             self.outbox.keep(replace(ended, tags={**ended.tags, **tags}))
         self.outbox.journal.close()
 
     def _finish(self, ended: Entry, tags: Mapping[str, str]) -> None:
         self._writer.fill(self._writer.ensure(self._parent), ended, tags)
-        self._end_phases(except_for=None)
 
     def _delete_live(self) -> None:
         """Deletes runs that were interrupted, as they will be trained from their start."""

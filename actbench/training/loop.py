@@ -50,8 +50,8 @@ def train(
     heartbeat: called about every HEARTBEAT seconds. The training clock is stopped during both.
 
     Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
-    at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none) and, where the
-    runs may read it, `test_accuracy` and, where all runs have the same test set, TEST_CORRECT.
+    at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none), `test_accuracy`
+    and, where all runs have the same test set, TEST_CORRECT.
     """
     run, steps = stack.runs[0], stack.runs[0].steps
     settings = run.settings.training
@@ -84,8 +84,7 @@ def train(
             optimizer.step(gradients, multiplier(settings.schedule, step, steps, settings.warmup))
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
-    if run.reads_test:
-        yield from _test(run, network, batches)
+    yield from _test(run, network, batches)
 
 
 def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:

@@ -26,7 +26,8 @@ MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER)
 COUNTS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")  # integers
 COPY = "copy"  # the row of `actbench cost` for a plain copy, the lower bound: each value is read and written once
 COSTS_MEASURED = ("activation_ns", "step_ns", "step_share")  # of a comparison, a value per round
-COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER)  # extended at the end only
+MARKS = ("raced_out", "chosen", "equal_time")  # what a comparison's protocol made of a run; else empty
+COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER, *MARKS)  # extended at the end only
 # The columns that differ between two trainings of one run.
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 
@@ -52,6 +53,23 @@ class Record:
     metric: str
     values: npt.NDArray[np.float64 | np.uint8]
     layer: int | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the protocol of a comparison made of a run.
+
+    raced_out: its learning rate got no further seeds. chosen: its activation's score on its seed is taken from it.
+    equal_time_of: the run that it repeats for as long as the baseline's takes; None for any other run.
+    """
+
+    raced_out: bool = False
+    chosen: bool = False
+    equal_time_of: Run | None = None
+
+    def row(self) -> dict[str, bool]:
+        """The columns MARKS."""
+        return dict(zip(MARKS, (self.raced_out, self.chosen, self.equal_time_of is not None), strict=True))
 
 
 class CurvePoint(NamedTuple):

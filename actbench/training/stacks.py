@@ -92,6 +92,4 @@ def _stack_key(run: Run) -> str:
     del settings["optimizer"]["lr"]
     network = architecture_of(run.settings, run.data)
     shapes = [(name, parameter.shape) for name, parameter in network.parameters.items()]
-    return repr(
-        (sorted(settings.items(), key=str), run.data.fingerprint, run.steps, run.reads_test, network.units, shapes)
-    )
+    return repr((sorted(settings.items(), key=str), run.data.fingerprint, run.steps, network.units, shapes))

@@ -1,24 +1,27 @@
 """Frames of runs by hand."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from actbench.training.results import COLUMNS
 
 
-def confirming_runs(scores: dict[str, list[float | None]], **columns: object) -> pd.DataFrame:
-    """Confirming runs: scores by activation and seed; None: diverged. Steps to target: 10 times (seed + 1)."""
+def chosen_runs(scores: Mapping[str, Sequence[float | None]], **columns: object) -> pd.DataFrame:
+    """Runs at the chosen rate: scores by activation and seed; None: diverged. Steps to target: 10 times (seed + 1)."""
     lines = []
     for activation, values in scores.items():
         for seed, score in enumerate(values):
             line: dict[str, object] = dict.fromkeys(COLUMNS)
             line |= {
-                "run_id": f"{activation}{seed}", "phase": "confirm", "dataset": "digits", "architecture": "mlp",
+                "run_id": f"{activation}{seed}", "phase": "compare", "dataset": "digits", "architecture": "mlp",
                 "initialization": "matched", "optimizer": "adam", "activation": activation, "variant": {}, "lr": 0.1,
                 "seed": seed, "status": "diverged" if score is None else "finished", "steps": 100, "seconds": 1.0,
                 "test_accuracy": score, "val_accuracy": score, "reached_target": score is not None,
                 "steps_to_target": None if score is None else 10 * (seed + 1), "parameters": 1000,
                 "samples_to_target": None if score is None else 640 * (seed + 1), "samples_per_second": 6400.0,
-                "seconds_to_target": None if score is None else 0.1 * (seed + 1),
+                "seconds_to_target": None if score is None else 0.1 * (seed + 1), "raced_out": False, "chosen": True,
+                "equal_time": False,
             }  # fmt: skip
             lines.append(line | columns)
     numbers = dict.fromkeys(
@@ -35,6 +38,6 @@ def runs_of(**columns: list[object]) -> pd.DataFrame:
         "dataset": "digits", "architecture": "mlp", "initialization": "matched", "optimizer": "adam",
         "activation": "relu", "lr": 0.1, "variant": {}, "status": "finished", "dead_fraction": 0.0,
         "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10, "seed": 0,
-        "phase": "confirm",
+        "phase": "compare", "raced_out": False, "chosen": True, "equal_time": False,
     }  # fmt: skip
     return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})

@@ -1,4 +1,4 @@
-"""Statistics against hand-made arrays and second implementations."""
+"""Statistics against second implementations, closed forms and arrays that one can check by hand."""
 
 import itertools
 import math
@@ -6,119 +6,208 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import ttost_paired
 
 from actbench.analysis.statistics import (
-    Difference,
+    EXACT_PAIRS,
+    RESAMPLES,
+    above,
+    equality,
+    example_factor,
     holm,
-    interquartile_mean,
     mean_ranks,
-    paired_difference,
+    percentiles,
     performance_profile,
-    sign_flip,
+    resample_weights,
+    seeds_to_decide,
+    share_interval,
+    signs,
+    step_down,
+    studentized,
 )
 
 
-def test_mean_is_paired_and_the_interval_agrees_with_a_plain_bootstrap() -> None:
-    generator = np.random.default_rng(1)
-    shared = generator.normal(0.9, 0.05, 40)  # seeds differ much more than activations
-    scores, base = shared + generator.normal(0.01, 0.005, 40), shared
-    difference = paired_difference(scores, base)
-    assert difference.mean == pytest.approx((scores - base).mean())
-    samples = generator.choice(scores - base, (20_000, 40)).mean(1)
-    assert [difference.low, difference.high] == pytest.approx(np.quantile(samples, [0.025, 0.975]), abs=3e-4)
-    assert difference.verdict(0.0, difference.p) == "higher"
-    assert difference.verdict(0.02, 1.0) == "practically equal"
-    assert paired_difference(base, scores).verdict(0.0, 0.01) == "lower"
-    assert difference.verdict(0.0, 0.06) == "not shown"
+def t_statistic(values: np.ndarray) -> float:
+    """As a textbook has it; 0 for all zeros, infinite where all are equal."""
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    if abs(values.mean()) < 1e-12:
+        return 0.0
+    return math.copysign(math.inf, values.mean()) if error < 1e-12 else float(values.mean() / error)
 
 
-def test_equal_scores_and_too_few_pairs() -> None:
-    same = paired_difference(np.linspace(0.5, 0.6, 6), np.linspace(0.5, 0.6, 6))
-    assert (same.mean, same.low, same.high) == (0, 0, 0)
-    assert same.verdict(0.01, 0.01) == "practically equal"
-    one = paired_difference(np.array([0.5]), np.array([0.4]))
-    assert math.isnan(one.low)
-    assert one.verdict(0.01, 0.01) == "too few seeds to say"
-    five = paired_difference(np.linspace(0.8, 0.9, 5), np.linspace(0.1, 0.2, 5))
-    assert five.verdict(0.01, 0.01) == "too few seeds to say"
+def brute_force_step_down(differences: np.ndarray, two_sided: bool) -> list[float]:
+    """Westfall & Young's algorithm 2.8 in plain loops over all flips of whole seeds."""
+    pairs, columns = differences.shape
+    size = abs if two_sided else float
+    observed = [size(t_statistic(differences[:, column])) for column in range(columns)]
+    order = sorted(range(columns), key=lambda column: -observed[column])
+    counts = [0] * columns
+    for flip in itertools.product([1.0, -1.0], repeat=pairs):
+        flipped = differences * np.array(flip)[:, None]
+        for place, column in enumerate(order):
+            largest = max(size(t_statistic(flipped[:, other])) for other in order[place:])
+            counts[column] += largest >= observed[column] - 1e-9
+    adjusted, highest = [0.0] * columns, 0.0
+    for column in order:
+        highest = max(highest, counts[column] / 2**pairs)
+        adjusted[column] = highest
+    return adjusted
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [
-        (-0.005, 0.005, "practically equal"),
-        (-0.005, 0.02, "not shown"),
-        (0.001, 0.02, "higher"),
-        (-0.03, -0.001, "lower"),
-    ],
-)
-def test_verdicts_by_hand(low: float, high: float, verdict: str) -> None:
-    assert Difference((low + high) / 2, low, high, 10).verdict(0.01, 0.01) == verdict
+@pytest.mark.parametrize("two_sided", [True, False])
+@pytest.mark.parametrize("case", range(4))
+def test_step_down_is_the_brute_force_one_on_six_seeds(case: int, two_sided: bool) -> None:
+    generator = np.random.default_rng(case)
+    differences = generator.normal(0.5, 1, (6, 4)) * [1, 2, 0.5, 1]
+    if case == 1:
+        differences = differences.round(0)  # ties and zeros
+    if case == 2:
+        differences[:, 0], differences[:, 1] = 0.0, 0.25  # never, and always the same
+    expected = brute_force_step_down(differences, two_sided)
+    assert step_down(differences, two_sided=two_sided) == pytest.approx(expected, abs=1e-12)
 
 
-def flipped(differences: np.ndarray) -> float:
-    """The sign-flip test by writing down every sign."""
-    signs = np.array(list(itertools.product([-1, 1], repeat=len(differences))))
-    means = np.abs((signs * differences).mean(1))
-    return float(np.mean(means >= abs(differences.mean()) - 1e-12))
+def test_one_column_is_scipys_permutation_test_of_signs() -> None:
+    for n in (6, 9, 12):
+        values = np.random.default_rng(n).normal(0.4, 1, n)
+        found = stats.permutation_test(
+            (values,), lambda d, axis: np.abs(d.mean(axis)), permutation_type="samples", vectorized=True,
+            n_resamples=2**n, alternative="greater",
+        )  # fmt: skip
+        # For one column the studentised statistic is a monotone function of the mean.
+        assert step_down(values[:, None])[0] == pytest.approx(found.pvalue, abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("n", [6, 10, 13])
-def test_sign_flip_is_exact_with_ties_and_zeros(n: int, seed: int) -> None:
-    differences = np.random.default_rng(seed).integers(-3, 6, n) / 360  # accuracies of 360 images: many ties
-    assert sign_flip(differences) == pytest.approx(flipped(differences), abs=1e-12)
+def test_step_down_by_hand() -> None:
+    assert step_down(np.full((6, 1), 0.01)).tolist() == [2 / 64]  # all one way: the least that six pairs can say
+    assert step_down(np.full((6, 1), 0.01), two_sided=False).tolist() == [1 / 64]
+    assert step_down(np.zeros((8, 2))).tolist() == [1, 1]
+    assert np.isnan(step_down(np.zeros((1, 2)))).all()
+    assert step_down(np.zeros((6, 0))).shape == (0,)
 
 
-def test_sign_flip_by_hand() -> None:
-    assert sign_flip(np.full(6, 0.01)) == pytest.approx(2 / 64)  # all one way: the least that six pairs can say
-    assert sign_flip(np.zeros(8)) == 1
-    large = np.random.default_rng(0).normal(0.3, 1, 40)  # too many to write down
-    normal = math.erfc(abs(large.mean()) / (large.std() / math.sqrt(40)) / math.sqrt(2))
-    assert sign_flip(large) == pytest.approx(normal, abs=0.02)
+def test_a_factor_of_the_standard_error_makes_p_larger() -> None:
+    values = np.random.default_rng(0).normal(1, 1, (9, 2))
+    plain, wider = step_down(values), step_down(values, np.array([2.0, 1.0]))
+    assert wider[0] > plain[0]
+    assert above(values[:, 0], 0, 2.0) == pytest.approx(float(stats.t.sf(t_statistic(values[:, 0]) / 2, 8)))
 
 
-def test_holm_by_hand() -> None:
+def test_flips_are_all_up_to_thirteen_pairs_and_drawn_beyond() -> None:
+    assert {tuple(row) for row in signs(3)} == set(itertools.product([1.0, -1.0], repeat=3))
+    drawn = signs(EXACT_PAIRS + 1)
+    assert drawn.shape == (RESAMPLES + 1, EXACT_PAIRS + 1)
+    assert drawn[0].tolist() == [1.0] * (EXACT_PAIRS + 1)
+    assert abs(drawn.mean()) < 0.01
+    many = np.random.default_rng(1).normal(0.3, 1, 40)
+    normal = 2 * stats.norm.sf(abs(t_statistic(many)))
+    assert step_down(many[:, None])[0] == pytest.approx(normal, abs=0.02)
+
+
+def test_studentised_flips_are_t_statistics() -> None:
+    differences = np.random.default_rng(2).normal(0, 1, (5, 2))
+    found = studentized(differences, signs(5))
+    for row, flip in zip(found, signs(5), strict=True):
+        expected = [t_statistic(differences[:, column] * flip) for column in range(2)]
+        assert row == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("case", range(5))
+def test_equality_is_statsmodels_two_one_sided_tests(case: int) -> None:
+    generator = np.random.default_rng(case)
+    a, b = generator.normal(0.9, 0.01, (2, 9))
+    expected = ttost_paired(a, b, -0.01, 0.01)[0]
+    assert equality(a - b, 0.01) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_equality_of_values_that_never_differ() -> None:
+    assert equality(np.zeros(6), 0.01) == 0
+    assert equality(np.full(6, 0.02), 0.01) == 1
+    assert equality(np.full(6, 0.01), 0.01) == 0.5  # at the margin
+    assert math.isnan(equality(np.zeros(1), 0.01))
+
+
+def test_one_sided_test_is_scipys() -> None:
+    values = np.random.default_rng(3).normal(0.02, 0.01, 8)
+    assert above(values, 0.015) == pytest.approx(float(stats.ttest_1samp(values, 0.015, alternative="greater").pvalue))
+
+
+def test_percentiles_are_those_of_resampled_means_and_contain_the_estimate() -> None:
+    values = np.random.default_rng(4).normal(0, 1, 12)
+    resampled = resample_weights(12) @ values
+    middle = float(values.mean())
+    low, high = percentiles(resampled, middle, 12)
+    reference = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=9999, rng=5).confidence_interval
+    wanted = [middle + math.sqrt(12 / 11) * (end - middle) for end in (reference.low, reference.high)]
+    assert (low, high) == pytest.approx(tuple(wanted), abs=0.05)
+    assert percentiles(resampled, 5.0, 12)[1] == 5.0
+    wider = percentiles(resampled, middle, 12, 2.0)
+    assert wider == pytest.approx((middle - 2 * (middle - low), middle + 2 * (high - middle)))
+
+
+def test_resampling_weights_are_multinomial_means() -> None:
+    weights = resample_weights(7)
+    assert weights.shape == (RESAMPLES, 7)
+    assert weights.sum(1) == pytest.approx(np.ones(RESAMPLES))
+    assert weights.var(0) == pytest.approx(np.full(7, 6 / 7**3), rel=0.1)
+
+
+def test_example_factor_recovers_the_variance_of_a_two_way_model() -> None:
+    generator = np.random.default_rng(6)
+    seeds, examples, ratios = 9, 2000, []
+    for _ in range(200):
+        seed, example = generator.normal(0, 0.02, (seeds, 1)), generator.normal(0, 1, (1, examples))
+        scores = seed + example + generator.normal(0, 0.5, (seeds, examples))
+        ratios.append(example_factor(scores) ** 2)
+    v_seed = 0.02**2 / seeds + 0.25 / (seeds * examples)
+    assert np.median(ratios) == pytest.approx(1 + (1 / examples) / v_seed, rel=0.15)
+
+
+def test_example_factor_by_hand() -> None:
+    assert example_factor(np.zeros((3, 4))) == 1
+    assert example_factor(np.array([[0.1] * 4, [0.3] * 4, [0.2] * 4])) == 1  # examples do not differ
+    assert example_factor(np.array([[0.0, 1.0], [0.0, 1.0]])) == 100  # seeds agree by chance: at most that
+    assert example_factor(np.zeros((1, 4))) == 1
+
+
+def test_shares_of_runs_have_exact_bounds() -> None:
+    assert share_interval(0, 9) == pytest.approx((0, 0.336267), abs=1e-6)
+    for count, total in ((3, 9), (9, 9), (40, 200)):
+        expected = proportion_confint(count, total, 0.05, "beta")
+        assert share_interval(count, total) == pytest.approx(expected, nan_ok=True)
+
+
+def test_seeds_to_decide_have_the_power_that_they_claim() -> None:
+    generator = np.random.default_rng(7)
+    for mean, margin in ((0.01, 0.001), (0.0, 0.006)):
+        needed = int(seeds_to_decide(mean, 0.012, margin))
+        assert 10 < needed < 60
+        decided = []
+        for _ in range(1500):
+            values = generator.normal(mean, 0.012, needed)
+            two_sided = stats.ttest_1samp(values, 0).pvalue <= 0.05
+            decided.append(two_sided or equality(values, margin) <= 0.05)
+        assert 0.72 < np.mean(decided) < 0.95
+    assert seeds_to_decide(0.0, 0.01, 0.0) == math.inf
+
+
+def test_holm_is_statsmodels_and_leaves_nan() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     with_nan = holm([0.01, math.nan, 0.04])
-    assert [with_nan[0], with_nan[2]] == pytest.approx([0.02, 0.04])
     assert math.isnan(with_nan[1])
+    assert [with_nan[0], with_nan[2]] == pytest.approx(multipletests([0.01, 0.04], method="holm")[1])
     assert holm([]) == []
 
 
-def test_improvement_and_effect_by_hand() -> None:
-    difference = paired_difference(np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.4, 0.6, 0.6, 0.9]))
-    assert difference.improvement == (1 + 0.5 + 1 + 0) / 4
-    differences = np.array([0.1, 0.0, 0.1, -0.1])
-    assert difference.effect == pytest.approx(differences.mean() / differences.std(ddof=1) * (1 - 3 / 11))
-    assert math.isnan(difference.p)  # four pairs cannot reach 0.05
-
-
-def test_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
-    assert interquartile_mean(np.array([9.0, 1.0, 3.0, 2.0])) == 2.5
-    assert interquartile_mean(np.array([0.7])) == 0.7
-    assert interquartile_mean(np.array([0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0])) == 1
-
-
-def test_mean_ranks_and_critical_difference_are_demsars() -> None:
-    # Demšar 2006, section 3.2.3: 4 classifiers on 14 data sets, q = 2.569, CD = 1.25
-    scores = pd.DataFrame(np.random.default_rng(0).normal(size=(14, 4)), columns=list("abcd"))
-    result = mean_ranks(scores)
-    assert result.critical == pytest.approx(1.25, abs=0.005)
-    ranks = [sorted(-row).index(-value) + 1 for row in scores.to_numpy() for value in row]
-    by_hand = np.array(ranks).reshape(14, 4).mean(0)
-    assert list(result.mean.values()) == pytest.approx(list(by_hand))
-    chi = 12 * 14 / (4 * 5) * ((by_hand**2).sum() - 4 * 25 / 4)
-    assert result.p == pytest.approx(_chi_squared_tail_of_3(chi))
-
-
-def _chi_squared_tail_of_3(chi: float) -> float:
-    return math.erfc(math.sqrt(chi / 2)) + math.sqrt(2 * chi / math.pi) * math.exp(-chi / 2)
-
-
-def test_ties_share_their_ranks() -> None:
-    scores = pd.DataFrame({"a": [0.9, 0.9], "b": [0.9, 0.8], "c": [0.1, 0.9]})
-    assert mean_ranks(scores).mean == {"a": 1.5, "b": (1.5 + 3) / 2, "c": (3 + 1.5) / 2}
+def test_ranks_by_hand() -> None:
+    scores = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.8, 0.6], "c": [0.7, 0.6, 0.8]})
+    ranks = mean_ranks(scores)
+    assert ranks.mean == pytest.approx({"a": (1 + 1.5 + 2) / 3, "b": (2 + 1.5 + 3) / 3, "c": (3 + 3 + 1) / 3})
+    assert ranks.p == pytest.approx(float(stats.friedmanchisquare(*scores.to_numpy().T).pvalue))
+    assert ranks.critical == pytest.approx(2.343 * math.sqrt(3 * 4 / 18), abs=2e-3)  # Demšar 2006, table 5
 
 
 def test_means_of_equal_sums_are_tied_though_their_last_bits_differ() -> None:
@@ -130,8 +219,7 @@ def test_means_of_equal_sums_are_tied_though_their_last_bits_differ() -> None:
 
 
 def test_performance_profile_by_hand() -> None:
-    inf = math.inf
-    times = {"a": np.array([10.0, 20.0, inf, inf]), "b": np.array([20.0, 10.0, 30.0, inf])}
-    profile = performance_profile(times, np.array([1.0, 2.0, 100.0]))
-    assert profile["a"].tolist() == [0.25, 0.5, 0.5]
-    assert profile["b"].tolist() == [0.5, 0.75, 0.75]  # no activation solves the fourth problem
+    times = {"a": np.array([10.0, 30.0, math.inf]), "b": np.array([20.0, 10.0, math.inf])}
+    found = performance_profile(times, np.array([1.0, 2.0, 3.0]))
+    assert found["a"] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
+    assert found["b"] == pytest.approx([1 / 3, 2 / 3, 2 / 3])

@@ -50,6 +50,8 @@ def empty_folder(own_folder: Path) -> Path:
         (["train", "--resolve"], "--resolve"),
         (["compare", "optimizer.lr=0.1,0.2"], "protocol.learning_rates"),
         (["compare", "seed=0,1"], "protocol.seeds"),
+        (["compare", "protocol.tuning_seeds=2"], "every rate trains on all seeds now"),
+        (["compare", "dying_relu", "protocol.racing=true"], "set protocol.racing=false"),
         (["report", "quickstart"], "there is no mlflow.db"),
         (["report", "quickstart", "--format", "docx"], "--format docx"),
         (["activations", "gello"], "near: gelu"),

@@ -24,7 +24,7 @@ from actbench.cli.main import main
 from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, free_port, print_links, run_ui, stored_views
 from actbench.errors import UsageError
 from actbench.store import views
-from actbench.store.dashboard import packed_state
+from actbench.store.dashboard import View, packed_state
 from actbench.store.views import views_of
 from tests.cli.browser import CHROMIUM, browse
 from tests.support import ENVIRONMENT, until
@@ -92,21 +92,35 @@ def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) ->
         assert "layer/00/dead_fraction" not in page.text()  # folded away
 
 
-def test_a_view_of_each_phase_and_task_separates_runs_that_must_not_be_averaged() -> None:
+def test_the_views_of_each_task_separate_runs_that_must_not_be_averaged() -> None:
     def run(phase: str, architecture: str, **params: str) -> tuple[dict[str, str], dict[str, str]]:
-        return {"phase": phase}, {"dataset": "digits", "architecture": architecture, "optimizer.lr": "", **params}
+        tags = {"phase": phase, "chosen": params.pop("chosen", "false")}
+        return tags, {"dataset": "digits", "architecture": architecture, "optimizer.lr": params.get("lr", ""), **params}
 
-    runs = [
-        run("tune", "mlp", activation=name, lr=lr, seed=seed)
-        for name in ("relu", "tanh") for lr in ("0.1", "0.2") for seed in ("0", "1")
-    ] + [run("confirm", "mlp", activation="relu", lr="0.1", seed="7"), run("confirm", "mlp", activation="tanh", lr="0.2", seed="7")]  # fmt: skip  # noqa: E501
-    of_others = [({"kind": "run"}, {"dataset": "digits"}), run("confirm", "it's", activation="relu")]
-    confirm, tune = views_of([*runs, *of_others])
-    assert confirm.title == "confirm: digits, mlp"
-    assert (confirm.groups, confirm.values) == (("activation",), (("relu",), ("tanh",)))
-    assert tune.groups == ("activation", "lr")
-    assert len(tune.values) == 4
-    state = tune.state(["val_accuracy", "own_metric"])
+    def view(title: str) -> View:
+        (found,) = (own for own in found_views if own.title == title)
+        return found
+
+    runs = [  # relu's rate is the same for every seed, tanh's is not
+        run("compare", "mlp", activation=name, lr=lr, seed=seed, chosen=str(lr == best).lower())
+        for name, seed, best in (("relu", "0", "0.1"), ("relu", "1", "0.1"), ("tanh", "0", "0.1"), ("tanh", "1", "0.2"))
+        for lr in ("0.1", "0.2")
+    ]  # fmt: skip
+    swept = [run("sweep", "mlp", activation="relu", lr=lr) for lr in ("0.1", "0.2")]
+    old = [run(phase, "mlp", activation="relu", lr=lr) for phase in ("tune", "confirm") for lr in ("0.1", "0.2")]
+    of_others = [({"kind": "run"}, {"dataset": "digits"}), run("compare", "it's", activation="relu")]
+    found_views = list(views_of([*old, *swept, *runs, *of_others]))
+    assert [own.title.partition(":")[0] for own in found_views] == [
+        "chosen rates", "confirm", "sweep", "every rate", "tune",
+    ]  # fmt: skip
+    chosen, every = view("chosen rates: digits, mlp"), view("every rate: digits, mlp")
+    assert "tags.chosen = 'true'" in chosen.filter
+    assert "tags.phase = 'compare'" in every.filter
+    assert (chosen.groups, chosen.values, chosen.runs) == (("activation",), (("relu",), ("tanh",)), 4)
+    assert (every.groups, len(every.values), every.runs) == (("activation", "lr"), 4, 8)
+    assert view("confirm: digits, mlp").groups == ("activation",)
+    assert view("tune: digits, mlp").groups == view("sweep: digits, mlp").groups == ("activation", "lr")
+    state = every.state(["val_accuracy", "own_metric"])
     charts = {chart["metricKey"]: chart for chart in state["compareRunCharts"]}
     assert not charts["val_accuracy"]["deleted"]
     assert charts["own_metric"]["deleted"]
@@ -115,10 +129,10 @@ def test_a_view_of_each_phase_and_task_separates_runs_that_must_not_be_averaged(
     }
     assert "param.activation.relu,param.lr.0.1" in state["groupsExpanded"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_accuracy`", False)
-    many = replace(tune, runs=101).state([])  # else MLflow would average the best hundred only
+    many = replace(every, runs=101).state([])  # else MLflow would average the best hundred only
     assert (many["orderByKey"], many["orderByAsc"]) == ("params.`seed`", True)
     key, value = packed_state(state)
-    assert packed_state(tune.state(["val_accuracy", "own_metric"])) == (key, value)
+    assert packed_state(every.state(["val_accuracy", "own_metric"])) == (key, value)
     assert len(value) < 20_000  # the longest tag of an experiment that MLflow accepts
 
 
@@ -198,9 +212,9 @@ def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0
 
 
-def test_live_runs_appear_under_the_run_of_their_phase(own_folder: Path) -> None:
+def test_live_runs_appear_under_the_run_of_their_comparison(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
-             "training.evaluate_every=1000", "training.measure_every=0", "protocol.tuning_seeds=1",
+             "training.evaluate_every=1000", "training.measure_every=0", "protocol.seeds=1",
              "protocol.learning_rates=[0.001]", "execution.workers=2"]  # fmt: skip
     command = subprocess.Popen(
         [sys.executable, "-m", "actbench", *words], cwd=own_folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL
@@ -209,9 +223,8 @@ def test_live_runs_appear_under_the_run_of_their_phase(own_folder: Path) -> None
     live: list[Any] = until(lambda: client.search_runs(["1"], "tags.status = 'running' and metrics.val_accuracy > 0"))
     assert live[0].info.run_name == f"{live[0].data.params['activation']} lr=0.001 seed=0"
     above = client.get_run(live[0].data.tags["mlflow.parentRunId"])
-    assert (above.info.run_name, above.info.status) == ("tune", "RUNNING")
-    top = client.get_run(above.data.tags["mlflow.parentRunId"])
-    assert top.data.tags["kind"] == "compare"
+    assert (above.data.tags["kind"], above.info.status) == ("compare", "RUNNING")
+    assert "mlflow.parentRunId" not in above.data.tags
     command.send_signal(signal.SIGINT)
     assert command.wait(30) == 130
     assert client.search_runs(["1"], "attributes.status = 'RUNNING'") == []

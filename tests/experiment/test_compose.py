@@ -54,3 +54,12 @@ def test_config_dir_adds_choices_to_a_group(tmp_path: Path) -> None:
     (tmp_path / "architecture" / "thin.yaml").write_text("name: mlp\ndepth: 9\nwidth: 8\nnorm: none\n")
     (config,) = compose_grid(["architecture=thin"], str(tmp_path)).runs
     assert config.architecture.depth == 9
+
+
+def test_keys_of_the_protocol_are_no_part_of_a_run(configs: Configs) -> None:
+    lines = ("protocol.seeds=12", "protocol.racing=false", "protocol.equal_time=true", "protocol.margin=0.005")
+    assert configs(*lines) == configs()
+    protocol = compose_grid(lines).command.protocol
+    assert (protocol.seeds, protocol.racing, protocol.equal_time, protocol.margin) == (12, False, True, 0.005)
+    default = compose_grid([]).command.protocol
+    assert (default.seeds, default.racing, default.equal_time, default.margin) == (9, True, False, 0.01)

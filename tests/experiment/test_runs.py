@@ -9,7 +9,7 @@ import pytest
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_grid
-from actbench.experiment.protocol import learning_rates, tuning_settings
+from actbench.experiment.protocol import FIRST_STAGE, learning_rates
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import make_run, training_steps, variants
 from actbench.training.results import run_params
@@ -109,15 +109,21 @@ def test_run_ids_are_those_of_the_committed_reference(digits: PreparedData) -> N
     grid = compose_grid(load_experiment("quickstart").overrides)
     protocol = grid.command.protocol
     runs = [
-        make_run(settings, digits, "tune")
+        make_run(point.at(rate, point.seed + place), digits, "compare")
         for point in grid.runs
-        for settings in tuning_settings(point, protocol, learning_rates(point, protocol))
+        for rate in learning_rates(point, protocol)
+        for place in range(FIRST_STAGE)
     ]
-    tuned = reference[reference["phase"] == "tune"]
-    columns = ["run_id", "architecture", "activation", "lr", "seed"]
+    columns = ["run_id", "phase", "architecture", "activation", "lr", "seed"]
     planned = [
-        (run.id, point.architecture.name, point.activation.label, point.optimizer.lr, point.seed)
+        (run.id, run.phase, point.architecture.name, point.activation.label, point.optimizer.lr, point.seed)
         for run, point in ((run, run.settings) for run in runs)
     ]
-    assert set(planned) <= set(tuned[columns].itertuples(index=False, name=None))
-    assert len(planned) == 3 * 12 * 3 * 2
+    assert set(planned) <= set(reference[columns].itertuples(index=False, name=None))
+    assert len(set(planned)) == 3 * 12 * 3 * 3  # architectures, activations, rates, seeds of the first stage
+
+
+def test_the_phase_is_not_in_the_id(configs: Configs, digits: PreparedData) -> None:
+    """So a comparison finds the runs of a sweep."""
+    (config,) = configs("training.epochs=2")
+    assert len({make_run(config, digits, phase).id for phase in ("train", "sweep", "compare")}) == 1

@@ -1,6 +1,7 @@
 """What is committed under results/reference agrees with the runs beside it."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -12,71 +13,96 @@ from actbench.analysis.pairs import comparisons
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
-from actbench.report.sentences import decision_path
-from actbench.store.files import COSTS, RUNS, read_costs, read_runs
+from actbench.report.answers import answer_document
+from actbench.report.sentences import answer, overall_answer
+from actbench.store.files import ANSWER, COSTS, RUNS, VERDICTS, read_costs, read_examples, read_runs
 
 FOLDER = Path(__file__).parents[2] / "results" / "reference"
-REPORTS = sorted(FOLDER.rglob("report.md"))
-PRESENT = [path for path in REPORTS if "Within the margin of the best accuracy" in path.read_text(encoding="utf-8")]
-ANSWER = re.compile(
-    r"- \*\*(?P<setting>[^*]+)\*\*: highest mean test accuracy (?P<best>\S+), (?P<mean>[\d.]+) ± (?P<sd>[\d.]+) % "
-    r"\(n = (?P<n>\d+)\), (?:(?P<above>[\d.]+) points above|level with) (?P<second>\S+)\."
-)
+# References without answer.json are of an older protocol. The quickstart's is never one of these.
+FOLDERS = sorted({FOLDER / "quickstart", *(path.parent for path in FOLDER.rglob(ANSWER))})
 LINE = re.compile(
-    r"\| (?P<activation>\S+) \| (?P<lr>[\d.e-]+) \| (?P<mean>[\d.]+) \[[^|]+\] \| [\d.]+ \| (?P<n>\d+)[ ,|]"
+    r"\| (?P<activation>\S+) \| (?P<lr>[^|]+) \| (?P<mean>[\d.]+) \[(?P<low>[-\d.]+), (?P<high>[\d.]+)\] "
+    r"\| (?P<n>\d+)(?:, \d+ diverged)? \| (?:(?P<difference>[+-][\d.]+) \[[^|]+\])? \| [^|]* \| [^|]* "
+    r"\| (?P<verdict>[^|]*) \|"
 )
 
+folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
-def accuracies(folder: Path, setting: str) -> pd.DataFrame:
-    """Test accuracies of a setting, a column an activation, a row a seed; what diverged is 0."""
-    runs = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values={"test_accuracy": [""]})
-    dataset, architecture, *others = setting.split(", ")
-    chosen = runs["phase"].eq("confirm") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
+
+def request_of(folder: Path) -> Request:
+    protocol = compose_grid(load_experiment(folder.name).overrides).command.protocol
+    return Request(folder.name, "", "", "", protocol.baseline, protocol.margin)
+
+
+def chosen_scores(folder: Path, task: str) -> pd.DataFrame:
+    """Test accuracies of a task at the chosen rates, a column an activation, a row a seed; what diverged is 0."""
+    runs = pd.read_csv(folder / RUNS, keep_default_na=False, na_values={"test_accuracy": [""]})
+    dataset, architecture, *others = task.split(", ")
+    asked = runs["chosen"].astype(str).eq("True") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
     for term in others:
         has_term = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
-        chosen &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
-    confirmed = runs[chosen]
-    return confirmed.pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
+        asked &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
+    return runs[asked].pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
 
 
-@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
-def test_every_number_of_the_answers_and_of_the_accuracies_is_in_the_runs(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    answers = list(ANSWER.finditer(text))
-    assert answers
-    for match in answers:
-        wide = accuracies(path.parent, match["setting"])
-        means = wide.mean().sort_values(ascending=False)
-        assert int(match["n"]) == len(wide)
-        assert means[match["best"]] == means.iloc[0]
-        assert 100 * means.iloc[0] == pytest.approx(float(match["mean"]), abs=0.0051)
-        assert 100 * wide[match["best"]].std() == pytest.approx(float(match["sd"]), abs=0.0051)
-        assert 100 * (means.iloc[0] - means[match["second"]]) == pytest.approx(float(match["above"] or 0), abs=0.0051)
-        section = text.split(f"## {match['setting']}\n", 1)[1].split("Training.", 1)[0]
+@folders
+def test_every_number_of_the_scores_is_in_the_runs(folder: Path) -> None:
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    content = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    assert content["tasks"]
+    for task in content["tasks"]:
+        scores = chosen_scores(folder, task["task"])
+        assert scores.notna().all(axis=None)
+        means = 100 * scores.mean()
+        section = text.split(f"## {task['task']}\n", 1)[1].split("Training.", 1)[0]
         lines = list(LINE.finditer(section))
-        assert {line["activation"] for line in lines} == set(wide)
+        assert {line["activation"] for line in lines} == set(scores) == set(task["activations"])
+        assert [line["activation"] for line in lines] == list(task["activations"])
         for line in lines:
-            assert 100 * means[line["activation"]] == pytest.approx(float(line["mean"]), abs=0.0051)
-            assert int(line["n"]) == len(wide)
+            name, own = line["activation"], task["activations"][line["activation"]]
+            assert int(line["n"]) == len(scores) == task["n"]
+            assert float(line["mean"]) == pytest.approx(means[name], abs=0.0051)
+            assert 100 * own["score"] == pytest.approx(means[name])
+            assert float(line["low"]) <= float(line["mean"]) <= float(line["high"])
+            assert line["verdict"].strip() == ("" if name == task["baseline"] else own["verdict"])
+            if name != task["baseline"]:
+                difference = means[name] - means[task["baseline"]]
+                assert float(line["difference"]) == pytest.approx(difference, abs=0.0051)
+                assert 100 * own["difference"] == pytest.approx(difference)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("claims/*/verdicts.csv")), ids=lambda path: path.parent.name)
-def test_every_verdict_follows_from_the_runs_beside_it(path: Path) -> None:
-    folder = path.parent
-    hypotheses = load_experiment(folder.name).hypotheses
+@folders
+def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) -> None:
+    request, text = request_of(folder), (folder / "report.md").read_text(encoding="utf-8")
     runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
-    again = io.StringIO(judge_hypotheses(hypotheses, runs, costs).to_csv(index=False))
-    committed = pd.read_csv(path)
+    compared = list(comparisons(runs, costs, request, read_examples(folder)))
+    assert f"\n**{overall_answer(compared)}**\n" in text
+    for comparison in compared:
+        assert f"- {answer(comparison)}\n" in text
+    judged = judge_hypotheses(load_experiment(folder.name).hypotheses, runs, costs, request.margin)
+    again = json.loads(json.dumps(answer_document(compared, judged, request, None)))
+    committed = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    assert (again["answer"], again["hypotheses"]) == (committed["answer"], committed["hypotheses"])
+    for task, written in zip(again["tasks"], committed["tasks"], strict=True):
+        assert {key: task[key] for key in ("task", "take", "avoid", "undecided", "fastest", "sentence")} == {
+            key: written[key] for key in ("task", "take", "avoid", "undecided", "fastest", "sentence")
+        }
+        for name, own in task["activations"].items():
+            known = written["activations"][name]
+            assert {key: value for key, value in own.items() if not isinstance(value, float)} == {
+                key: value for key, value in known.items() if not isinstance(value, float)
+            }
+            numbers = {key: value for key, value in own.items() if isinstance(value, float)}
+            assert numbers == pytest.approx({key: known[key] for key in numbers}, rel=1e-9, abs=1e-12)
+
+
+@folders
+def test_every_verdict_follows_from_the_runs_beside_it(folder: Path) -> None:
+    hypotheses, margin = load_experiment(folder.name).hypotheses, request_of(folder).margin
+    assert (folder / VERDICTS).exists() == bool(hypotheses)
+    if not hypotheses:
+        return
+    runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
+    again = io.StringIO(judge_hypotheses(hypotheses, runs, costs, margin).to_csv(index=False))
+    committed = pd.read_csv(folder / VERDICTS)
     pd.testing.assert_frame_equal(pd.read_csv(again)[list(committed)], committed, check_dtype=False, rtol=1e-9)
-
-
-@pytest.mark.parametrize("path", PRESENT, ids=lambda path: path.parent.name)
-def test_recommendations_follow_from_the_runs_and_costs_beside_them(path: Path) -> None:
-    runs, costs = read_runs(path.parent / RUNS), read_costs(path.parent / COSTS)
-    grid = compose_grid(load_experiment(path.parent.name).overrides)
-    protocol = grid.command.protocol
-    request = Request(path.parent.name, "", "", "", protocol.baseline, protocol.margin)
-    text = " ".join(path.read_text(encoding="utf-8").split())
-    for comparison in comparisons(runs, costs, request):
-        assert comparison.decision is not None
-        assert f"**{comparison.task}**: {decision_path(comparison.decision)}" in text

@@ -21,10 +21,11 @@ from actbench.report.figures.training import layers_figure
 from actbench.report.formats.blocks import Figure, Heading, Paragraph, Table
 from actbench.report.report import FORMATS, document, write_report
 from actbench.report.sentences import answer
-from actbench.report.tables import scores_table
+from actbench.report.tables import chosen_rates, scores_table
 from actbench.report.training import training_section
-from actbench.store.files import costs_frame, curves_frame, histograms_frame, layers_frame
-from tests.analysis.frames import confirming_runs
+from actbench.store.files import costs_frame, curves_frame, histograms_frame, layers_frame, read_runs, write_runs
+from actbench.training.results import MARKS
+from tests.analysis.frames import chosen_runs
 from tests.support import lose_runs
 
 REQUEST = Request(
@@ -44,40 +45,65 @@ POINTS = {
 
 
 def written(
-    folder: Path, frame: pd.DataFrame, formats: Sequence[str] = FORMATS, costs: pd.DataFrame | None = None
-) -> list[Path]:
+    folder: Path, frame: pd.DataFrame, formats: Sequence[str] = FORMATS, costs: pd.DataFrame | None = None,
+    pairs: bool = False,
+) -> list[Path]:  # fmt: skip
     costs = costs_frame([]) if costs is None else costs
     compared = list(comparisons(frame, costs, REQUEST))
-    judged = judge_hypotheses([], frame, costs)
-    return write_report(folder, compared, frame, POINTS | {"costs": costs}, REQUEST, judged, formats)
+    judged = judge_hypotheses([], frame, costs, REQUEST.margin)
+    return write_report(folder, compared, frame, POINTS | {"costs": costs}, REQUEST, judged, formats, pairs)
 
 
 def test_the_report_names_missing_runs_and_runs_that_never_reach_the_target(tmp_path: Path) -> None:
-    frame = confirming_runs({"relu": [0.9] * 6, "sigmoid": [0.2] * 6})
+    frame = chosen_runs({"relu": [0.9] * 8, "sigmoid": [0.2] * 8})
     never = frame["activation"] == "sigmoid"
     frame.loc[never, ["steps_to_target", "samples_to_target", "seconds_to_target"]] = np.nan
     frame.loc[never, "reached_target"] = False
     lose_runs(frame, frame["run_id"] == "relu3", "missing")
     text = written(tmp_path, frame, ["md"])[0].read_text()
-    assert "**digits, mlp: runs missing** (relu: seeds 3). Compared and ranked on the 5 seeds" in text
-    assert "Never at the target in any run (censored, not left out): sigmoid." in text
-    assert "| sigmoid | 0/6 | never" in text
+    assert "**digits, mlp: runs missing** (relu: seeds 3). Compared and ranked on the 7 seeds" in text
+    assert "In less than half of the runs at the target: sigmoid." in text
+    assert "| sigmoid | 0/8 | never" in text
 
 
-def test_a_comparison_interrupted_while_tuning_or_before_any_seed_was_complete_is_reported(tmp_path: Path) -> None:
-    tuned = confirming_runs({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]}, phase="tune")
-    paths = written(tmp_path, tuned)
+def test_a_comparison_interrupted_before_its_end_or_without_a_complete_seed_is_reported(tmp_path: Path) -> None:
+    unmarked = chosen_runs({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]}, raced_out=None, chosen=None, equal_time=None)
+    paths = written(tmp_path, unmarked)
     assert [path.suffix for path in paths] == [".md", ".html", ".pdf", ".tex"]
-    assert "No run has confirmed a choice" in paths[0].read_text()
-    confirmed = confirming_runs({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]})
-    confirmed.loc[[1, 2], "status"] = "missing"
-    confirmed.loc[[1, 2], ["test_accuracy", "val_accuracy", "steps_to_target"]] = np.nan
-    confirmed.loc[[1, 2], "reached_target"] = False
-    text = written(tmp_path, pd.concat([tuned, confirmed]))[0].read_text()
-    assert "no seed that all activations have" in text
-    confirmed["status"] = "missing"
-    text = written(tmp_path, pd.concat([tuned, confirmed]))[0].read_text()
-    assert "all 4 runs missing" in text
+    assert "**No task has been compared.**" in paths[0].read_text()
+    assert r"\begin{itemize}" not in paths[3].read_text()  # LaTeX refuses a list without items
+    frame = chosen_runs({"relu": [0.9, 0.8], "tanh": [0.9, 0.8]})
+    frame.loc[[1, 2], "status"] = "failed"
+    frame.loc[[1, 2], ["test_accuracy", "val_accuracy", "steps_to_target"]] = np.nan
+    frame.loc[[1, 2], "reached_target"] = False
+    assert "no seed that all activations have" in written(tmp_path, frame)[0].read_text()
+    frame = frame.assign(status="failed", chosen=False)
+    assert "all 4 runs missing" in written(tmp_path, frame)[0].read_text()
+
+
+def test_the_runs_of_an_older_version_are_compared_on_the_seeds_that_confirmed_a_choice(tmp_path: Path) -> None:
+    """Its runs.csv has no columns of the protocol; rates were chosen on other seeds, in a phase of their own."""
+    tuned = pd.concat([
+        chosen_runs({"relu": [0.5] * 2, "tanh": [0.6] * 2}, phase="tune", lr=lr, test_accuracy=None)
+        for lr in (0.01, 0.1, 1.0)
+    ])  # fmt: skip
+    confirmed = chosen_runs({"relu": [0.9] * 8, "tanh": [0.8] * 8}, phase="confirm", lr=0.1)
+    confirmed["seed"] += 1000
+    frame = pd.concat([tuned, confirmed], ignore_index=True).drop(columns=list(MARKS))
+    frame["run_id"] = [f"run{number}" for number in frame.index]
+    write_runs(tmp_path / "runs.csv", frame)
+    old = read_runs(tmp_path / "runs.csv")
+    (comparison,) = comparisons(old, costs_frame([]), REQUEST)
+    assert comparison.seeds == list(range(1000, 1008))
+    assert comparison.scores.mean().to_dict() == pytest.approx({"relu": 0.9, "tanh": 0.8})
+    assert (comparison.rates == 0.1).all(axis=None)
+    paths = written(tmp_path, old)
+    assert [path.suffix for path in paths] == [".md", ".html", ".pdf", ".tex"]
+    text = paths[0].read_text()
+    assert text.count("These runs follow an older protocol") == 2  # on page one and in the methods
+    assert "Every activation trained at every rate" not in text
+    assert "take relu (within 1 point of the best: relu, 90.00 %); avoid tanh (-10.0)." in text
+    assert "| tanh | 0.1 | 80.00 [80.00, 80.00] | 8 | -10.00 [-10.00, -10.00] | 0.008 | 1.000 | worse |" in text
 
 
 def test_the_bars_of_equal_ranks_go_from_the_lowest_to_the_highest() -> None:
@@ -92,90 +118,126 @@ def test_the_bars_of_equal_ranks_go_from_the_lowest_to_the_highest() -> None:
 
 
 def test_an_activation_that_always_fails_is_named(tmp_path: Path) -> None:
-    frame = confirming_runs({"relu": [0.9, 0.8] * 3, "tanh": [0.8, 0.9] * 3, "mine:f": [0.5] * 6})
+    frame = chosen_runs({"relu": [0.9, 0.8] * 3, "tanh": [0.8, 0.9] * 3, "mine:f": [0.5] * 6})
     frame.loc[frame["activation"] == "mine:f", "status"] = "failed"
     assert "mine:f: seeds 0, 1, 2, 3, 4, 5" in written(tmp_path, frame, ["md"])[0].read_text()
 
 
-def test_too_few_pairs_for_a_significant_difference_are_reported(tmp_path: Path) -> None:
-    frame = confirming_runs({"relu": [0.9, 0.8] * 5, "tanh": [0.8, 0.9] * 5})
-    frame.loc[(frame["activation"] == "tanh") & (frame["seed"] > 3), "status"] = "failed"
-    assert "digits, mlp: with 4 pairs no exact paired test can reach 0.05" in written(tmp_path, frame)[0].read_text()
-    frame = confirming_runs({name: [0.9, 0.8, 0.7, 0.6, 0.5, 0.4] for name in ("relu", "tanh", "gelu")})
-    assert "with 6 pairs and 2 activations to compare no corrected p" in written(tmp_path, frame)[0].read_text()
+def test_too_few_seeds_for_a_verdict_are_reported(tmp_path: Path) -> None:
+    frame = chosen_runs({"relu": [0.9, 0.8] * 5, "tanh": [0.6, 0.5] * 5})
+    frame.loc[(frame["activation"] == "tanh") & (frame["seed"] > 4), "status"] = "failed"
+    text = written(tmp_path, frame, ["md"])[0].read_text()
+    assert "**Too few seeds for an answer.**" in text
+    assert "**digits, mlp**: 5 seeds: too few for a verdict. Highest mean: relu, 86.00 %." in text
+    assert "| 0.062 | 1.000 | no verdict |" in text  # the least p of 5 pairs is 2 / 2^5
+    frame.loc[frame["seed"] == 5, "status"] = "finished"
+    text = written(tmp_path, frame, ["md"])[0].read_text()
+    assert "too few" not in text
+    assert "| 0.031 | 1.000 | worse |" in text
 
 
 def test_costs_of_activations_are_in_the_table(tmp_path: Path) -> None:
-    frame = confirming_runs({"relu": [0.9] * 6, "gelu": [0.9001] * 6})
+    frame = chosen_runs({"relu": [0.9] * 6, "gelu": [0.9001] * 6})
     lines = [("relu0", round, 1.0, 100.0, 0.1) for round in range(3)]
     lines += [("gelu0", round, 5.0 + round, 110.0, 0.3) for round in range(3)]
-    assert "| 6.00 | 30.0 |" in written(tmp_path, frame, ["md"], costs_frame(lines))[0].read_text()
+    text = written(tmp_path, frame, ["md"], costs_frame(lines))[0].read_text()
+    assert "| ns per output [range] | % of a step |" in text
+    assert "| 6.00 [5.00, 7.00] | 30.0 |" in text
+    assert "ns per output" not in written(tmp_path, frame, ["md"])[0].read_text()
+
+
+def test_all_pairs_are_a_table_where_they_are_asked_for(tmp_path: Path) -> None:
+    frame = chosen_runs({"relu": [0.9] * 6, "gelu": [0.8] * 6, "tanh": [0.7] * 6})
+    assert "All pairs" not in written(tmp_path, frame, ["md"])[0].read_text()
+    text = written(tmp_path, frame, ["md"], pairs=True)[0].read_text()
+    section = text.split("All pairs, one family of tests.")[1].split("##")[0]
+    assert [line.split(" | ")[:2] for line in section.splitlines() if "+" in line] == [
+        ["| relu", "gelu"], ["| relu", "tanh"], ["| gelu", "tanh"],
+    ]  # fmt: skip
+    assert "| gelu | tanh | +10.00 [+10.00, +10.00] | 0.031 | 1.000 | better |" in section
+
+
+def test_activations_at_the_baselines_time_are_a_table_of_their_own(tmp_path: Path) -> None:
+    """tanh takes twice as long a step: 50 steps instead of 100, in which its score is 0.7 instead of 0.8."""
+    frame = chosen_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6})
+    again = chosen_runs({"tanh": [0.7] * 6}, steps=50, chosen=False, equal_time=True)
+    again["run_id"] += " again"
+    usual, both = (
+        written(tmp_path, runs, ["md"])[0].read_text() for runs in (frame, pd.concat([frame, again], ignore_index=True))
+    )
+    caption = "Test accuracy where each activation trains for as long as the baseline."
+    assert caption not in usual
+    section = both.split(caption)[1].split("##")[0]
+    assert "| tanh | 50 | -20.00 [-20.00, -20.00] | 0.031 | 1.000 | worse |" in section
+    assert both.split(caption)[0] == usual.split("## Convergence")[0]  # the other tables are of the usual length
 
 
 def test_the_answer_reports_that_no_seed_is_common_to_all() -> None:
-    frame = confirming_runs({"relu": [0.5, 0.6], "gelu": [0.9, 0.4]}).iloc[[0, 3]]
+    frame = chosen_runs({"relu": [0.5, 0.6], "gelu": [0.9, 0.4]}).iloc[[0, 3]]
     assert "nothing can be compared" in answer(Comparison("digits, mlp", labelled(frame), "relu", 0.01))
 
 
 def test_the_request_is_in_the_text(tmp_path: Path) -> None:
-    frame = confirming_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6})
+    frame = chosen_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6})
     request = Request(
         "mine", "Which?", "actbench compare mine", "seed=1", "relu", 0.005, (0.95, 0.9), (64, 128), "abc",
         {"torch": "2.10", "numpy": "2"},
     )  # fmt: skip
-    blocks = list(
-        document(tmp_path, [], labelled(frame), POINTS, request, judge_hypotheses([], frame, costs_frame([])))
-    )
+    judged = judge_hypotheses([], frame, costs_frame([]), request.margin)
+    blocks = list(document(tmp_path, [], labelled(frame), POINTS, request, judged, False))
     text = "\n".join(block.text for block in blocks if isinstance(block, Paragraph))
     assert "Asked with these overrides: `seed=1`" in text
     assert "Budget: 100 steps of 64, 128 examples. Target: validation accuracy 0.95, 0.9. " in text
-    assert "lies within 0.5 points." in text
+    assert "two one-sided t tests against the margin of 0.5 points." in text
     assert "numpy 2, torch 2.10; revision abc." in text
 
 
 def test_hypotheses_are_a_table_with_their_verdicts(tmp_path: Path) -> None:
-    """tanh never reaches the target on two of eight seeds, and tried no rate above the one that it chose."""
-    frame = confirming_runs({"relu": [0.9] * 8, "tanh": [0.8] * 6 + [None] * 2})
-    tuned = pd.concat(
-        [confirming_runs({"tanh": [0.8]}, phase="tune", lr=lr, run_id=f"tuned{lr}") for lr in (0.01, 0.1)],
-        ignore_index=True,
-    )
-    frame = pd.concat([tuned, frame], ignore_index=True)
+    """tanh never reaches the target on two of eight seeds, and tried no rate above the one that is chosen."""
+    frame = chosen_runs({"relu": [0.9] * 8, "tanh": [0.8] * 6 + [None] * 2})
+    slow = chosen_runs({"tanh": [0.5] * 3}, lr=0.01, raced_out=True, chosen=False)
+    frame = pd.concat([frame, slow.assign(run_id="slow" + slow["run_id"])], ignore_index=True)
     relu: dict[str, float | str] = {"activation": "relu"}
     tanh: dict[str, float | str] = {"activation": "tanh"}
     hypotheses = [
-        Hypothesis(claim="relu scores", metric="test_accuracy", a=relu, b=tanh, direction="higher", margin=0.01),
+        Hypothesis(claim="relu scores", metric="test_accuracy", a=relu, b=tanh, direction="higher"),
         Hypothesis(claim="relu is slow", metric="steps_to_target", a=relu, b=tanh, direction="higher"),
-        Hypothesis(claim="relu at 0.9", metric="test_accuracy", a=relu, b=0.9, direction="equal", margin=0.01),
+        Hypothesis(claim="relu at 0.9", metric="test_accuracy", a=relu, b=0.9, direction="equal"),
     ]
-    judged = judge_hypotheses(hypotheses, frame, costs_frame([]))
-    blocks = list(document(tmp_path, [], labelled(frame), POINTS, REQUEST, judged))
+    judged = judge_hypotheses(hypotheses, frame, costs_frame([]), REQUEST.margin)
+    blocks = list(document(tmp_path, [], labelled(frame), POINTS, REQUEST, judged, False))
     start = blocks.index(Heading(2, "Hypotheses"))
     paragraph, table = blocks[start + 1 : start + 3]
     assert isinstance(paragraph, Paragraph)
     assert isinstance(table, Table)
-    assert paragraph.text.startswith("Of 3 verdicts: 2 supported, 1 not shown. ")
+    assert paragraph.text.startswith("Of 3 verdicts: 2 supported, 1 inconclusive. ")
     assert "In brackets behind n: censored pairs" in paragraph.text
     assert " †: its learning rate lies at an end of the grid" in paragraph.text
     rows = table.frame.set_index("claim").to_dict("index")
     assert rows["relu scores"] | {"A − B [95 %]": "", "p": ""} == {
-        "setting": "digits, mlp", "metric": "test_accuracy", "A": "relu: 0.9", "B": "tanh †: 0.6", "A − B [95 %]": "",
+        "task": "digits, mlp", "metric": "test_accuracy", "A": "relu: 0.9", "B": "tanh †: 0.6", "A − B [95 %]": "",
         "n": "8", "p": "", "margin": "0.01", "verdict": "supported",
     }  # fmt: skip
     assert rows["relu scores"]["A − B [95 %]"].startswith("0.3 [0.1, ")
-    assert (rows["relu is slow"]["n"], rows["relu is slow"]["verdict"]) == ("8 (2)", "not shown")
+    assert (rows["relu is slow"]["n"], rows["relu is slow"]["verdict"]) == ("8 (2)", "inconclusive")
     assert (rows["relu at 0.9"]["B"], rows["relu at 0.9"]["A − B [95 %]"]) == ("0.9", "0 [0, 0]")
 
 
 def test_the_table_of_scores_has_no_difference_of_the_baseline() -> None:
-    frame = confirming_runs({"relu": [0.8] * 7, "tanh": [0.9] * 6 + [None]})
+    frame = chosen_runs({"relu": [0.8] * 7, "tanh": [0.9] * 6 + [None]})
     table = scores_table(Comparison("digits, mlp", labelled(frame), "relu", 0.01)).set_index("activation")
     assert table.index.tolist() == ["relu", "tanh"]
-    assert table.loc[["relu"]].iloc[0].tolist()[1:] == ["80.00 [80.00, 80.00]", "80.00", "7", "", "", "", "", ""]
+    assert table.loc[["relu"]].iloc[0].tolist() == ["0.1", "80.00 [80.00, 80.00]", "7", "", "", "", "", ""]
     difference = table.loc["tanh", "minus relu, points [95 %]"]
     assert isinstance(difference, str)
     assert difference.startswith("-2.86 [-")
-    assert table.loc[["tanh"], ["n", "better in"]].iloc[0].tolist() == ["7, 1 diverged", "86 %"]
+    assert table.loc[["tanh"], ["n", "verdict"]].iloc[0].tolist() == ["7, 1 diverged", "inconclusive"]
+    assert table.loc["tanh", "seeds to decide"] == "more than 1,000"
+
+
+def test_rates_that_differ_by_seed_are_listed_by_how_often_they_are_chosen() -> None:
+    assert chosen_rates(pd.Series([0.03, 0.01, 0.03])) == "0.03 (2), 0.01 (1)"
+    assert chosen_rates(pd.Series([0.03, 0.03])) == "0.03"
 
 
 def by_layer(series: Sequence[str], depth: int, steps: Sequence[int]) -> pd.DataFrame:
@@ -211,7 +273,7 @@ def test_the_heat_map_has_a_panel_a_series_and_the_means_as_colours() -> None:
 
 @pytest.mark.parametrize(("depth", "names"), [(4, []), (5, ["layers_dead_fraction_1", "layers_gradient_rms_1"])])
 def test_heat_maps_are_drawn_of_deep_networks(depth: int, names: list[str]) -> None:
-    frame = labelled(confirming_runs({"relu": [0.9, 0.9]}))
+    frame = labelled(chosen_runs({"relu": [0.9, 0.9]}))
     layers = pd.concat(
         [by_layer(["relu"], depth, [0, 100]).assign(metric=metric) for metric in ("dead_fraction", "gradient_rms")]
     ).drop(columns="series")
@@ -231,7 +293,7 @@ def test_heat_maps_are_drawn_of_deep_networks(depth: int, names: list[str]) -> N
 
 
 def test_the_survival_figure_is_the_share_that_has_not_arrived() -> None:
-    frame = labelled(confirming_runs({"relu": [0.9] * 4, "tanh": [0.9, None, None, None]}))
+    frame = labelled(chosen_runs({"relu": [0.9] * 4, "tanh": [0.9, None, None, None]}))
     (axis,) = survival_figure([Comparison("digits, mlp", frame, "relu", 0.01)]).axes
     relu, tanh = axis.lines
     assert np.asarray(relu.get_xdata()).tolist() == [0, 10, 20, 30, 40, 100]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.store.files import read_runs, write_runs
-from actbench.training.results import COLUMNS
+from actbench.training.results import COLUMNS, MARKS
 
 
 def test_a_variant_is_text_in_the_file_and_a_dict_in_memory(tmp_path: Path) -> None:
@@ -25,3 +25,22 @@ def test_a_variant_is_text_in_the_file_and_a_dict_in_memory(tmp_path: Path) -> N
 def test_a_file_without_variants_has_empty_ones(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("run_id,lr\na,0.1\n")
     assert read_runs(tmp_path / "runs.csv")["variant"].tolist() == [{}]
+
+
+def test_runs_of_an_older_version_are_marked_by_their_phase(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text("run_id,phase,lr\na,tune,0.1\nb,confirm,0.1\nc,sweep,0.1\n")
+    read = read_runs(tmp_path / "runs.csv")
+    assert tuple(read) == COLUMNS
+    marks = read[list(MARKS)]
+    assert marks.iloc[:2].to_numpy().tolist() == [[True, False, False], [False, True, False]]
+    assert marks.iloc[2:].isna().all(axis=None)
+
+
+def test_marks_are_written_and_read_with_their_gaps(tmp_path: Path) -> None:
+    marks = {"raced_out": [True, False, None], "chosen": [False, True, None], "equal_time": [False, False, None]}
+    runs = pd.DataFrame({"run_id": ["a", "b", "c"], "phase": ["compare"] * 3, "variant": [{}] * 3, **marks})
+    write_runs(tmp_path / "runs.csv", runs.reindex(columns=list(COLUMNS)))
+    read = read_runs(tmp_path / "runs.csv")
+    for name, values in marks.items():
+        assert str(read[name].dtype) == "boolean"
+        assert [None if pd.isna(value) else value for value in read[name]] == values

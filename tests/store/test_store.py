@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.errors import UsageError
@@ -34,9 +35,10 @@ from actbench.store.files import (
     write_results,
 )
 from actbench.store.names import TAGS
+from actbench.store.provenance import read_seconds
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
-from actbench.training.results import COLUMNS, MOST_EXAMPLES, Result, failed_result
+from actbench.training.results import COLUMNS, MARKS, MOST_EXAMPLES, Mark, Result, failed_result
 from tests.support import RAGGED, results
 
 Configs = Callable[..., list[RunSettings]]
@@ -66,7 +68,7 @@ def stored(uri: str, four: list[Result], tmp_path_factory: pytest.TempPathFactor
     parent = Store(uri, "trial").start("sweep", {"command": "actbench sweep", "question": "?"})
     for result in four:
         parent.add(result)
-    write_results(folder, four, "actbench sweep")
+    write_results(folder, four, "actbench sweep", 12.34, {})
     parent.end("FINISHED", "?", folder)
     return folder
 
@@ -96,7 +98,7 @@ def test_correctness_of_test_examples_comes_back_from_the_store_and_from_the_fil
     parent = store.start("sweep", {"command": ""})
     for result in done:
         parent.add(result)
-    write_results(tmp_path, done, "actbench sweep")
+    write_results(tmp_path, done, "actbench sweep", 1.0, {})
     parent.end("FINISHED", "?", tmp_path)
     found = store.finished([result.run for result in done])
     assert [found[result.run.id].test_correct for result in done] == [result.test_correct for result in done]
@@ -137,8 +139,6 @@ def test_curves_come_back_without_the_artifact_too(
 
 
 def test_store_holds_params_tags_status_and_curves(uri: str, stored: Path, four: list[Result]) -> None:
-    from mlflow import MlflowClient
-
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("trial")
     assert experiment is not None
@@ -182,16 +182,63 @@ def test_results_folder_has_the_documented_columns(stored: Path, four: list[Resu
     pd.testing.assert_frame_equal(read_runs(stored / "runs.csv"), runs_frame(four), check_dtype=False)
 
 
-def test_tuning_runs_do_not_count_for_another_phase(uri: str, digits: PreparedData, digits_data: ImageData) -> None:
-    from actbench.experiment.compose import compose_grid
+def test_a_comparison_finds_the_runs_of_a_sweep(uri: str, stored: Path, four: list[Result]) -> None:
+    run = four[2].run
+    planned = make_run(run.settings, run.data, "compare")
+    (found,) = Store(uri, "trial").finished([planned]).values()
+    assert found.row["test_accuracy"] == four[2].row["test_accuracy"] is not None
 
-    (point,) = compose_grid(["architecture=mlp_small", "training.steps=2"]).runs
-    tuned = results([make_run(point, digits, "tune")], digits_data).popitem()[1]
-    assert tuned.row["test_accuracy"] is None
-    store = Store(uri, "phases")
-    store.start("compare", {"command": ""}).add(tuned)
-    assert set(store.finished([tuned.run])) == {tuned.run.id}
-    assert store.finished([make_run(point, digits, "sweep")]) == {}
+
+def test_runs_have_the_marks_of_the_protocol_in_the_file_and_others_have_none(
+    four: list[Result], tmp_path: Path
+) -> None:
+    first, second, third, fourth = (result.run for result in four)
+    marks = {
+        first.id: Mark(raced_out=True), second.id: Mark(chosen=True), third.id: Mark(equal_time_of=second),
+    }  # fmt: skip
+    write_results(tmp_path, four, "actbench compare", 12.34, marks)
+    read = read_runs(tmp_path / RUNS)
+    pd.testing.assert_frame_equal(read, runs_frame(four, marks), check_dtype=False)
+    table = read.set_index("run_id")[list(MARKS)]
+    assert table.loc[[first.id, second.id, third.id]].to_numpy().tolist() == [
+        [True, False, False], [False, True, False], [False, False, True],
+    ]  # fmt: skip
+    assert table.loc[fourth.id].isna().all()
+    assert read_seconds(tmp_path) == 12.3
+    assert read_seconds(tmp_path / "nowhere") is None
+
+
+def test_a_run_that_repeats_another_at_equal_time_has_that_ones_variant(four: list[Result]) -> None:
+    """Its steps differ, but it is of the same task."""
+    usual, other = four[2], four[0]
+    training = usual.run.settings.training.model_copy(update={"steps": 18})
+    settings = usual.run.settings.model_copy(update={"training": training})
+    again = replace(usual, run=make_run(settings, usual.run.data, "compare"))
+    done = [other, usual, again]
+    assert runs_frame(done)["variant"].iloc[2] == {"training.steps": "18"}
+    frame = runs_frame(done, {again.run.id: Mark(equal_time_of=usual.run)})
+    assert frame["variant"].tolist() == [{}, {}, {}]
+    assert frame["steps"].tolist() == [36, 36, 36]  # of the result, which was copied here
+
+
+def test_the_runs_of_the_newest_comparison_whose_scores_count_are_tagged(four: list[Result], own_folder: Path) -> None:
+    uri = f"sqlite:///{own_folder}/mlflow.db"
+    parent = Store(uri, "trial").start("compare", {"command": ""})
+    runs = [make_run(result.run.settings, result.run.data, "compare") for result in four[:3]]
+    for run, result in zip(runs, four, strict=False):
+        parent.add(replace(result, run=run))
+
+    def chosen() -> set[str]:
+        found = MlflowClient(uri).search_runs(["1"], "tags.chosen = 'true'")
+        assert {run.data.tags["mlflow.parentRunId"] for run in found} <= {parents[0].info.run_id}
+        return {run.data.tags["run_id_hash"] for run in found}
+
+    parents = MlflowClient(uri).search_runs(["1"], "tags.kind = 'compare'")
+    assert len(MlflowClient(uri).search_runs(["1"])) == 4  # no folders in between
+    assert chosen() == set()
+    for ids in ({runs[0].id, runs[1].id}, {runs[1].id, runs[2].id}, set[str]()):  # of one comparison after the other
+        parent.mark_chosen(ids)
+        assert chosen() == ids
 
 
 def test_a_curve_without_a_value_at_the_end_has_no_final_value(uri: str, four: list[Result]) -> None:
@@ -261,7 +308,7 @@ def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(four: 
     store = Store(uri, "trial")
     parent = store.start("compare", {})
     parent.add(four[0])
-    write_results(folder, four[:1], "actbench compare")
+    write_results(folder, four[:1], "actbench compare", 1.0, {})
     parent.end("FINISHED", "?", folder)
     whole = (folder / RUNS).read_bytes()
     for name in (RUNS, CURVES):
@@ -333,8 +380,6 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_every_tag_of_a_run_is_defined(uri: str, stored: Path) -> None:
-    from mlflow import MlflowClient
-
     experiment = MlflowClient(uri).get_experiment_by_name("trial")
     assert experiment is not None
     of_the_command = {"command", "question"}  # the request, which a command passes as tags

@@ -245,7 +245,6 @@ def test_correctness_of_each_test_example_is_kept_where_the_test_set_is_fixed(
         assert bits.tolist() == right[index].tolist()
         assert bits.mean() == result.row["test_accuracy"]
     assert results([make_run(points[0], digits, "sweep")], digits_data).popitem()[1].test_correct is None
-    assert results([make_run(points[0], halves, "tune")], halves_data).popitem()[1].test_correct is None
 
 
 def test_planted_dead_units_are_counted(configs: Configs, digits: PreparedData, digits_data: ImageData) -> None:

@@ -139,7 +139,7 @@ def layers_figure(layers: pd.DataFrame, title: str) -> Figure:
 def learning_rates_figure(runs: pd.DataFrame) -> Figure:
     """Validation accuracy over the learning rate: mean over seeds, and a point per run; a panel per task.
 
-    runs: labelled, phase tune; a run without an accuracy counts as 0.
+    runs: labelled; a run without an accuracy counts as 0.
     """
     tasks = list(dict.fromkeys(runs["task"]))
     figure, axes = panels(len(tasks))
@@ -154,7 +154,7 @@ def learning_rates_figure(runs: pd.DataFrame) -> Figure:
             axis.plot(group["lr"], group["score"], "o", color=look["color"], markersize=2, alpha=0.4, markeredgewidth=0)
         axis.set_xscale("log")
         rates = sorted(tuned["lr"].unique())
-        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.set_xticks(rates, [f"{rate:.3g}" for rate in rates])
         axis.set_xticks([], minor=True)
         axis.set_title(task, **TEXT)
         axis.set_xlabel("learning rate", **TEXT)

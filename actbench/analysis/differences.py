@@ -1,0 +1,94 @@
+"""Differences of paired scores with their interval, tests and verdict; one rule wherever two things are compared."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from actbench.analysis.statistics import LEVEL, Array, above, equality, percentiles, seeds_to_decide, step_down
+from actbench.experiment.protocol import FEWEST_SEEDS
+
+NO_VERDICT = "no verdict"
+INCONCLUSIVE = "inconclusive"
+VERDICTS = ("better", "slightly better", "equal", "slightly worse", "worse", INCONCLUSIVE, NO_VERDICT)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Paired values of two sides. A higher value is better.
+
+    differences: (seeds,). resampled: (samples,), the mean difference in each bootstrap sample. factor: by which new
+    test examples widen the interval.
+    """
+
+    differences: Array
+    resampled: Array
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference over `n` seeds, with its 95 % interval (NaN for a single seed) and tests.
+
+    p: that it is not 0; p_better, p_worse: that it is above, below +-margin; these three by sign flips, adjusted for
+    the family of pairs. p_equal: that it lies within +-margin, by two one-sided t tests, not adjusted. needed: about
+    how many seeds would decide it.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    p: float
+    p_worse: float
+    p_equal: float
+    p_better: float
+    needed: float
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS. slightly: shown to differ, and not shown to differ by more than the margin."""
+        if self.n < FEWEST_SEEDS:
+            return NO_VERDICT
+        if self.p_equal <= LEVEL:
+            return "equal"
+        if self.p > LEVEL:
+            return INCONCLUSIVE
+        if self.mean > 0:
+            return "better" if self.p_better <= LEVEL else "slightly better"
+        return "worse" if self.p_worse <= LEVEL else "slightly worse"
+
+
+def judge(pairs: Sequence[Pair], margin: float) -> list[Difference]:
+    """The differences of a family of pairs on the same seeds.
+
+    By sign flips of whole seeds, jointly over the family (`step_down`).
+    """
+    if not pairs:
+        return []
+    columns = np.stack([pair.differences for pair in pairs], axis=1)
+    factors = np.array([pair.factor for pair in pairs])
+    p = step_down(columns, factors)
+    p_better = step_down(columns - margin, factors, two_sided=False)
+    p_worse = step_down(-columns - margin, factors, two_sided=False)
+    return [
+        _difference(pair, margin, float(p[i]), float(p_worse[i]), float(p_better[i])) for i, pair in enumerate(pairs)
+    ]
+
+
+def _difference(pair: Pair, margin: float, p: float, p_worse: float, p_better: float) -> Difference:
+    values = pair.differences
+    n, mean = len(values), float(values.mean())
+    if n < 2:
+        return Difference(mean, math.nan, math.nan, n, p, p_worse, math.nan, p_better, math.nan)
+    low, high = percentiles(pair.resampled, mean, n, pair.factor)
+    needed = seeds_to_decide(mean, float(values.std(ddof=1)) * pair.factor, margin)
+    return Difference(
+        mean, low, high, n, p, p_worse, equality(values, margin, pair.factor), p_better, max(FEWEST_SEEDS, needed)
+    )
+
+
+def within(pair: Pair, margin: float) -> float:
+    """p of the one-sided t test that the first side is less than `margin` below the second."""
+    return above(pair.differences, -margin, pair.factor)

@@ -1,0 +1,56 @@
+"""How an activation depends on its learning rate, and what it reaches in the baseline's time."""
+
+import numpy as np
+
+from actbench.analysis.differences import Difference, Pair, judge
+from actbench.analysis.labels import ended_runs
+from actbench.analysis.pairs import Comparison
+from actbench.analysis.statistics import resample_weights
+from actbench.analysis.tuned import WORST
+from actbench.experiment.protocol import choose
+
+
+def tried_rates(comparison: Comparison, series: str) -> list[float]:
+    """The rates of a series' grid, ascending."""
+    runs = comparison.planned[comparison.planned["series"] == series]
+    return sorted(float(rate) for rate in runs["lr"].unique())
+
+
+def tolerated_rates(comparison: Comparison, series: str) -> tuple[float, float]:
+    """The lowest and the highest rate around the best whose mean validation accuracy is within the margin of it.
+
+    All rates between them are too. A rate that was raced out is compared with the best on the seeds that it has.
+    """
+    runs = ended_runs(comparison.planned[comparison.planned["series"] == series])
+    accuracy = runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "seed")
+    accuracy = accuracy[[seed for seed in comparison.seeds if seed in accuracy]]
+    tuned = comparison.tuned[series]
+    mean = np.full((1, len(tuned.seeds)), 1 / len(tuned.seeds))
+    best = float(tuned.rates[int(choose(tuned.score, tuned.tie, mean)[0])])
+    rates = [float(rate) for rate in accuracy.index]
+    inside = ((accuracy.loc[best] - accuracy).mean(axis=1) <= comparison.margin).to_numpy()
+    low = high = rates.index(best)
+    while low > 0 and inside[low - 1]:
+        low -= 1
+    while high + 1 < len(rates) and inside[high + 1]:
+        high += 1
+    return rates[low], rates[high]
+
+
+def equal_time_differences(comparison: Comparison) -> dict[str, Difference]:
+    """Differences to the baseline where each series trained for as long as the baseline; empty if none did.
+
+    At the rates chosen for runs of the usual length, so the intervals do not cover that choice.
+    """
+    repeated = ended_runs(comparison.runs[comparison.runs["equal_time"].fillna(False).astype(bool)])
+    if repeated.empty or comparison.baseline not in comparison.scores:
+        return {}
+    again = repeated.assign(value=repeated["test_accuracy"].fillna(WORST)).pivot(
+        index="seed", columns="series", values="value"
+    )
+    scores = again.reindex(comparison.seeds).combine_first(comparison.scores)  # the steps of some did not change
+    names = [str(series) for series in comparison.scores if series != comparison.baseline]
+    differences = [(scores[name] - scores[comparison.baseline]).to_numpy() for name in names]
+    weights = resample_weights(len(scores))
+    judged = judge([Pair(values, weights @ values) for values in differences], comparison.margin)
+    return dict(zip(names, judged, strict=True))
