@@ -18,8 +18,9 @@ if [ -n "${DATA:-}" ]; then ln -sfn "$(realpath "$DATA")" "$work/data"; fi  # th
 rm -rf "${target:?}"/*
 mkdir -p "$target/figures"
 made=$work/results/$experiment
-for file in report.md answer.json runs.csv scores.csv costs.csv verdicts.csv examples.parquet environment.json; do
+for file in report.md answer.json runs.csv scores.csv costs.csv verdicts.csv environment.json; do
   if [ -f "$made/$file" ]; then cp "$made/$file" "$target/"; fi
 done
+find "$made" -name examples.parquet -size +8k -exec cp {} "$target/" \;  # empty where each run draws its test set
 cp "$made/figures/"*.svg "$target/figures/"
 echo "$target"
