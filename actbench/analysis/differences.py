@@ -11,6 +11,7 @@ from actbench.experiment.protocol import FEWEST_SEEDS
 
 NO_VERDICT = "no verdict"
 INCONCLUSIVE = "inconclusive"
+CLIPPED = 5.0  # margins
 VERDICTS = ("better", "slightly better", "equal", "slightly worse", "worse", INCONCLUSIVE, NO_VERDICT)
 
 
@@ -63,18 +64,25 @@ class Difference:
 def judge(pairs: Sequence[Pair], margin: float) -> list[Difference]:
     """The differences of a family of pairs on the same seeds.
 
-    By sign flips of whole seeds, jointly over the family (`step_down`).
+    By sign flips of whole seeds, jointly over the family (`step_down`). In them a difference beyond CLIPPED margins
+    counts as that many, an odd function, so that one seed on which an activation fails entirely does not hide by its
+    variance that the activation is worse on every seed.
     """
     if not pairs:
         return []
     columns = np.stack([pair.differences for pair in pairs], axis=1)
     factors = np.array([pair.factor for pair in pairs])
-    p = step_down(columns, factors)
-    p_better = step_down(columns - margin, factors, two_sided=False)
-    p_worse = step_down(-columns - margin, factors, two_sided=False)
+    clipped = _clipped(columns, margin)
+    p = np.where(np.sign(clipped.mean(0)) == np.sign(columns.mean(0)), step_down(clipped, factors), 1.0)
+    p_better = step_down(_clipped(columns - margin, margin), factors, two_sided=False)
+    p_worse = step_down(_clipped(-columns - margin, margin), factors, two_sided=False)
     return [
         _difference(pair, margin, float(p[i]), float(p_worse[i]), float(p_better[i])) for i, pair in enumerate(pairs)
     ]
+
+
+def _clipped(differences: Array, margin: float) -> Array:
+    return np.clip(differences, -CLIPPED * margin, CLIPPED * margin) if margin else differences
 
 
 def _difference(pair: Pair, margin: float, p: float, p_worse: float, p_better: float) -> Difference:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
+from actbench.analysis.differences import CLIPPED
 from actbench.analysis.labels import at_edge
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPLES
@@ -67,7 +68,8 @@ def _statistics(comparisons: Iterable[Comparison], margin: float) -> str:
         f"{RESAMPLES:,} resamples of the seeds, with the rate chosen anew in each; one a line, not corrected for their "
         "number; where the data set has a test set of its own, widened by the variance between test examples. p: sign "
         f"flips of the studentised differences (all up to {EXACT_PAIRS} seeds, else {RESAMPLES:,} random ones), "
-        "adjusted for the activations of a task by the maximum statistic, step-down. p equal: two one-sided t tests "
+        f"in which one beyond {CLIPPED:g} margins counts as {CLIPPED:g}, adjusted for the activations of a task by the "
+        "maximum statistic, step-down. p equal: two one-sided t tests "
         f"against the margin of {in_points(margin)}. Verdicts, in this order: equal (p equal at most {LEVEL}); better, "
         f"worse (p at most {LEVEL}, and shown by the same test to exceed the margin); slightly better, slightly worse "
         f"(p at most {LEVEL}); inconclusive. Below {FEWEST_SEEDS} seeds none is given. Seeds to decide: about how many "

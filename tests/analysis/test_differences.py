@@ -44,6 +44,18 @@ def test_a_family_is_tested_jointly_and_equality_alone() -> None:
     assert judge([], 0.01) == []
 
 
+def test_one_seed_that_fails_entirely_does_not_hide_that_all_are_worse() -> None:
+    values = -np.array([0.354, 0.081, 0.075, 0.084, 0.114, 0.039, 0.078, 0.056, 0.061])
+    others = [np.random.default_rng(case).normal(0, 0.01, 9) for case in range(10)]
+    found = judge([pair(values), *map(pair, others)], 0.01)[0]
+    plain = step_down(np.stack([values, *others], axis=1))[0]
+    assert found.p < 0.01 < 0.05 < plain
+    assert found.verdict == "worse"
+    assert found.mean == pytest.approx(values.mean())  # the estimate is not clipped
+    mixed = np.array([0.004] * 8 + [-0.9])  # mostly above, but far below in the mean: no direction is shown
+    assert judge([pair(mixed)], 0.01)[0].p == 1
+
+
 def test_new_test_examples_widen_interval_and_tests_alike() -> None:
     values = np.random.default_rng(1).normal(0.01, 0.01, 9)
     (plain,), (wider,) = judge([pair(values)], 0.005), judge([pair(values, 2.0)], 0.005)
