@@ -72,17 +72,19 @@ def judge(pairs: Sequence[Pair], margin: float) -> list[Difference]:
         return []
     columns = np.stack([pair.differences for pair in pairs], axis=1)
     factors = np.array([pair.factor for pair in pairs])
-    clipped = _clipped(columns, margin)
-    p = np.where(np.sign(clipped.mean(0)) == np.sign(columns.mean(0)), step_down(clipped, factors), 1.0)
-    p_better = step_down(_clipped(columns - margin, margin), factors, two_sided=False)
-    p_worse = step_down(_clipped(-columns - margin, margin), factors, two_sided=False)
+    p = _clipped_test(columns, margin, factors, two_sided=True)
+    p_better = _clipped_test(columns - margin, margin, factors, two_sided=False)
+    p_worse = _clipped_test(-columns - margin, margin, factors, two_sided=False)
     return [
         _difference(pair, margin, float(p[i]), float(p_worse[i]), float(p_better[i])) for i, pair in enumerate(pairs)
     ]
 
 
-def _clipped(differences: Array, margin: float) -> Array:
-    return np.clip(differences, -CLIPPED * margin, CLIPPED * margin) if margin else differences
+def _clipped_test(differences: Array, margin: float, factors: Array, two_sided: bool) -> Array:
+    """p by `step_down` of clipped differences (seeds, pairs); 1 where clipping turns the sign of the mean."""
+    clipped = np.clip(differences, -CLIPPED * margin, CLIPPED * margin) if margin else differences
+    agree = np.sign(clipped.mean(0)) == np.sign(differences.mean(0))
+    return np.where(agree, step_down(clipped, factors, two_sided), 1.0)
 
 
 def _difference(pair: Pair, margin: float, p: float, p_worse: float, p_better: float) -> Difference:
@@ -93,7 +95,15 @@ def _difference(pair: Pair, margin: float, p: float, p_worse: float, p_better: f
     low, high = percentiles(pair.resampled, mean, n, pair.factor)
     needed = seeds_to_decide(mean, float(values.std(ddof=1)) * pair.factor, margin)
     return Difference(
-        mean, low, high, n, p, p_worse, equality(values, margin, pair.factor), p_better, max(FEWEST_SEEDS, needed)
+        mean,
+        low,
+        high,
+        n,
+        p,
+        p_worse,
+        equality(values, margin, pair.factor),
+        p_better,
+        max(FEWEST_SEEDS, n + 1, needed),
     )
 
 

@@ -61,8 +61,12 @@ class Comparison:
     def seeds(self) -> list[int]:
         """Seeds on which no run has failed or is missing, of the series that have ended runs."""
         live = self._surviving[self._surviving["series"].isin(ended_runs(self._surviving)["series"])]
-        lost = self.planned[self.planned["series"].isin(live["series"])]
-        lost = lost[~lost.index.isin(ended_runs(lost).index)]
+        tried = self.planned[self.planned["series"].isin(live["series"])]
+        ended = ended_runs(tried)
+        lost = tried[~tried.index.isin(ended.index)]
+        ended_rates = set(zip(ended["series"], ended["lr"], strict=True))  # others failed on every seed
+        others = [pair in ended_rates for pair in zip(lost["series"], lost["lr"], strict=True)]
+        lost = lost[pd.Series(others, lost.index, dtype=bool)]
         counts = live[~live["seed"].isin(lost["seed"])].groupby("seed").size()
         cells = live.groupby(["series", "lr"]).ngroups
         return sorted(int(seed) for seed in counts.index[counts == cells])
@@ -136,6 +140,12 @@ class Comparison:
             str(series): sorted(map(int, group["seed"].unique()))
             for series, group in lost.groupby("series", sort=False)
         }
+
+    @cached_property
+    def failed(self) -> list[str]:
+        """Series of which no run has ended."""
+        ended = set(ended_runs(self.planned)["series"])
+        return [str(series) for series in dict.fromkeys(self.planned["series"]) if series not in ended]
 
     @cached_property
     def ranking(self) -> list[str]:

@@ -42,14 +42,20 @@ def equal_time_differences(comparison: Comparison) -> dict[str, Difference]:
 
     At the rates chosen for runs of the usual length, so the intervals do not cover that choice.
     """
-    repeated = ended_runs(comparison.runs[comparison.runs["equal_time"].fillna(False).astype(bool)])
-    if repeated.empty or comparison.baseline not in comparison.scores:
+    repeated = comparison.runs[comparison.runs["equal_time"].fillna(False).astype(bool)]
+    ended = ended_runs(repeated)
+    if ended.empty or comparison.baseline not in comparison.scores:
         return {}
-    again = repeated.assign(value=repeated["test_accuracy"].fillna(WORST)).pivot(
+    again = ended.assign(value=ended["test_accuracy"].fillna(WORST)).pivot(
         index="seed", columns="series", values="value"
     )
-    scores = again.reindex(comparison.seeds).combine_first(comparison.scores)  # the steps of some did not change
-    names = [str(series) for series in comparison.scores if series != comparison.baseline]
+    scores = comparison.scores.copy()  # the steps of some did not change
+    for series in repeated["series"].unique():
+        scores[series] = again[series].reindex(comparison.seeds) if series in again else np.nan
+    scores = scores.dropna(axis=1, how="all").dropna()  # a failed run takes its seed out
+    if comparison.baseline not in scores or scores.empty:
+        return {}
+    names = [str(series) for series in scores if series != comparison.baseline]
     differences = [(scores[name] - scores[comparison.baseline]).to_numpy() for name in names]
     weights = resample_weights(len(scores))
     judged = judge([Pair(values, weights @ values) for values in differences], comparison.margin)

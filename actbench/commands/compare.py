@@ -23,7 +23,7 @@ from actbench.experiment.protocol import (
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.signals import deferred_signals
-from actbench.store.files import costs_frame, runs_frame
+from actbench.store.files import COSTS, costs_frame, read_costs, runs_frame, write_table
 from actbench.training.cost import measure_step_costs
 from actbench.training.results import Mark, Result, missing_result
 
@@ -57,7 +57,9 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
             report = write_reports(session.folder, request, pairs=pairs)
             stored = session.end(report.note)
-    print_runs(report.runs[report.runs["chosen"].eq(True)].drop(columns="lr").assign(lr=float("nan")))
+    chosen = report.runs[report.runs["chosen"].eq(True)]
+    if len(chosen):
+        print_runs(chosen.assign(lr=float("nan")))
     answers = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in report.answers]
     print("\n".join(["", *answers, "", f"report: {', '.join(map(str, report.paths))}"]))
     return session.exit_code(stored)
@@ -141,10 +143,15 @@ def _train_stages(session: Session, schedule: _Schedule) -> list[TaskPlan]:
         seeds = [run.settings.seed for run in due]
         rates = {(place.point, place.rate) for plan in plans for place in plan.due}
         session.train(due, f"round {number}, seeds {min(seeds)} to {max(seeds)}, {len(rates)} rates")
-        failed = [run for run in due if session.results[run.id].error is not None]
-        if failed:
-            session.train(failed, "failed runs again")
+        _train_failed(session, due)
     return plans
+
+
+def _train_failed(session: Session, runs: Sequence[Run]) -> None:
+    """Tries those of the runs that failed once more."""
+    failed = [run for run in runs if session.results[run.id].error is not None]
+    if failed:
+        session.train(failed, "failed runs again")
 
 
 def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> pd.DataFrame:
@@ -153,14 +160,15 @@ def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> 
         run.id: schedule.chosen(plan, point) for plan in plans for point, run in schedule.representatives(plan).items()
     }
     runs = [run for plan in plans for run in schedule.representatives(plan).values()]
-    stored = session.store.costs(set(measured))
-    if stored is not None:
-        return stored
+    for known in (session.store.costs(set(measured)), read_costs(session.folder / COSTS)):
+        if known is not None and set(measured) <= set(known["run_id"]):
+            return known[known["run_id"].isin(measured)].reset_index(drop=True)
     try:
         costs = costs_frame(session.pool.call(measure_step_costs, runs, session.pool.device))
     except RuntimeError as error:
         print(f"costs could not be measured: {error}", flush=True)
         return costs_frame([])
+    write_table(session.folder / COSTS, costs)  # at once: a killed command that goes on keeps the ratios of costs
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():  # at a run whose score counts, so that views of those show the costs
         session.parent.add_metrics({
@@ -190,6 +198,7 @@ def _train_equal_time(session: Session, schedule: _Schedule, plans: Iterable[Tas
                     retrained.append(changed)
                     stands_for[changed.id] = run
     session.train(retrained, "equal time")
+    _train_failed(session, retrained)
     session.marks |= {id: Mark(equal_time_of=run) for id, run in stands_for.items()}
 
 

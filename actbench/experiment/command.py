@@ -25,6 +25,8 @@ class ProtocolSettings(Settings):
     def _known_baseline(self) -> Self:
         known = self.baseline in TABLE or ":" in self.baseline
         require(known, "protocol.baseline", self.baseline, "an activation of the table or a module:function")
+        rates = self.learning_rates or ()
+        require(len(set(rates)) == len(rates), "protocol.learning_rates", list(rates), "a list without equal rates")
         return self
 
 

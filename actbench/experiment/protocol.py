@@ -14,7 +14,7 @@ from actbench.errors import UsageError
 from actbench.experiment.command import ProtocolSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.overrides import MOST_RUNS
-from actbench.experiment.schema import RunSettings
+from actbench.experiment.schema import LARGEST_SEED, RunSettings
 
 FEWEST_SEEDS = 6  # with fewer no sign-flip test reaches 0.05: 2 * 2^-5 > 0.05
 FIRST_STAGE, LATER_STAGE = 3, 2  # seeds of a stage
@@ -65,6 +65,11 @@ def check_grid(grid: Grid) -> None:
         raise UsageError("optimizer.lr: compare tunes it; name the rates as protocol.learning_rates=[...]")
     if len({run.seed for run in runs}) > 1:
         raise UsageError("seed: compare draws its own; set protocol.seeds, or one seed to start from")
+    if runs[0].seed + protocol.seeds - 1 > LARGEST_SEED:
+        raise UsageError(f"seed={runs[0].seed}: {protocol.seeds} seeds from there end above {LARGEST_SEED}")
+    names = [run.activation.label for run in runs]
+    if protocol.equal_time and protocol.baseline not in names:
+        raise UsageError(f"protocol.equal_time=true: the baseline {protocol.baseline} is not in the grid; add it")
     count = sum(len(learning_rates(run, protocol)) for run in runs) * protocol.seeds
     if count > MOST_RUNS:
         raise UsageError(
@@ -100,8 +105,8 @@ def plan_task(
 ) -> TaskPlan:  # fmt: skip
     """Replays the protocol on the outcomes so far, up to the first stage that is not complete.
 
-    validation: number of validation examples. A point whose runs have all failed gets no further runs; otherwise a
-    failed run takes its seed out of all decisions on the task.
+    validation: number of validation examples. A point, or a rate of a point, whose runs have all failed gets no further
+    runs; otherwise a failed run takes its seed out of all decisions on the task.
     """
     return _Replay(points, outcomes, validation).plan(tuple(sorted(rates)), seeds, racing)
 
@@ -114,6 +119,7 @@ class _Replay:
         self._outcomes, self._validation = outcomes, validation
         self._planned: list[PlannedRun] = []
         self._survivors: dict[int, tuple[float, ...]] = {}
+        self._ended: set[tuple[int, float]] = set()  # points and rates of which a run has not failed
 
     def plan(self, rates: tuple[float, ...], seeds: Sequence[int], racing: bool) -> TaskPlan:
         self._survivors = dict.fromkeys(self._live, rates)
@@ -124,7 +130,10 @@ class _Replay:
                 grown = _beyond_ends(rates, {self._best(point) for point in self._live} if self._seeds() else set())
                 if not self._complete(dict.fromkeys(self._live, grown), stage):
                     return self._state()
-                self._survivors |= {point: tuple(sorted(rates + grown)) for point in self._live}
+                self._survivors |= {
+                    point: tuple(rate for rate in sorted(rates + grown) if (point, rate) in self._ended)
+                    for point in self._live
+                }
             if racing and stage[-1] != seeds[-1]:
                 self._survivors |= {point: self._raced(point) for point in self._live}
         return self._state({point: self._choices(point) for point in self._live})
@@ -136,8 +145,10 @@ class _Replay:
         ]
         if any(run not in self._outcomes for run in self._planned):
             return False
-        ended = {run.point for run in self._planned if self._outcomes[run] is not None}
-        self._live = tuple(point for point in self._live if point in ended)
+        self._ended = {(run.point, run.rate) for run in self._planned if self._outcomes[run] is not None}
+        self._live = tuple(point for point in self._live if point in {ended for ended, _ in self._ended})
+        for point in self._live:
+            self._survivors[point] = tuple(rate for rate in self._survivors[point] if (point, rate) in self._ended)
         return True
 
     def _state(self, chosen: Mapping[int, Mapping[int, float]] | None = None) -> TaskPlan:
@@ -145,8 +156,9 @@ class _Replay:
         return TaskPlan(tuple(self._planned), due, dict(self._survivors), chosen or {})
 
     def _seeds(self) -> list[int]:
-        """Planned seeds of which no run of a live point has failed."""
-        failed = {run.seed for run in self._planned if run.point in self._live and self._outcomes[run] is None}
+        """Planned seeds of which no run has failed, but for rates at which every run of a point has."""
+        tried = [run for run in self._planned if run.point in self._live and (run.point, run.rate) in self._ended]
+        failed = {run.seed for run in tried if self._outcomes[run] is None}
         return [seed for seed in dict.fromkeys(run.seed for run in self._planned) if seed not in failed]
 
     def _values(self, point: int) -> tuple[Array, Array]:

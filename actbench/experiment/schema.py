@@ -17,6 +17,7 @@ Positive = Annotated[float, Field(gt=0)]
 # Bounds far above any sensible value reject a typing error before memory is allocated.
 Depth = Annotated[int, Field(gt=0, le=1000)]
 Width = Annotated[int, Field(gt=0, le=65536)]
+LARGEST_SEED = 2**31 - 1
 Count = Annotated[int, Field(gt=0, le=10**6)]
 
 
@@ -219,7 +220,7 @@ class RunSettings(Settings):
     initialization: InitializationSettings
     optimizer: OptimizerSettings
     training: TrainingSettings
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
     def at(self, rate: float, seed: int) -> "RunSettings":
         """These settings at another learning rate and seed."""

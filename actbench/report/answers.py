@@ -38,6 +38,7 @@ def _task(comparison: Comparison) -> dict[str, Any]:
         "activations": {series: _activation(comparison, series) for series in comparison.ranking},
         "take": list(take), "avoid": list(found.avoid if found else ()),
         "undecided": list(found.undecided if found else ()), "fastest": list(found.fastest if found else ()),
+        "failed": comparison.failed,
         "sentence": task_sentence(comparison),
     }  # fmt: skip
 

@@ -51,7 +51,11 @@ def task_sentence(comparison: Comparison) -> str:
         parts.append("avoid " + ", ".join(f"{name} ({100 * to_best[name].mean:+.1f})" for name in found.avoid))
     if found.undecided:
         parts.append(f"undecided: {', '.join(found.undecided)}")
-    return "; ".join(parts) + ". " + " ".join([*_against_baseline(comparison), *_fastest(comparison)])
+    return (
+        "; ".join(parts)
+        + ". "
+        + " ".join([*_against_baseline(comparison), *_fastest(comparison), *_failed(comparison)])
+    )
 
 
 def answer(comparison: Comparison) -> str:
@@ -74,6 +78,8 @@ def overall_answer(comparisons: Sequence[Comparison]) -> str:
     if avoided:
         parts.append(f"Avoid {'; '.join(avoided)}.")
     baseline = judged[0].baseline
+    if not any(c.differences for c in judged):
+        return " ".join([*parts, f"The baseline {baseline} is not among them."])
     better = _by_name(
         {c.task: _with_verdict(c.differences, ("better", "slightly better")) for c in judged}, len(judged)
     )
@@ -111,6 +117,10 @@ def _against_baseline(comparison: Comparison) -> list[str]:
     beats = any(text.startswith(("better", "slightly better")) for text in shown)
     nothing = [] if beats else [f"Nothing is shown to beat {comparison.baseline}."]
     return ([f"Against {comparison.baseline}: {'; '.join(shown)}."] if shown else []) + nothing
+
+
+def _failed(comparison: Comparison) -> list[str]:
+    return [f"No run of {', '.join(comparison.failed)} succeeded."] if comparison.failed else []
 
 
 def _fastest(comparison: Comparison) -> list[str]:

@@ -39,3 +39,4 @@ IS_RUN = "tags.kind = 'run'"
 IS_COMPARISON = "tags.kind = 'compare'"
 IS_COMMAND = "tags.kind != 'run' and tags.kind != 'phase'"
 IS_RUNNING = "attributes.status = 'RUNNING'"
+HAS_ENDED = "attributes.status != 'RUNNING' and attributes.status != 'KILLED'"  # without an interruption

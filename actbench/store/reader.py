@@ -24,7 +24,7 @@ from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
 from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal import write_journals
-from actbench.store.names import FILES, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
+from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
 from actbench.store.writer import CHECKED, ParentRun, digest
 from actbench.training.results import (
@@ -201,7 +201,7 @@ class Store:
         Raises UsageError where there is none, or where a file is damaged; `folder` is then unchanged.
         """
         with store_errors(self.uri):
-            ended = list(self._search(f"tags.kind = '{kind}' and attributes.status != 'RUNNING'"))
+            ended = list(self._search(f"tags.kind = '{kind}' and {HAS_ENDED}"))
             for parent in reversed(ended):
                 available = self._files(parent.info.run_id)
                 if RUNS in available:

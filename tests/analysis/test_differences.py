@@ -54,6 +54,8 @@ def test_one_seed_that_fails_entirely_does_not_hide_that_all_are_worse() -> None
     assert found.mean == pytest.approx(values.mean())  # the estimate is not clipped
     mixed = np.array([0.004] * 8 + [-0.9])  # mostly above, but far below in the mean: no direction is shown
     assert judge([pair(mixed)], 0.01)[0].p == 1
+    inside = np.array([-0.04, -0.041] * 6 + [0.40])  # in the mean within the margin: not shown to exceed it
+    assert judge([pair(inside)], 0.01)[0].verdict not in ("worse", "better")
 
 
 def test_new_test_examples_widen_interval_and_tests_alike() -> None:

@@ -158,6 +158,13 @@ def test_an_activation_that_always_fails_is_given_up_and_takes_no_seed_from_the_
     assert nothing.chosen == {}
 
 
+def test_a_rate_that_always_fails_is_given_up_and_takes_no_seed() -> None:
+    plan, _ = complete([0, 1], lambda run: None if run.point and run.rate > 0.05 else noisy(0.03)(run), racing=False)
+    assert plan.survivors == {0: RATES, 1: (0.01, 0.03)}
+    assert len([run for run in plan.planned if run.point == 1 and run.rate == 0.1]) == 3
+    assert sorted(plan.chosen[0]) == sorted(plan.chosen[1]) == list(range(9))
+
+
 def test_rates_are_multiples_of_the_optimizers_own_unless_named() -> None:
     grid = compose_grid(["optimizer.lr=0.002"])
     assert learning_rates(grid.runs[0], grid.command.protocol) == (0.0002, 0.0006, 0.002, 0.006, 0.02)
@@ -170,7 +177,16 @@ def test_steps_at_equal_time_follow_the_ratio_rounded_to_tenths() -> None:
     assert equal_time_steps(0, 0.5) == 0
 
 
-@pytest.mark.parametrize("line", ["optimizer.lr=0.1,0.2", "seed=0,1", "protocol.seeds=100000"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "optimizer.lr=0.1,0.2",
+        "seed=0,1",
+        "seed=2147483645",
+        "protocol.seeds=100000",
+        "protocol.learning_rates=[0.1,0.1]",
+    ],
+)
 def test_a_grid_over_what_the_protocol_varies_is_refused(line: str) -> None:
     with pytest.raises(UsageError, match=line.partition("=")[0]):
         check_grid(compose_grid([line]))

@@ -218,7 +218,7 @@ def test_hypotheses_are_a_table_with_their_verdicts(tmp_path: Path) -> None:
         "task": "digits, mlp", "metric": "test_accuracy", "A": "relu: 0.9", "B": "tanh †: 0.6", "A − B [95 %]": "",
         "n": "8", "p": "", "margin": "0.01", "verdict": "supported",
     }  # fmt: skip
-    assert rows["relu scores"]["A − B [95 %]"].startswith("0.3 [0.1, ")
+    assert rows["relu scores"]["A − B [95 %]"].startswith("0.3 [0.0862, ")  # 0.3 - sqrt(8 / 7) * 0.2
     assert (rows["relu is slow"]["n"], rows["relu is slow"]["verdict"]) == ("8 (2)", "inconclusive")
     assert (rows["relu at 0.9"]["B"], rows["relu at 0.9"]["A − B [95 %]"]) == ("0.9", "0 [0, 0]")
 
