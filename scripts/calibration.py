@@ -18,7 +18,7 @@ from actbench.analysis.differences import Pair, judge
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import LEVEL, share_interval
 from actbench.experiment.compose import compose_grid
-from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, choose, plan_task
+from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, all_seeds, choose, plan_task
 from actbench.experiment.questions import load_experiment
 
 SEEDS = (6, 9, 13)
@@ -155,8 +155,7 @@ def racing(bank: Bank, seeds: int) -> tuple[str, str]:
 
 def _final(bank: Bank, point: int, rates: Sequence[float], seeds: Sequence[int]) -> float:
     values = np.array([[bank.outcomes[PlannedRun(point, rate, seed)] for seed in seeds] for rate in rates])
-    weights = np.full((1, len(seeds)), 1 / len(seeds))
-    return rates[int(choose(values[..., 0], values[..., 1], weights)[0])]
+    return rates[int(choose(values[..., 0], values[..., 1], all_seeds(len(seeds)))[0])]
 
 
 HEAD = f"""# How often a comparison is wrong

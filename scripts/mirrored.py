@@ -3,6 +3,8 @@
 `activation=mirrored:relu_1` and so on, up to relu_11. A literal copy of ReLU would be bit-identical, and test nothing.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -18,45 +20,5 @@ def _mirrored(z: Tensor, number: int) -> Tensor:
     return torch.relu(z * (torch.randint(0, 2, (units,), generator=generator) * 2.0 - 1.0))
 
 
-def relu_1(z: Tensor) -> Tensor:
-    return _mirrored(z, 1)
-
-
-def relu_2(z: Tensor) -> Tensor:
-    return _mirrored(z, 2)
-
-
-def relu_3(z: Tensor) -> Tensor:
-    return _mirrored(z, 3)
-
-
-def relu_4(z: Tensor) -> Tensor:
-    return _mirrored(z, 4)
-
-
-def relu_5(z: Tensor) -> Tensor:
-    return _mirrored(z, 5)
-
-
-def relu_6(z: Tensor) -> Tensor:
-    return _mirrored(z, 6)
-
-
-def relu_7(z: Tensor) -> Tensor:
-    return _mirrored(z, 7)
-
-
-def relu_8(z: Tensor) -> Tensor:
-    return _mirrored(z, 8)
-
-
-def relu_9(z: Tensor) -> Tensor:
-    return _mirrored(z, 9)
-
-
-def relu_10(z: Tensor) -> Tensor:
-    return _mirrored(z, 10)
-
-
-def relu_11(z: Tensor) -> Tensor:
-    return _mirrored(z, 11)
+for _number in range(1, 12):
+    globals()[f"relu_{_number}"] = partial(_mirrored, number=_number)

@@ -12,7 +12,6 @@ from actbench.experiment.protocol import FEWEST_SEEDS
 NO_VERDICT = "no verdict"
 INCONCLUSIVE = "inconclusive"
 CLIPPED = 5.0  # margins
-VERDICTS = ("better", "slightly better", "equal", "slightly worse", "worse", INCONCLUSIVE, NO_VERDICT)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """One of VERDICTS. slightly: shown to differ, and not shown to differ by more than the margin."""
+        """better, slightly better, equal, slightly worse, worse, inconclusive or, with few seeds, no verdict.
+
+        slightly: shown to differ, and not shown to differ by more than the margin.
+        """
         if self.n < FEWEST_SEEDS:
             return NO_VERDICT
         if self.p_equal <= LEVEL:
@@ -93,18 +95,9 @@ def _difference(pair: Pair, margin: float, p: float, p_worse: float, p_better: f
     if n < 2:
         return Difference(mean, math.nan, math.nan, n, p, p_worse, math.nan, p_better, math.nan)
     low, high = percentiles(pair.resampled, mean, n, pair.factor)
-    needed = seeds_to_decide(mean, float(values.std(ddof=1)) * pair.factor, margin)
-    return Difference(
-        mean,
-        low,
-        high,
-        n,
-        p,
-        p_worse,
-        equality(values, margin, pair.factor),
-        p_better,
-        max(FEWEST_SEEDS, n + 1, needed),
-    )
+    p_equal = equality(values, margin, pair.factor)
+    needed = max(FEWEST_SEEDS, n + 1, seeds_to_decide(mean, float(values.std(ddof=1)) * pair.factor, margin))
+    return Difference(mean, low, high, n, p, p_worse, p_equal, p_better, needed)
 
 
 def within(pair: Pair, margin: float) -> float:

@@ -1,7 +1,7 @@
 """The runs of one task, paired by seed, each activation at its own rate: the input of the report's statements."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -96,6 +96,11 @@ class Comparison:
         }
 
     @cached_property
+    def _resampled(self) -> dict[str, Array]:
+        """Mean test accuracy of each series in each resample of the seeds, (samples,)."""
+        return {series: self.tuned[series].resampled(table) for series, table in self._tables.items()}
+
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """Test accuracy (seeds, series) at the rates chosen on the other seeds; WORST where a run diverged."""
         return self._frame({series: self.tuned[series].values(table) for series, table in self._tables.items()})
@@ -108,17 +113,19 @@ class Comparison:
     @cached_property
     def steps(self) -> pd.DataFrame:
         """Steps to target in the shape of `scores`; a run that never reaches it counts with its full length."""
-        return self._steps(self.tuned)
+        return self._at_rates(self.tuned, steps_or_length)
 
     @cached_property
     def fastest_steps(self) -> pd.DataFrame:
         """As `steps`, at the surviving rate that is fastest on the other seeds."""
-        return self._steps(self.fastest)
+        return self._at_rates(self.fastest, steps_or_length)
 
-    def _steps(self, tuned: Mapping[str, Tuned]) -> pd.DataFrame:
+    def _at_rates(
+        self, tuned: Mapping[str, Tuned], metric: Callable[[pd.DataFrame], "pd.Series[float]"]
+    ) -> pd.DataFrame:
+        """A metric of the runs at the rates that were chosen, (seeds, series)."""
         return self._frame({
-            series: tuned[series].values(tuned[series].table(runs, steps_or_length(runs)))
-            for series, runs in self._by_series
+            series: tuned[series].values(tuned[series].table(runs, metric(runs))) for series, runs in self._by_series
         })  # fmt: skip
 
     def _frame(self, columns: Mapping[str, Array]) -> pd.DataFrame:
@@ -162,9 +169,7 @@ class Comparison:
         if len(scores) < 2:
             return float("nan"), float("nan")
         factor = example_factor(self._correct(series)) if self.covers_examples else 1.0
-        return percentiles(
-            self.tuned[series].resampled(self._tables[series]), float(scores.mean()), len(scores), factor
-        )
+        return percentiles(self._resampled[series], float(scores.mean()), len(scores), factor)
 
     @cached_property
     def covers_examples(self) -> bool:
@@ -180,15 +185,14 @@ class Comparison:
 
     def _correct(self, series: str) -> Array:
         """Whether each test example is classified correctly, (seeds, examples) of 0 and 1; never where it diverged."""
-        count = len(next(iter(self.examples.values())))
-        wrong = np.full(count, WORST)
+        wrong = np.full(len(next(iter(self.examples.values()))), WORST)
         return np.stack([self.examples.get(run_id, wrong) for run_id in self._run_ids[series]]).astype(float)
 
     def pair(self, series: str, other: str) -> Pair:
         """The scores of one series less those of another."""
         factor = example_factor(self._correct(series) - self._correct(other)) if self.covers_examples else 1.0
-        resampled = [self.tuned[name].resampled(self._tables[name]) for name in (series, other)]
-        return Pair((self.scores[series] - self.scores[other]).to_numpy(), resampled[0] - resampled[1], factor)
+        resampled = self._resampled[series] - self._resampled[other]
+        return Pair((self.scores[series] - self.scores[other]).to_numpy(), resampled, factor)
 
     def differences_to(self, other: str) -> dict[str, Difference]:
         """Differences of the other series to one, a family of tests; empty where that has no scores."""
@@ -203,6 +207,11 @@ class Comparison:
         return self.differences_to(self.baseline)
 
     @cached_property
+    def to_best(self) -> dict[str, Difference]:
+        """Differences of each series to that with the highest mean; empty without common seeds."""
+        return self.differences_to(self.ranking[0]) if self.ranking else {}
+
+    @cached_property
     def all_pairs(self) -> dict[tuple[str, str], Difference]:
         """Differences of all pairs of series, one family of tests."""
         names = list(itertools.combinations(self.ranking, 2))
@@ -211,25 +220,21 @@ class Comparison:
     @cached_property
     def arrives(self) -> list[str]:
         """Series that reach the target in at least half of the runs at their fastest rate."""
-        reached = {
-            series: self.fastest[series].values(
-                self.fastest[series].table(runs, runs["reached_target"].fillna(False).astype(float))
-            )
-            for series, runs in self._by_series
-        }
-        return [series for series, values in reached.items() if len(values) and values.mean() >= 0.5]
+        reached = self._at_rates(
+            self.fastest, lambda runs: runs["reached_target"].eq(True).fillna(False).astype(float)
+        ).mean()
+        return [str(series) for series in reached.index[reached >= 0.5]]
 
     @cached_property
     def recommendation(self) -> Recommendation | None:
         """Which to take and which to avoid; None for a single series or without common seeds."""
         if len(self.ranking) < 2:
             return None
-        best = self.ranking[0]
-        close = {name: within(self.pair(name, best), self.margin) for name in self.ranking[1:]}
+        close = {name: within(self.pair(name, self.ranking[0]), self.margin) for name in self.ranking[1:]}
         costs = {series: float(rounds["step_ns"].mul(rounds["step_share"]).median())
                  for series, rounds in self.costs.items()}  # fmt: skip
         costs = costs if set(costs) >= set(self.ranking) else {}
-        return recommend(self.ranking, self.differences_to(best), close, self.fastest_steps, self.arrives, costs)
+        return recommend(self.ranking, self.to_best, close, self.fastest_steps, self.arrives, costs)
 
 
 def comparisons(

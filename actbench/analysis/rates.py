@@ -7,7 +7,7 @@ from actbench.analysis.labels import ended_runs
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import resample_weights
 from actbench.analysis.tuned import WORST
-from actbench.experiment.protocol import choose
+from actbench.experiment.protocol import all_seeds, choose
 
 
 def tried_rates(comparison: Comparison, series: str) -> list[float]:
@@ -25,8 +25,7 @@ def tolerated_rates(comparison: Comparison, series: str) -> tuple[float, float]:
     accuracy = runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "seed")
     accuracy = accuracy[[seed for seed in comparison.seeds if seed in accuracy]]
     tuned = comparison.tuned[series]
-    mean = np.full((1, len(tuned.seeds)), 1 / len(tuned.seeds))
-    best = float(tuned.rates[int(choose(tuned.score, tuned.tie, mean)[0])])
+    best = float(tuned.rates[int(choose(tuned.score, tuned.tie, all_seeds(len(tuned.seeds)))[0])])
     rates = [float(rate) for rate in accuracy.index]
     inside = ((accuracy.loc[best] - accuracy).mean(axis=1) <= comparison.margin).to_numpy()
     low = high = rates.index(best)

@@ -156,10 +156,11 @@ def _train_failed(session: Session, runs: Sequence[Run]) -> None:
 
 def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> pd.DataFrame:
     """Returns the costs of each activation, from the store or measured now, while nothing trains."""
-    measured = {
-        run.id: schedule.chosen(plan, point) for plan in plans for point, run in schedule.representatives(plan).items()
-    }
-    runs = [run for plan in plans for run in schedule.representatives(plan).values()]
+    runs, measured = [], {}  # chosen runs by the id of the run that is measured
+    for plan in plans:
+        for point, run in schedule.representatives(plan).items():
+            runs.append(run)
+            measured[run.id] = schedule.chosen(plan, point)
     for known in (session.store.costs(set(measured)), read_costs(session.folder / COSTS)):
         if known is not None and set(measured) <= set(known["run_id"]):
             return known[known["run_id"].isin(measured)].reset_index(drop=True)

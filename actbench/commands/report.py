@@ -17,11 +17,11 @@ from actbench.store.files import (
     RUNS,
     SCORES,
     VERDICTS,
-    read_examples,
     read_hypotheses,
     read_runs,
     read_series,
     results_folder,
+    unpacked_examples,
     write_table,
 )
 from actbench.store.provenance import read_seconds
@@ -55,7 +55,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.report.sentences import answer, comparison_note, overall_answer
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
-    compared = list(comparisons(runs, series["costs"], request, read_examples(folder)))
+    compared = list(comparisons(runs, series["costs"], request, unpacked_examples(series["examples"])))
     verdicts = judge_hypotheses(hypotheses, runs, series["costs"], request.margin)
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)

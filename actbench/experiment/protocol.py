@@ -122,6 +122,7 @@ class _Replay:
         self._ended: set[tuple[int, float]] = set()  # points and rates of which a run has not failed
 
     def plan(self, rates: tuple[float, ...], seeds: Sequence[int], racing: bool) -> TaskPlan:
+        """The state after the last stage that is complete. rates: of the grid, ascending, before it grows."""
         self._survivors = dict.fromkeys(self._live, rates)
         for stage in stages(seeds):
             if not self._complete({point: self._survivors[point] for point in self._live}, stage):
@@ -172,8 +173,7 @@ class _Replay:
 
     def _best(self, point: int) -> float:
         accuracy, loss = self._values(point)
-        seeds = accuracy.shape[1]
-        return self._survivors[point][int(choose(accuracy, loss, np.full((1, seeds), 1 / max(seeds, 1)))[0])]
+        return self._survivors[point][int(choose(accuracy, loss, all_seeds(accuracy.shape[1]))[0])]
 
     def _raced(self, point: int) -> tuple[float, ...]:
         keep = keeps_racing(*self._values(point), self._validation)
@@ -198,6 +198,11 @@ def choose(accuracy: Array, loss: Array, weights: Array) -> npt.NDArray[np.int64
     return np.where(means == means.max(0), losses, np.inf).argmin(0)
 
 
+def all_seeds(seeds: int) -> Array:
+    """Weights (1, seeds) for `choose`: the plain mean."""
+    return np.full((1, seeds), 1 / seeds)
+
+
 def other_seeds(seeds: int) -> Array:
     """Weights (seeds, seeds) for `choose`: each seed's mean is over the others; a single seed's over itself."""
     return np.ones((1, 1)) if seeds == 1 else (1 - np.eye(seeds)) / (seeds - 1)
@@ -212,7 +217,7 @@ def keeps_racing(accuracy: Array, loss: Array, validation: int) -> npt.NDArray[n
     rates, seeds = accuracy.shape
     if seeds < 2:
         return np.ones(rates, dtype=bool)
-    best = int(choose(accuracy, loss, np.full((1, seeds), 1 / seeds))[0])
+    best = int(choose(accuracy, loss, all_seeds(seeds))[0])
     deficits = accuracy[best] - accuracy
     share = accuracy[best].mean()
     deviation = np.maximum(deficits.std(1, ddof=1), np.sqrt(max(0.0, share * (1 - share)) / validation))

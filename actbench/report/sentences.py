@@ -47,15 +47,12 @@ def task_sentence(comparison: Comparison) -> str:
     else:
         parts = [f"take {', '.join(found.take)} (within {margin} of the best: {top})"]
     if found.avoid:
-        to_best = comparison.differences_to(best)
-        parts.append("avoid " + ", ".join(f"{name} ({100 * to_best[name].mean:+.1f})" for name in found.avoid))
+        below = [f"{name} ({100 * comparison.to_best[name].mean:+.1f})" for name in found.avoid]
+        parts.append(f"avoid {', '.join(below)}")
     if found.undecided:
         parts.append(f"undecided: {', '.join(found.undecided)}")
-    return (
-        "; ".join(parts)
-        + ". "
-        + " ".join([*_against_baseline(comparison), *_fastest(comparison), *_failed(comparison)])
-    )
+    more = [*_against_baseline(comparison), *_fastest(comparison), *_failed(comparison)]
+    return f"{'; '.join(parts)}. {' '.join(more)}"
 
 
 def answer(comparison: Comparison) -> str:

@@ -179,11 +179,12 @@ def read_series(folder: Path) -> dict[str, pd.DataFrame]:
 
     A frame is empty where an older version wrote no file.
     """
-    frames = {"costs": read_costs(folder / COSTS)}
-    for file, frame_of in _FRAMES.items():
-        path = folder / file
-        frames[path.stem] = pd.read_parquet(path) if path.exists() else frame_of([])
-    return frames
+    frames = {Path(file).stem: _read_frame(folder / file) for file in _FRAMES}
+    return {"costs": read_costs(folder / COSTS), **frames}
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path) if path.exists() else _FRAMES[path.name]([])
 
 
 def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
@@ -201,8 +202,11 @@ def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
 
 def read_examples(folder: Path) -> dict[str, npt.NDArray[np.bool_]]:
     """run id -> whether each test example is classified correctly, bool (examples,); empty where no run says so."""
-    path = folder / EXAMPLES
-    frame = pd.read_parquet(path) if path.exists() else examples_frame([])
+    return unpacked_examples(_read_frame(folder / EXAMPLES))
+
+
+def unpacked_examples(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    """As `read_examples`, of a frame of `examples_frame`."""
     return {
         run_id: np.unpackbits(np.frombuffer(correct, dtype=np.uint8), count=examples).astype(bool)
         for run_id, examples, correct in frame.itertuples(index=False)
