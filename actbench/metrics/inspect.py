@@ -37,9 +37,9 @@ def inspect(
     evaluation mode, and is left as it was: mode, buffers, gradients.
 
     Returns a tidy table (layer, activation, metric, value), layers in the order of their calls; layer `all` is all of
-    them together. Metrics: dead_fraction, silent_fraction, dormant_fraction, zero_share, unit_mean, unit_std,
-    dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the gradient of each example's
-    loss at the pre-activations) and gradient_ratio.
+    them together. Metrics: dead_fraction, silent_fraction, dormant_fraction, zero_share, near_zero_share, unit_mean,
+    abs_unit_mean, unit_std, dead_piece_fraction (gated units), dead_layers, gradient_rms (root mean square of the
+    gradient of each example's loss at the pre-activations) and gradient_ratio.
 
     >>> import actbench, torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))

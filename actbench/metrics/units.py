@@ -14,17 +14,21 @@ from actbench.metrics.histograms import counts
 DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
 DORMANT_SCORE = 0.025  # Sokar et al. 2023, arXiv:2302.12902
 
-BY_OUTPUTS = ("zero_share", "unit_mean", "unit_std")
+NEAR_ZERO = 1e-3  # of the mean |h| of the layer on the same example
+
+BY_OUTPUTS = ("zero_share", "near_zero_share", "unit_mean", "unit_std")
 PIECES = "dead_piece_fraction"  # of units that have several
 
 
 @dataclass(frozen=True)
 class _Totals:
-    """Sums over one or several chunks. Counts and total_abs are float32 within a chunk, everything else is float64."""
+    """Sums over one or several chunks. Counts and sums by unit are float32 within a chunk, all else is float64."""
 
     largest_slope: Tensor  # (runs, pieces * units)
     nonzero: Tensor  # (runs, units), outputs that are not 0
+    far_from_zero: Tensor  # (runs, units), outputs above NEAR_ZERO of their layer's mean on the same example
     total_abs: Tensor  # (runs, units), of outputs
+    total_by_unit: Tensor  # (runs, units), of outputs
     total: Tensor  # (runs,)
     squares: Tensor  # (runs,)
     examples: int  # outputs of a unit
@@ -32,7 +36,8 @@ class _Totals:
     def __add__(self, other: "_Totals") -> "_Totals":
         return _Totals(
             torch.maximum(self.largest_slope, other.largest_slope), self.nonzero + other.nonzero,
-            self.total_abs + other.total_abs, self.total + other.total, self.squares + other.squares,
+            self.far_from_zero + other.far_from_zero, self.total_abs + other.total_abs,
+            self.total_by_unit + other.total_by_unit, self.total + other.total, self.squares + other.squares,
             self.examples + other.examples,
         )  # fmt: skip
 
@@ -53,8 +58,14 @@ class LayerObservation:
         """Adds a chunk: abs f' (runs, batch, *positions, pieces * units), units (runs, batch, *positions, units)."""
         slope, h = slope.flatten(1, -2), h.flatten(1, -2)
         # Counted by sign: exact to 2^24, and ten times as fast as a sum of booleans.
-        nonzero, total_abs = (of.sum(1, dtype=torch.float32).double() for of in (h.sign().abs_(), h.abs()))
-        chunk = _Totals(slope.amax(1), nonzero, total_abs, exact_sum(h), sum_of_squares(h), h.shape[1])
+        size = h.abs()
+        far = (size - NEAR_ZERO * size.mean(-1, keepdim=True)).sign().clamp_(min=0)
+        nonzero, far_from_zero, total_abs, total_by_unit = (
+            of.sum(1, dtype=torch.float32).double() for of in (h.sign().abs_(), far, size, h)
+        )
+        chunk = _Totals(
+            slope.amax(1), nonzero, far_from_zero, total_abs, total_by_unit, exact_sum(h), sum_of_squares(h), h.shape[1]
+        )
         self._totals = chunk if self._totals is None else self._totals + chunk
         if self._with_histogram:
             histogram = counts(h)
@@ -92,6 +103,8 @@ def layer_metrics(layer: LayerObservation) -> dict[str, Tensor]:
         "silent_fraction": (totals.nonzero == 0).double().mean(1),
         "dormant_fraction": (~(share > DORMANT_SCORE)).double().mean(1),  # 0/0, where all units are silent, is dormant
         "zero_share": 1 - totals.nonzero.sum(1) / layer.outputs,
+        "near_zero_share": 1 - totals.far_from_zero.sum(1) / layer.outputs,
+        "abs_unit_mean": (totals.total_by_unit / totals.examples).abs().mean(1),
         "unit_mean": mean,
         "unit_std": (totals.squares / layer.outputs - mean.square()).clamp(min=0).sqrt(),
     }

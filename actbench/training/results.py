@@ -22,12 +22,21 @@ _MEASURED_FIRST = (
     "dead_layers", "zero_share", "gradient_norm", "gradient_ratio", "samples_per_second",
 )  # fmt: skip
 _MEASURED_LATER = ("samples_to_target", "dead_piece_fraction", "unit_mean", "unit_std", "seconds")
-MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER)
+_MEASURED_LAST = ("near_zero_share", "abs_unit_mean")
+MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER, *_MEASURED_LAST)
 COUNTS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")  # integers
 COPY = "copy"  # the row of `actbench cost` for a plain copy, the lower bound: each value is read and written once
 COSTS_MEASURED = ("activation_ns", "step_ns", "step_share")  # of a comparison, a value per round
 MARKS = ("raced_out", "chosen", "equal_time")  # what a comparison's protocol made of a run; else empty
-COLUMNS = (*IDENTITY, *_MEASURED_FIRST, "device", "variant", *_MEASURED_LATER, *MARKS)  # extended at the end only
+COLUMNS = (
+    *IDENTITY,
+    *_MEASURED_FIRST,
+    "device",
+    "variant",
+    *_MEASURED_LATER,
+    *MARKS,
+    *_MEASURED_LAST,
+)  # extended at the end only
 # The columns that differ between two trainings of one run.
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 

@@ -27,9 +27,23 @@ def test_shares_of_a_layer_by_hand() -> None:
     mean, std = metrics.pop("unit_mean"), metrics.pop("unit_std")
     assert (mean, std) == pytest.approx((0.505, h.double().std(correction=0).item()))
     # mean E|h| is 0.505, so the last unit's score is 0.0396: above 0.025, and not dormant
-    assert metrics == {"dead_fraction": 0.5, "silent_fraction": 0.25, "dormant_fraction": 0.25, "zero_share": 0.25}
+    assert metrics.pop("abs_unit_mean") == pytest.approx(0.505)
+    shares = {"dead_fraction": 0.5, "silent_fraction": 0.25, "dormant_fraction": 0.25, "zero_share": 0.25}
+    assert metrics == {**shares, "near_zero_share": 0.25}
     h[..., 3] = 0.01
     assert layer_metrics(observed(slope, h))["dormant_fraction"].item() == 0.5
+
+
+def test_outputs_near_zero_are_counted_at_any_scale_and_zero_centred_units_do_not_cancel() -> None:
+    """Of the first example the mean |h| is 1, of the second 1e-6: thresholds 1e-3 and 1e-9."""
+    h = torch.tensor([[[2.0, -1.999, 1e-3 / 2, 0.0005], [-2e-6, 1.9e-6, 1e-7, 0.0]]])
+    for scale in (1.0, 1e-20):
+        metrics = layer_metrics(observed(torch.ones_like(h), h * scale))
+        assert metrics["near_zero_share"].item() == 3 / 8
+        assert metrics["zero_share"].item() == 1 / 8
+    centred = torch.tensor([[[1.0, -3.0], [3.0, -1.0]]])
+    metrics = layer_metrics(observed(torch.ones_like(centred), centred))
+    assert (metrics["unit_mean"].item(), metrics["abs_unit_mean"].item()) == (0.0, 2.0)
 
 
 def test_chunks_add_up_to_the_whole() -> None:

@@ -169,7 +169,8 @@ def test_results_folder_has_the_documented_columns(stored: Path, four: list[Resu
     assert list(layers.columns) == ["run_id", "step", "layer", "metric", "value"]
     assert set(layers["layer"]) == {0, 1}
     assert set(layers["metric"]) == {
-        "dead_fraction", "silent_fraction", "dormant_fraction", "zero_share", "unit_mean", "unit_std", "gradient_norm",
+        "dead_fraction", "silent_fraction", "dormant_fraction", "zero_share", "near_zero_share", "unit_mean",
+            "abs_unit_mean", "unit_std", "gradient_norm",
         "gradient_rms",
     }  # fmt: skip
     own = layers[(layers["run_id"] == four[2].run.id) & (layers["layer"] == 1) & (layers["metric"] == "gradient_norm")]
