@@ -1,74 +1,46 @@
-"""Colours, line styles, panels and files of figures."""
+"""Colours, sizes, panels and files of figures. A colour is the verdict of an activation against the baseline."""
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from actbench.activations.table import TABLE
 from actbench.errors import UsageError
 from actbench.signals import replaced_file
 
-# Okabe & Ito 2008, colour-blind safe; black last. The yellow, unreadable on white, is left out.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", ":", "-.")
-_FREQUENT = (
-    "gelu",
-    "leaky_relu",
-    "tanh",
-    "maxout",
-    "silu",
-    "elu",
-    "relu",
-    "swiglu",
-    "sigmoid",
-    "prelu",
-    "selu",
-    "mish",
-)
+# Green, slate and orange differ for colour-blind readers, and in lightness from the light grey.
+_GREEN, _SLATE, _GREY, _ORANGE = "#1B7F3B", "#56606B", "#A9AFB6", "#B85C00"
+BASELINE = "#000000"
+VERDICTS = {
+    "better": _GREEN, "slightly better": _GREEN, "equal": _SLATE, "inconclusive": _GREY, "slightly worse": _ORANGE,
+    "worse": _ORANGE, "no verdict": _GREY,
+}  # fmt: skip
+SHOWN_SMALL = ("slightly better", "slightly worse", "inconclusive", "no verdict")  # drawn hollow
+BAND = "#EDF0F3"  # of the margin
+BEHIND = "#C9CDD2"  # what is drawn behind for orientation
 
-WIDTH = 6.8  # inches, of a page's text
+WIDTH, NARROW = 6.8, 3.4  # inches: two columns of a page, and one column or a phone
 TEXT = {"fontsize": 8}
+SMALL = {"fontsize": 7}
 
 
-def style(activation: str) -> dict[str, str]:
-    """Colour and line style of an activation, the same in every figure; frequent activations differ in colour."""
-    names = [*_FREQUENT, *(name for name in TABLE if name not in _FREQUENT)]
-    index = names.index(activation) if activation in names else sum(map(ord, activation)) + len(names)
-    return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index // len(PALETTE) % len(DASHES)]}
+def marker(verdict: str) -> dict[str, Any]:
+    """Keywords of a point: filled in the colour of a verdict, or hollow where it shows a small difference or none."""
+    colour = VERDICTS[verdict]
+    return {"marker": "o", "color": colour, "markerfacecolor": "white" if verdict in SHOWN_SMALL else colour}
 
 
-def styles(activations: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Colour and line style by series. activations: of each series.
+def panels(count: int, height: float, narrow: bool = False, columns: int = 3, **keywords: Any) -> tuple[Figure, Any]:
+    """A figure of `count` axes of `height` inches, at most `columns` a row, and the axes; narrow: stacked.
 
-    The second and later series of an activation have its colour, paler, and other dashes.
+    keywords: of Figure.subplots, such as sharex and sharey.
     """
-    looks: dict[str, dict[str, Any]] = {}
-    seen: Counter[str] = Counter()
-    for series, activation in activations.items():
-        look, number = style(activation), seen[activation]
-        seen[activation] += 1
-        if number:
-            first, paler = DASHES.index(look["linestyle"]), [0.0, 0.3, 0.5][min(number, 2)]
-            looks[series] = {
-                "color": tuple(part + (1 - part) * paler for part in to_rgb(look["color"])),
-                "linestyle": DASHES[(first + number) % len(DASHES)],
-            }
-        else:
-            looks[series] = {**look}
-    return looks
-
-
-def panels(count: int) -> tuple[Figure, Any]:
-    """A figure of `count` small axes, at most three in a row, with a common vertical scale, and the axes."""
-    columns = min(3, count)
+    columns = 1 if narrow else min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(0.6 + 2.2 * columns, 0.9 + 1.9 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    figure = Figure(figsize=(NARROW if narrow else WIDTH, 0.5 + height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **keywords).ravel()
     for axis in axes[count:]:
         axis.set_axis_off()
     return figure, axes[:count]
@@ -82,10 +54,18 @@ def legend(figure: Figure, artists: Mapping[str, Any]) -> None:
                   fontsize=7)  # fmt: skip
 
 
+def plain(axis: Any) -> None:
+    """Small tick labels, and no spines at the top and on the right."""
+    axis.tick_params(labelsize=7, which="both")
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes or replaces `path` in the format of its suffix, without dates: the same figure gives the same bytes.
 
-    Raises UsageError for a format that matplotlib does not write, or where the file cannot be written.
+    Fonts in PDF are TrueType, as journals ask. Raises UsageError for a format that matplotlib does not write, or where
+    the file cannot be written.
     """
     FigureCanvasAgg(figure)
     formats = tuple(sorted(figure.canvas.get_supported_filetypes()))
@@ -96,15 +76,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
 
     try:
-        with mpl.rc_context({"svg.hashsalt": "actbench"}), replaced_file(path) as scratch:
+        with mpl.rc_context({"svg.hashsalt": "actbench", "pdf.fonttype": 42}), replaced_file(path) as scratch:
             figure.savefig(scratch, format=suffix, dpi=200, metadata=metadata)
         figure.set_layout_engine(None)  # the layout is final: the next format does not compute it again
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def plain(axis: Any) -> None:
-    """Small tick labels, and no spines at the top and on the right."""
-    axis.tick_params(labelsize=7, which="both")
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
