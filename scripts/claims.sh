@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Tests the field's claims: every experiment with hypotheses, then the table of all verdicts.
-#   scripts/claims.sh                                     on digits, about 12 minutes on two cores
-#   scripts/claims.sh full MNIST_ROOT CIFAR_IMAGE_FOLDER  at the scale NAME_full, about an hour
-# Names after these renew those experiments alone.
+#   scripts/claims.sh                                     on digits
+#   scripts/claims.sh full MNIST_ROOT CIFAR_IMAGE_FOLDER  on MNIST and CIFAR-10, at the scale NAME_full
+# Names after these renew those experiments alone. `STORES=DIR scripts/claims.sh ...` keeps the stores in DIR, so that
+# after an interruption the same command goes on where it stopped.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+large='smooth_or_relu' # has no smaller scale
 suffix=
 if [ "${1:-}" = full ]; then
   suffix=_full mnist=${2:?MNIST_ROOT} cifar=${3:?CIFAR_IMAGE_FOLDER}
@@ -12,13 +14,17 @@ if [ "${1:-}" = full ]; then
 fi
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-  for file in $(grep -l '^hypotheses:' "$root"/experiments/*.yaml); do names+=("$(basename "$file" .yaml)"); done
-  "$root/.venv/bin/python" "$root/scripts/maxout_convex.py"
+  for file in $(grep -l '^full:' $(grep -l '^hypotheses:' "$root"/experiments/*.yaml)); do
+    names+=("$(basename "$file" .yaml)")
+  done
+  if [ -n "$suffix" ]; then names+=("$large"); else "$root/.venv/bin/python" "$root/scripts/maxout_convex.py"; fi
 fi
 for name in "${names[@]}"; do
-  data='' own=()
-  if [ -n "$suffix" ]; then data=$mnist; fi
-  if [ "$name$suffix" = smooth_or_relu_full ]; then data=$cifar own=(dataset=image_folder dataset.image_size=32); fi
-  DATA=$data "$root/scripts/reference.sh" "$name$suffix" "results/reference/claims/$name$suffix" "${own[@]}"
+  if [ "$name" = "$large" ]; then
+    DATA=${cifar:?"$large needs: scripts/claims.sh full MNIST_ROOT CIFAR_IMAGE_FOLDER $large"} \
+      "$root/scripts/reference.sh" "$name" "results/reference/claims/$name" dataset=image_folder dataset.image_size=32
+  else
+    DATA=${mnist:-} "$root/scripts/reference.sh" "$name$suffix" "results/reference/claims/$name$suffix"
+  fi
 done
 "$root/.venv/bin/python" "$root/scripts/claims_table.py"

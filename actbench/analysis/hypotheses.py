@@ -25,14 +25,16 @@ def judge_hypotheses(
 
     Verdicts: supported, refuted, equal (a difference is expected), inconclusive, or why none can be given. p: that the
     difference is 0, or where equality is expected that it is not within the margin, corrected by Holm over the lines
-    of each kind. A run that never reaches its target counts with its full length in the means; a direction is
-    supported or refuted only where it holds for every later time at which that run could have arrived. censored: pairs
-    with such a run. edges: which of a and b have a learning rate at an end of the grid. runs, costs: rows of runs.csv
-    and costs.csv. margin: of the score.
+    that expect a difference and over those that expect equality, separately for each kind of hypothesis: definitions
+    and costs make no claim harder to show. A run that never reaches its target counts with its full length in the
+    means; a direction is supported or refuted only where it holds for every later time at which that run could have
+    arrived. censored: pairs with such a run. edges: which of a and b have a learning rate at an end of the grid. runs,
+    costs: rows of runs.csv and costs.csv. margin: of the score.
     """
     compared = usual_length(compared_runs(runs))
     edge_runs = set(compared.loc[at_edge(labelled(compared)), "run_id"])
     lines: list[dict[str, Any]] = []
+    kinds: list[str] = []
     estimates: list[Difference | None] = []
     bounds: list[Difference | None] = []  # under the least favourable times of censored runs
     for hypothesis in hypotheses:
@@ -42,7 +44,8 @@ def judge_hypotheses(
             estimates.append(sides.difference(own_margin))
             bounds.append(sides.least_favourable(own_margin))
             lines.append(_line(hypothesis, task, sides, edge_runs) | {"margin": own_margin})
-    _correct(lines, estimates, bounds)
+            kinds.append(hypothesis.kind)
+    _correct(lines, kinds, estimates, bounds)
     for line, estimate, bound in zip(lines, estimates, bounds, strict=True):
         if estimate is None or bound is None:
             line["verdict"] = "no runs"
@@ -79,11 +82,14 @@ def _line(hypothesis: Hypothesis, task: Task, sides: Sides, edge_runs: set[str])
 
 
 def _correct(
-    lines: Sequence[Mapping[str, Any]], estimates: list[Difference | None], bounds: list[Difference | None]
-) -> None:
-    """Replaces the p-values by those corrected by Holm, for lines that expect equality and for the others."""
-    for expects_equality in (True, False):
-        family = [place for place, line in enumerate(lines) if (line["direction"] == "equal") is expects_equality]
+    lines: Sequence[Mapping[str, Any]], kinds: Sequence[str], estimates: list[Difference | None],
+    bounds: list[Difference | None],
+) -> None:  # fmt: skip
+    """Replaces the p-values by those corrected by Holm: of each kind, for lines that expect equality and for others."""
+    families = [(kind, line["direction"] == "equal") for kind, line in zip(kinds, lines, strict=True)]
+    for own in dict.fromkeys(families):
+        expects_equality = own[1]
+        family = [place for place, other in enumerate(families) if other == own]
         for found in (estimates, bounds):
             judged = {place: difference for place in family if (difference := found[place]) is not None}
             for name in ("p", "p_better", "p_worse", *(["p_equal"] if expects_equality else [])):

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
@@ -53,7 +53,9 @@ class Hypothesis(Settings):
     or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which difference
     the two are equal, in the unit of the metric; that of the test accuracy is protocol.margin. rates: at which
     learning rate it is asked: the one chosen by validation accuracy, the fastest to the target among those that were
-    not raced out, or every one that was tried.
+    not raced out, or every one that was tried. source: the publication of this claim; None: the experiment's. kind:
+    definition: true by how the metric is defined; cost: of nanoseconds. testable: whether this design can test what
+    the source says; None: not said. reason: why it can do so in part or not at all.
     """
 
     claim: Text
@@ -65,6 +67,10 @@ class Hypothesis(Settings):
     factor: Annotated[float, Field(ge=0)] = 1.0
     where: Selector = Field(default_factory=dict)
     rates: Literal["chosen", "fastest", "every"] = "chosen"
+    source: Text | None = None
+    kind: Literal["claim", "definition", "cost"] = "claim"
+    testable: Literal["yes", "in part", "no"] | None = None
+    reason: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +81,12 @@ class Hypothesis(Settings):
             )
             raise UsageError(f"phase: {keys['phase']}: there are no phases any more; write {instead}")
         return keys
+
+    @model_validator(mode="after")
+    def _says_why_not(self) -> Self:
+        if self.testable in ("in part", "no") and not self.reason.strip():
+            raise UsageError(f"testable: {self.testable}: say why in reason")
+        return self
 
 
 class Experiment(Settings):

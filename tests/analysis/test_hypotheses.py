@@ -89,6 +89,14 @@ def test_hypotheses_of_an_older_version_are_read_with_the_rates_that_their_phase
     assert read == hypothesis(metric="auc", rates=rates)
 
 
+def test_hypotheses_without_the_keys_that_were_added_later_are_claims() -> None:
+    (entry,) = json.loads(hypotheses_to_json([hypothesis()]))
+    for key in ("source", "kind", "testable", "reason"):
+        del entry[key]
+    (read,) = hypotheses_from_json(json.dumps([entry]))
+    assert read == hypothesis(source=None, kind="claim", testable=None, reason="")
+
+
 @pytest.mark.parametrize(
     ("hypotheses", "message"),
     [
@@ -101,6 +109,11 @@ def test_hypotheses_of_an_older_version_are_read_with_the_rates_that_their_phase
             "direction=up: must be one of higher, lower",
         ),
         ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, margin: -1}]", "margin=-1"),
+        ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, kind: fact}]", "kind=fact: must be one of"),
+        (
+            "[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, testable: in part}]",
+            "testable: in part: say why in reason",
+        ),
         ("[{claim: c, metric: auc, a: relu, b: tanh, direction: higher, factor: .nan}]", "factor=nan"),
         ("[{claim: '', metric: auc, a: relu, b: tanh, direction: higher}]", "claim must not be blank"),
         ("[{claim: c, metric: auc, a: [relu], b: tanh, direction: higher}]", "a must name an activation"),
@@ -229,6 +242,9 @@ def test_p_values_are_corrected_by_holm_within_the_lines_of_each_kind() -> None:
         together = judged([*lines, *others], frame).iloc[:3]
         assert together["p"].tolist() == pytest.approx([6 / 64, 6 / 64, 6 / 64])
         assert together["verdict"].tolist() == ["inconclusive"] * 3
+    named = [line.model_copy(update={"kind": kind}) for line, kind in zip(lines, ("cost", "definition"), strict=False)]
+    by_kind = judged([*named, lines[0]], frame)  # so are definitions and costs
+    assert by_kind["p"].tolist() == pytest.approx([2 / 64] * 3)
     noise = np.resize([0.004, -0.004, 0.0, 0.004, -0.001, -0.003], 6)
     close = chosen_runs({"relu": [0.9] * 6, "tanh": [*(0.9 + 1.4 * noise)], "gelu": [*(0.9 + noise)]})
     equal = [hypothesis(b={"activation": name}, direction="equal") for name in ("tanh", "gelu")]
