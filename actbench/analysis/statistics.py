@@ -1,13 +1,11 @@
 """Statistics of paired scores: resampled seeds, sign flips, equality, shares, ranks. A higher score is better."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
 Array = npt.NDArray[np.float64]
@@ -157,42 +155,3 @@ def holm(p: Sequence[float]) -> list[float]:
     if known.any():
         values[known] = multipletests(values[known], method="holm")[1]
     return [float(value) for value in values]
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Mean ranks over tasks, 1 the best. p: of Friedman's test. critical: difference of Nemenyi's test at 0.05."""
-
-    mean: dict[str, float]
-    tasks: int
-    p: float
-    critical: float
-
-
-def mean_ranks(scores: pd.DataFrame) -> Ranks:
-    """Ranks activations. scores: (tasks, activations), at least (2, 3), without missing values.
-
-    Demšar 2006, Statistical comparisons of classifiers over multiple data sets.
-    """
-    scores = scores.round(10)  # means of the same values in another order differ in their last bits
-    tasks, count = scores.shape
-    ranks = scores.rank(axis=1, ascending=False).mean()
-    p = float(stats.friedmanchisquare(*scores.to_numpy().T).pvalue)
-    q = float(stats.studentized_range.ppf(1 - LEVEL, count, np.inf)) / np.sqrt(2)
-    critical = q * np.sqrt(count * (count + 1) / (6 * tasks))
-    return Ranks({str(name): float(rank) for name, rank in ranks.items()}, tasks, p, float(critical))
-
-
-def performance_profile(times: Mapping[str, Array], ratios: Array) -> dict[str, Array]:
-    """Share of problems (ratios,) that each activation solves within `ratio` times the fastest time on that problem.
-
-    times: (problems,) of each activation in the same order, infinite if it never arrives; a problem that no
-    activation solves counts for none of them. Dolan & Moré 2002.
-    """
-    best = np.min(list(times.values()), axis=0)
-    solved = np.isfinite(best)
-    floor = np.maximum(best, np.finfo(float).tiny)
-    return {
-        name: np.array([float(np.mean(solved & (values <= ratio * floor))) for ratio in ratios])
-        for name, values in times.items()
-    }

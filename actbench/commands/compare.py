@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from actbench.commands.progress import print_runs
 from actbench.commands.report import write_reports
 from actbench.commands.session import Data, Session, make_request, make_runs, open_session, prepared_data
 from actbench.experiment.compose import Grid, compose_grid
@@ -57,11 +56,10 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
             report = write_reports(session.folder, request, pairs=pairs)
             stored = session.end(report.note)
-    chosen = report.runs[report.runs["chosen"].eq(True)]
-    if len(chosen):
-        print_runs(chosen.assign(lr=float("nan")))
-    answers = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in report.answers]
-    print("\n".join(["", *answers, "", f"report: {', '.join(map(str, report.paths))}"]))
+    answer, *tasks, conditions = (line.replace("**", "") for line in report.answers)
+    lines = [answer, *(f"- {line}" for line in tasks), conditions]
+    print("\n".join(["", *(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines), ""]))
+    print(f"report: {', '.join(map(str, report.paths))}")
     return session.exit_code(stored)
 
 

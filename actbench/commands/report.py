@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import load_experiment
@@ -24,7 +22,7 @@ from actbench.store.files import (
     unpacked_examples,
     write_table,
 )
-from actbench.store.provenance import read_seconds
+from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 
 
@@ -32,11 +30,9 @@ from actbench.store.reader import Store
 class Reports:
     """The reports that were written.
 
-    runs: rows of runs.csv, from which they are made. answers: over all tasks, then one line of Markdown per task.
-    note: a summary for MLflow.
+    answers: over all tasks, then one line of Markdown per task, then the conditions. note: a summary for MLflow.
     """
 
-    runs: pd.DataFrame
     paths: Sequence[Path]
     answers: Sequence[str]
     note: str
@@ -51,8 +47,10 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.analysis.hypotheses import judge_hypotheses  # these libraries take a second
     from actbench.analysis.pairs import comparisons
     from actbench.report.answers import answer_document, pairs_frame, scores_frame
+    from actbench.report.formats.blocks import FIGURES
+    from actbench.report.front import DIFFERENCES, conditions
     from actbench.report.report import FORMATS, write_report
-    from actbench.report.sentences import answer, comparison_note, overall_answer
+    from actbench.report.sentences import answers, comparison_note, overall_answer
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
     compared = list(comparisons(runs, series["costs"], request, unpacked_examples(series["examples"])))
@@ -60,13 +58,15 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)
     write_table(folder / SCORES, scores_frame(compared))
-    write_json(folder / ANSWER, answer_document(compared, verdicts, request, read_seconds(folder)))
+    environment = read_environment(folder)
+    write_json(folder / ANSWER, answer_document(compared, verdicts, request, environment.get("seconds")))
     (folder / PAIRS).unlink(missing_ok=True)  # of an earlier command
     if pairs:
         write_table(folder / PAIRS, pairs_frame(compared))
-    paths = write_report(folder, compared, runs, series, request, verdicts, formats or FORMATS, pairs)
-    answers = [overall_answer(compared), *(answer(comparison) for comparison in compared)]
-    return Reports(runs, paths, answers, comparison_note(request.question, compared))
+    paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
+    lines = [overall_answer(compared), *answers(compared), conditions(compared, request, environment)]
+    note = comparison_note(request.question, compared, f"{FIGURES}/{DIFFERENCES}.png")
+    return Reports(paths, lines, note)
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:

@@ -1,13 +1,14 @@
 """`actbench sweep`: a grid of runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from actbench.commands.progress import print_runs
 from actbench.commands.session import Session, make_request, make_runs, open_session, prepared_data
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.questions import Experiment, load_experiment
 from actbench.signals import deferred_signals
-from actbench.store.files import RUNS, read_runs
+from actbench.store.files import RUNS, read_runs, read_series
 
 
 def sweep(name: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
@@ -30,6 +31,15 @@ def train_grid(
         session.train(runs, command)
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
+            drawn = _draw(session.folder) if len(runs) > 1 else []
             stored = session.end(request.question) if session.trained else True
     print_runs(read_runs(session.folder / RUNS))
+    if drawn:
+        print(f"figures: {', '.join(f'{session.folder / name}.svg' for name in drawn)}")
     return session, session.exit_code(stored)
+
+
+def _draw(folder: Path) -> list[str]:
+    from actbench.report.sweep import draw_sweep  # these libraries take a second
+
+    return draw_sweep(folder, read_runs(folder / RUNS), read_series(folder)["curves"])

@@ -1,6 +1,7 @@
 """The methods section of a report, written from what was done."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
 from actbench.experiment.request import Request
 from actbench.metrics.units import DEAD_SLOPE
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph
-from actbench.report.numbers import count, in_points
+from actbench.report.numbers import count, in_points, rate
 from actbench.report.sentences import ESTIMATED, ESTIMATED_BEFORE, coverage
 
 
@@ -25,22 +26,65 @@ def methods_section(runs: pd.DataFrame, comparisons: Sequence[Comparison], reque
     yield Heading(2, "Methods")
     diverged = int((made["status"] == "diverged").sum())
     yield Paragraph(
-        _protocol(made) + "Equal seeds mean equal split, order of the data and initial draws. "
+        f"{_protocol(made)}Equal seeds mean equal split, order of the data and initial draws. "
         f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and never reaches "
-        "the target. The rates of each task:"
+        f"the target. {_rates(made)}{_budget(chosen, request)}{_sizes(chosen)}"
     )
-    yield Items(
-        tuple(
-            f"{task}: {', '.join(f'{rate:.3g}' for rate in sorted(group['lr'].unique()))}"
-            for task, group in made.groupby("task", sort=False)
-        )
-    )
-    yield Paragraph(_budget(chosen, request) + _sizes(chosen))
     yield Paragraph(_statistics(comparisons, request.margin) + _costs(comparisons))
-    yield Items(tuple(f"{c.task}: n = {len(c.scores)}; intervals cover {coverage(c)}." for c in comparisons))
+
+
+def limits_section(
+    runs: pd.DataFrame, comparisons: Sequence[Comparison], environment: Mapping[str, Any]
+) -> Iterator[Block]:
+    """What the answer does not cover. runs: as for `methods_section`. environment: as in environment.json, or empty."""
+    made = runs[runs["status"] != "missing"]
+    if made.empty:
+        return
+    covered: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        covered.setdefault(coverage(comparison), []).append(comparison.task)
+    texts = [
+        f"Intervals cover {text}" + (f" ({'; '.join(tasks)})." if len(covered) > 1 else ".")
+        for text, tasks in covered.items()
+    ]
+    texts += [_length(made), _fixed(made)]
     edges = _edges(made[at_edge(made) & made["chosen"].eq(True)])
     if edges:
-        yield Paragraph("Chosen at the edge of the grid, so the best rate may lie outside: " + "; ".join(edges) + ".")
+        texts.append(f"Chosen at an end of the grid, so a better rate may lie outside: {'; '.join(edges)}.")
+    machine = f" of this machine ({environment['processor']})" if "processor" in environment else " of one machine"
+    texts.append(
+        f"Seconds, ns per output and shares of a step are{machine} and not of others; steps and accuracies come out "
+        "the same on machines of one type."
+    )
+    yield Heading(2, "Limits")
+    yield Items(tuple(text for text in texts if text))
+
+
+def _length(made: pd.DataFrame) -> str:
+    steps = sorted({int(number) for number in made["steps"].dropna()})
+    return f"Runs have {_listed(steps)} steps; longer training may change the order." if any(steps) else ""
+
+
+def _fixed(made: pd.DataFrame) -> str:
+    """What was the same in all runs."""
+    names = {"optimizer": "optimizer", "initialization": "initialisation"}
+    fixed = [f"{name} {made[key].iloc[0]}" for key, name in names.items() if made[key].nunique() == 1]
+    fixed.append("the sizes of the networks and their regularisation, beyond the tasks named")
+    return f"Not varied: {', '.join(fixed)}."
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " or ".join(f"{number:,}" for number in numbers)
+
+
+def _rates(made: pd.DataFrame) -> str:
+    """The rates that were tried, by task where they differ."""
+    by_rates: dict[str, list[str]] = {}
+    for task, group in made.groupby("task", sort=False):
+        by_rates.setdefault(", ".join(rate(value) for value in sorted(group["lr"].unique())), []).append(str(task))
+    if len(by_rates) == 1:
+        return f"Rates: {next(iter(by_rates))}. "
+    return "Rates: " + "; ".join(f"{rates} ({'; '.join(tasks)})" for rates, tasks in by_rates.items()) + ". "
 
 
 def _protocol(made: pd.DataFrame) -> str:
@@ -74,10 +118,13 @@ def _statistics(comparisons: Iterable[Comparison], margin: float) -> str:
         f"worse (p at most {LEVEL}, and shown by the same test to exceed the margin); slightly better, slightly worse "
         f"(p at most {LEVEL}); inconclusive. Below {FEWEST_SEEDS} seeds none is given. Seeds to decide: about how many "
         "show the present difference, or equality, with a power of 0.8. Take: shown by a one-sided t test to be less "
-        "than the margin below the best. Avoid: worse than the best. Neither speed nor cost changes these sets. "
+        "than the margin below the best. Avoid: worse than the best. Neither speed nor cost changes these sets. The "
+        "choice hardly matters: all activations, or two thirds of them and at least three, are to be taken, the "
+        "baseline among them. "
         "Fastest to the target: not shown to need more steps than the first, each activation at its fastest rate. "
         "Rates within the margin: the range around the best rate in which mean validation accuracy is less than the "
-        "margin below it. At the target: share of runs with its exact binomial interval. Dead: units whose slope stays "
+        "margin below it. Steps: Kaplan-Meier median, and mean in which a run that never arrives counts with its whole "
+        "length. Dead: units whose slope stays "
         f"below {DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient "
         "ratio: log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
     )
@@ -115,5 +162,5 @@ def _edges(chosen: pd.DataFrame) -> list[str]:
     """`task (rate): series, ...` for each rate. chosen: runs of series that chose a rate at an end of the grid."""
     by_rate: dict[str, list[str]] = {}
     for (task, series, _), group in chosen.groupby(["task", "series", "lr"], sort=False):
-        by_rate.setdefault(f"{task} ({group['lr'].iloc[0]:.3g})", []).append(str(series))
+        by_rate.setdefault(f"{task} ({rate(group['lr'].iloc[0])})", []).append(str(series))
     return [f"{where}: {', '.join(names)}" for where, names in by_rate.items()]

@@ -58,3 +58,16 @@ def interval(mean: float, low: float, high: float, signed: bool = False) -> str:
 def number(value: float, form: str) -> str:
     """Formatted by a format specification; empty for NaN."""
     return "" if pd.isna(value) else f"{value:{form}}"
+
+
+def rate(value: float) -> str:
+    """A learning rate to three significant digits: `0.0333`."""
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `2 min 13 s`, `1 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,12 +1,10 @@
-"""The sentences of a report: what to take and what to avoid, for each task and over all of them."""
+"""The sentences of a report's first page: what to take and what to avoid, for each task and over all of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from actbench.analysis.differences import Difference
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.statistics import Ranks
 from actbench.experiment.protocol import FEWEST_SEEDS
-from actbench.report.formats.blocks import FIGURES
 from actbench.report.numbers import count, in_points
 
 ESTIMATED = (
@@ -17,12 +15,9 @@ ESTIMATED_BEFORE = (
     "These runs follow an older protocol, which chose each activation's learning rate on other seeds and then held it "
     "fixed: the luck of that choice is in no interval."
 )
+ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transformer"}
+_MOST_NAMED = 4  # names in a sentence, and tasks; more are counted
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
-
-
-def estimated(phases: Iterable[str]) -> str:
-    """What the scores of runs of these phases estimate."""
-    return ESTIMATED_BEFORE if "confirm" in set(phases) else ESTIMATED
 
 
 def listed(seeds: Sequence[int]) -> str:
@@ -30,111 +25,182 @@ def listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds[:12])) + (f" and {len(seeds) - 12} more" if len(seeds) > 12 else "")
 
 
+def short_names(tasks: Sequence[str]) -> dict[str, str]:
+    """Names of tasks without the terms that all of them have: `digits, mlp` is `MLP` among tasks on digits."""
+    terms = {task: task.split(", ") for task in tasks}
+    common = set.intersection(*map(set, terms.values())) if len(terms) > 1 else set()
+    return {
+        task: ", ".join(ARCHITECTURES.get(term, term) for term in own if term not in common)
+        for task, own in terms.items()
+    }
+
+
+def is_judged(comparison: Comparison) -> bool:
+    """Whether the task has what a verdict needs: two activations and enough seeds."""
+    return comparison.recommendation is not None and len(comparison.scores) >= FEWEST_SEEDS
+
+
+def hardly_matters(comparison: Comparison) -> bool:
+    """Whether all activations, or two thirds of them and at least three, are to be taken, the baseline among them."""
+    found, number = comparison.recommendation, len(comparison.ranking)
+    if found is None or comparison.baseline not in found.take:
+        return False
+    return len(found.take) == number or 3 * len(found.take) >= max(2 * number, 9)
+
+
 def task_sentence(comparison: Comparison) -> str:
-    """What to take and what to avoid on one task, and what is shown against the baseline, as plain text."""
+    """What to take and what to avoid on one task, as plain text."""
     scores, found = comparison.scores, comparison.recommendation
     if scores.empty:
-        return "no seed that all activations have; nothing can be compared."
+        return "No seed that all activations have; nothing can be compared."
     best = comparison.ranking[0]
-    top = f"{best}, {100 * scores[best].mean():.2f} %"
+    top = f"{best}, {100 * scores[best].mean():.1f} %"
     if found is None:
-        return f"only {top}; nothing to compare it with."
+        return f"Only {top}; nothing to compare it with."
     if len(scores) < FEWEST_SEEDS:
         return f"{count(len(scores), 'seed')}: too few for a verdict. Highest mean: {top}."
-    margin = in_points(comparison.margin)
-    if len(found.take) == len(comparison.ranking):
-        parts = [f"the choice does not matter: all are within {margin} of the best ({top})"]
+    number, margin = len(comparison.ranking), in_points(comparison.margin)
+    if len(found.take) == number:
+        parts = [f"The choice does not matter: all {number} are within {margin} of the best ({top})."]
+    elif hardly_matters(comparison):
+        parts = [
+            f"The choice hardly matters: {len(found.take)} of {number}, {comparison.baseline} among them, are within "
+            f"{margin} of the best ({top})."
+        ]
     else:
-        parts = [f"take {', '.join(found.take)} (within {margin} of the best: {top})"]
+        within = f"within {margin} of the best: {top}" if len(found.take) > 1 else top.removeprefix(f"{best}, ")
+        parts = [f"Take {_joined(found.take, 'or')} ({within}){_doubt(comparison)}."]
     if found.avoid:
-        below = [f"{name} ({100 * comparison.to_best[name].mean:+.1f})" for name in found.avoid]
-        parts.append(f"avoid {', '.join(below)}")
+        parts.append(f"Avoid {_joined([with_score(comparison, name) for name in found.avoid], 'and')}.")
     if found.undecided:
-        parts.append(f"undecided: {', '.join(found.undecided)}")
-    more = [*_against_baseline(comparison), *_fastest(comparison), *_failed(comparison)]
-    return f"{'; '.join(parts)}. {' '.join(more)}"
+        rest = (
+            len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > _MOST_NAMED
+        )
+        parts.append(
+            f"The other {len(found.undecided)} are undecided." if rest else f"Undecided: {', '.join(found.undecided)}."
+        )
+    return " ".join([*parts, *_beating(comparison), *_failed(comparison)])
 
 
-def answer(comparison: Comparison) -> str:
-    """The sentence on one task as a line of Markdown."""
-    return f"**{comparison.task}**: {task_sentence(comparison)}"
+def with_score(comparison: Comparison, name: str) -> str:
+    """An activation with its mean test accuracy in per cent."""
+    return f"{name} ({100 * comparison.scores[name].mean():.1f} %)"
+
+
+def _doubt(comparison: Comparison) -> str:
+    """Says where the highest mean is not shown to beat a baseline that is not to be taken with it."""
+    found, baseline = comparison.recommendation, comparison.baseline
+    if (
+        found is None
+        or baseline in found.take
+        or baseline not in comparison.scores
+        or found.best in _better(comparison)
+    ):
+        return ""
+    return f", the highest mean, but not shown to beat {with_score(comparison, baseline)}"
+
+
+def answer(comparison: Comparison, name: str) -> str:
+    """The sentence on one task as a line of Markdown. name: of the task, as `short_names` gives it."""
+    return f"**{name}**: {task_sentence(comparison)}"
+
+
+def answers(comparisons: Sequence[Comparison]) -> list[str]:
+    """A line of Markdown on each task."""
+    names = short_names([comparison.task for comparison in comparisons])
+    return [answer(comparison, names[comparison.task]) for comparison in comparisons]
 
 
 def overall_answer(comparisons: Sequence[Comparison]) -> str:
-    """One or two sentences over all tasks, as plain text."""
-    judged = [c for c in comparisons if c.recommendation is not None and len(c.scores) >= FEWEST_SEEDS]
+    """What to take and what to avoid over all tasks, in a few short sentences of plain text."""
+    judged = [comparison for comparison in comparisons if is_judged(comparison)]
     if not judged:
         return "Too few seeds for an answer." if comparisons else "No task has been compared."
-    found = {comparison.task: comparison.recommendation for comparison in judged}
-    taken = [name for name in judged[0].ranking if all(r is not None and name in r.take for r in found.values())]
-    everywhere = " everywhere" if len(judged) > 1 else ""
-    parts = [
-        f"Take {_any_of(taken)}{everywhere}." if taken else "No activation is shown to be a safe choice in every task."
-    ]
-    avoided = _by_name({task: r.avoid for task, r in found.items() if r is not None}, len(judged))
-    if avoided:
-        parts.append(f"Avoid {'; '.join(avoided)}.")
+    names = short_names([comparison.task for comparison in comparisons])
+    tasks = {names[comparison.task]: comparison for comparison in judged}
+    parts = _choices(tasks)
+    if avoided := _by_task(tasks, lambda task: task.recommendation.avoid if task.recommendation else ()):
+        parts.append(f"Avoid {avoided}.")
     baseline = judged[0].baseline
-    if not any(c.differences for c in judged):
+    if not any(comparison.differences for comparison in judged):
         return " ".join([*parts, f"The baseline {baseline} is not among them."])
-    better = _by_name(
-        {c.task: _with_verdict(c.differences, ("better", "slightly better")) for c in judged}, len(judged)
-    )
-    parts.append(
-        f"Shown to beat {baseline}: {'; '.join(better)}." if better else f"Nothing is shown to beat {baseline}."
-    )
+    better = _by_task(tasks, _better)
+    parts.append(f"Shown to beat {baseline}: {better}." if better else f"Nothing is shown to beat {baseline}.")
     return " ".join(parts)
 
 
-def _any_of(names: Sequence[str]) -> str:
-    return f"any of {', '.join(names)}" if len(names) > 1 else names[0]
+def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
+    """What to take, in a sentence for each group of tasks with one choice."""
+    alike = [name for name, comparison in tasks.items() if hardly_matters(comparison)]
+    sentences = []
+    if alike:
+        everywhere = len(alike) == len(tasks)
+        baseline = tasks[alike[0]].baseline
+        place = "The choice" if everywhere else f"{_capitalized(_places(alike, len(tasks)))} the choice"
+        sentences.append(f"{place} hardly matters: {baseline} will do.")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, comparison in tasks.items():
+        if name not in alike and comparison.recommendation is not None:
+            doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
+            key = _joined(comparison.recommendation.take, "or"), doubt if _doubt(comparison) else ""
+            groups.setdefault(key, []).append(name)
+    if len(groups) > _MOST_NAMED:
+        return [*sentences, "What to take differs from task to task; see the table."]
+    return sentences + [f"Take {names}{_places(where, len(tasks))}{doubt}." for (names, doubt), where in groups.items()]
 
 
-def _by_name(names: Mapping[str, Iterable[str]], tasks: int) -> list[str]:
-    """`name (task; task)` of each name, without the tasks where there is only one."""
-    tasks_of: dict[str, list[str]] = {}
-    for task, own in names.items():
-        for name in own:
-            tasks_of.setdefault(name, []).append(task)
-    return [f"{name} ({'; '.join(where)})" if tasks > 1 else name for name, where in tasks_of.items()]
+def _by_task(tasks: Mapping[str, Comparison], names_of: Callable[[Comparison], Iterable[str]]) -> str:
+    """`a and b in the MLP; c in the CNN`, from the names of each task; empty without names."""
+    places: dict[str, list[str]] = {}
+    for task, comparison in tasks.items():
+        for name in names_of(comparison):
+            places.setdefault(name, []).append(task)
+    by_places: dict[tuple[str, ...], list[str]] = {}
+    for name, where in places.items():
+        by_places.setdefault(tuple(where), []).append(name)
+    return "; ".join(_joined(names, "and") + _places(where, len(tasks)) for where, names in by_places.items())
+
+
+def _capitalized(text: str) -> str:
+    return text.strip()[:1].upper() + text.strip()[1:]
+
+
+def _places(names: Sequence[str], tasks: int) -> str:
+    """` in the MLP and the CNN`; empty where these are all tasks. tasks: how many there are."""
+    if len(names) == tasks:
+        return "" if tasks == 1 else " everywhere"
+    if len(names) > _MOST_NAMED:
+        return f" in {len(names)} of {tasks} tasks"
+    if set(names) <= set(ARCHITECTURES.values()):
+        return f" in {_joined([f'the {name}' for name in names], 'and')}"
+    return f" in {_joined([f'({name})' for name in names], 'and')}"
+
+
+def _joined(names: Sequence[str], word: str) -> str:
+    """`a, b or c`; the first few of many, with the number of the others."""
+    if len(names) > _MOST_NAMED:
+        return f"{', '.join(names[: _MOST_NAMED - 1])} {word} {len(names) - _MOST_NAMED + 1} more"
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _better(comparison: Comparison) -> list[str]:
+    return _with_verdict(comparison.differences, ("better", "slightly better"))
 
 
 def _with_verdict(differences: Mapping[str, Difference], verdicts: Sequence[str]) -> list[str]:
     return [name for name, difference in differences.items() if difference.verdict in verdicts]
 
 
-def _against_baseline(comparison: Comparison) -> list[str]:
+def _beating(comparison: Comparison) -> list[str]:
+    """What is shown to beat the baseline, with its advantage."""
     if comparison.baseline not in comparison.scores:
         return [f"The baseline {comparison.baseline} is not among them."]
-    shown = [
-        f"{verdict} {', '.join(names)}"
-        for verdict in ("better", "slightly better", "slightly worse", "worse")
-        if (names := _with_verdict(comparison.differences, (verdict,)))
-    ]
-    beats = any(text.startswith(("better", "slightly better")) for text in shown)
-    nothing = [] if beats else [f"Nothing is shown to beat {comparison.baseline}."]
-    return ([f"Against {comparison.baseline}: {'; '.join(shown)}."] if shown else []) + nothing
+    found = [f"{name} ({100 * comparison.differences[name].mean:+.1f})" for name in _better(comparison)]
+    return [f"Shown to beat {comparison.baseline}: {', '.join(found)}."] if found else []
 
 
 def _failed(comparison: Comparison) -> list[str]:
     return [f"No run of {', '.join(comparison.failed)} succeeded."] if comparison.failed else []
-
-
-def _fastest(comparison: Comparison) -> list[str]:
-    found = comparison.recommendation
-    never = [name for name in comparison.ranking if name not in comparison.arrives]
-    texts = [f"Fastest to the target: {', '.join(found.fastest)}."] if found and found.fastest else []
-    return texts + ([f"In less than half of the runs at the target: {', '.join(never)}."] if never else [])
-
-
-def comparison_note(question: str, comparisons: Sequence[Comparison]) -> str:
-    """A comparison in short, in Markdown, as MLflow shows it beside the parent run (RUN_ID: MLflow's id of that)."""
-    lines = [question, "", overall_answer(comparisons), "", *(f"- {answer(comparison)}" for comparison in comparisons)]
-    while sum(map(len, lines)) > _LONGEST_NOTE:
-        lines.pop()
-    if any(len(comparison.ended) for comparison in comparisons):
-        lines += ["", f"![Test accuracy](get-artifact?run_uuid=RUN_ID&path={FIGURES}/accuracy.png)"]
-    return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])
 
 
 def coverage(comparison: Comparison) -> str:
@@ -147,13 +213,14 @@ def coverage(comparison: Comparison) -> str:
     return f"seeds, splits and tuning on this grid; not examples beyond this data set{parts}"
 
 
-def ranks_sentence(ranks: Ranks) -> str:
-    """Mean ranks, the best first, with Friedman's test and the critical difference."""
-    means = ", ".join(
-        f"{name} {ranks.mean[name]:.2f}" for name in sorted(ranks.mean, key=lambda name: ranks.mean[name])
-    )
-    few = " With so few tasks, only very large differences could be shown." if ranks.tasks < 10 else ""
-    return (
-        f"Mean rank over {ranks.tasks} tasks by mean test accuracy: {means}. Friedman's test: p = {ranks.p:.3f}; "
-        f"critical difference of Nemenyi's test at 0.05: {ranks.critical:.2f}.{few}"
-    )
+def comparison_note(question: str, comparisons: Sequence[Comparison], figure: str) -> str:
+    """A comparison in short, in Markdown, as MLflow shows it beside the parent run; the answer is its first line.
+
+    figure: path of the main figure among the run's artifacts (RUN_ID: MLflow's id of the run).
+    """
+    lines = [f"**{overall_answer(comparisons)}**", "", question, "", *(f"- {line}" for line in answers(comparisons))]
+    while sum(map(len, lines)) > _LONGEST_NOTE:
+        lines.pop()
+    if any(comparison.differences for comparison in comparisons):
+        lines += ["", f"![Differences to the baseline](get-artifact?run_uuid=RUN_ID&path={figure})"]
+    return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])

@@ -1,64 +1,51 @@
-"""The part of a report that shows how the runs trained: over steps, by layer, by learning rate."""
+"""The part of a report that shows how the runs trained: rates, curves, times to target, units and gradients."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from actbench.analysis.labels import usual_length
-from actbench.report.figures.training import (
-    CURVES,
-    curves_figure,
-    histograms_figure,
-    layers_figure,
-    learning_rates_figure,
-)
-from actbench.report.formats.blocks import Block, Figure, Heading
-
-DEEP = 5  # hidden layers, from which on a figure by layer shows more than the mean over all
-LAYERED = {"dead_fraction": "share of dead units", "gradient_rms": "RMS gradient, log10"}
-
-Draw = Callable[[Any, str, str], Figure]  # figure, name, caption
+from actbench.analysis.pairs import Comparison
+from actbench.report.draw import Draw
+from actbench.report.figures.curves import curves_figure
+from actbench.report.figures.layers import layers_figures
+from actbench.report.figures.rates import rates_figure
+from actbench.report.figures.times import times_figure
+from actbench.report.formats.blocks import Block, Heading, Table
+from actbench.report.sentences import short_names
+from actbench.report.tables import training_table
 
 
-def training_section(runs: pd.DataFrame, points: Mapping[str, pd.DataFrame], draw: Draw) -> Iterator[Block]:
-    """The blocks of the section.
-
-    runs: labelled rows of runs.csv, marked by a protocol. points: curves, layers and histograms, as the files of that
-    name have them.
-    """
-    tuned = usual_length(runs)
-    chosen = runs.loc[runs["chosen"].eq(True), ["run_id", "task", "series", "activation", "steps"]]
-    yield Heading(2, "Training")
-    curves = chosen.merge(points["curves"][points["curves"]["metric"].isin(CURVES)], on="run_id")
-    if len(curves):
-        caption = "By step, at the chosen rates: mean over seeds, 10th to 90th percentile as a band."
-        yield draw(curves_figure(curves), "curves", caption)
-    histograms = chosen.merge(points["histograms"], on="run_id")
-    histograms = histograms[histograms["step"] == histograms["steps"]]  # a diverged run has only those of its start
-    if len(histograms):
-        caption = "Outputs of the units of the first and the last hidden layer after training, all seeds."
-        yield draw(histograms_figure(histograms), "outputs", caption)
-    layers = chosen.merge(points["layers"], on="run_id")
-    for number, (task, by_layer) in enumerate(layers.groupby("task", sort=False), 1):
-        for metric, title in LAYERED.items():
-            values = _drawn(by_layer, metric)
-            if values["layer"].nunique() >= DEEP:
-                caption = f"{task}: {title}, by layer and step, mean over seeds."
-                yield draw(layers_figure(values, title), f"layers_{metric}_{number}", caption)
-    tuned = tuned[tuned["status"] != "missing"]
-    if tuned["lr"].nunique() > 1:
-        caption = (
-            "Validation accuracy by learning rate, of all seeds that a rate has; diverged and failed runs count as 0."
-        )
-        yield draw(learning_rates_figure(tuned), "learning_rates", caption)
-
-
-def _drawn(by_layer: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The finite values of a metric; gradients by their logarithm."""
-    values = by_layer[by_layer["metric"] == metric]
-    if metric == "gradient_rms":
-        with np.errstate(divide="ignore"):
-            values = values.assign(value=np.log10(values["value"]))
-    return values[np.isfinite(values["value"])]
+def training_section(
+    comparisons: Sequence[Comparison], points: Mapping[str, pd.DataFrame], draw: Draw
+) -> Iterator[Block]:
+    """The blocks of the section. points: curves and layers, as the files of that name have them."""
+    scored = [comparison for comparison in comparisons if not comparison.scores.empty]
+    if not scored:
+        return
+    yield Heading(2, "Learning rates and training")
+    if any(comparison.planned["lr"].nunique() > 1 for comparison in scored):
+        yield draw(
+            lambda narrow: rates_figure(scored, narrow), "learning_rates",
+            "Validation accuracy by learning rate, means of the seeds that a rate has. Large: chosen; hollow: given up "
+            "after a stage; an arrow with its value: below the axis.",
+        )  # fmt: skip
+    chosen = pd.concat([comparison.ended["run_id"] for comparison in scored])
+    curves = points["curves"][points["curves"]["run_id"].isin(chosen)]
+    if len(curves[curves["step"] > 0]):
+        yield draw(
+            lambda narrow: curves_figure(scored, curves, narrow), "curves",
+            "Validation accuracy by step at the chosen rates: mean over seeds, band from the 10th to the 90th "
+            f"percentile; grey behind: {scored[0].baseline}.",
+        )  # fmt: skip
+    if times_figure(scored) is not None:
+        yield draw(
+            lambda narrow: times_figure(scored, narrow), "times",
+            "Mean steps to the target at the fastest rate, with 95 % intervals. A run that never arrives counts with "
+            f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}.",
+        )  # fmt: skip
+    layers = points["layers"][points["layers"]["run_id"].isin(chosen)]
+    for name, caption, wide, narrow in layers_figures(scored, layers):
+        yield draw(lambda small, wide=wide, narrow=narrow: narrow if small else wide, name, caption)
+    names = short_names([comparison.task for comparison in comparisons])
+    for comparison in scored:
+        yield Table(training_table(comparison), f"{names[comparison.task]}: training.")

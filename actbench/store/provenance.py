@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from actbench.signals import write_json
 
@@ -37,10 +38,10 @@ def write_environment(path: Path, command: str, seconds: float | None = None) ->
     write_json(path / ENVIRONMENT, {**environment(command), **timed})
 
 
-def read_seconds(folder: Path) -> float | None:
-    """Seconds of the command that wrote the folder; None where an older version did not keep them."""
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The content of the folder's environment.json; empty where there is none."""
     path = folder / ENVIRONMENT
-    return json.loads(path.read_text()).get("seconds") if path.exists() else None
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def versions() -> dict[str, str]:

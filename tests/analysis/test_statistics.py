@@ -4,7 +4,6 @@ import itertools
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -18,9 +17,7 @@ from actbench.analysis.statistics import (
     equality,
     example_factor,
     holm,
-    mean_ranks,
     percentiles,
-    performance_profile,
     resample_weights,
     seeds_to_decide,
     share_interval,
@@ -200,26 +197,3 @@ def test_holm_is_statsmodels_and_leaves_nan() -> None:
     assert math.isnan(with_nan[1])
     assert [with_nan[0], with_nan[2]] == pytest.approx(multipletests([0.01, 0.04], method="holm")[1])
     assert holm([]) == []
-
-
-def test_ranks_by_hand() -> None:
-    scores = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.8, 0.6], "c": [0.7, 0.6, 0.8]})
-    ranks = mean_ranks(scores)
-    assert ranks.mean == pytest.approx({"a": (1 + 1.5 + 2) / 3, "b": (2 + 1.5 + 3) / 3, "c": (3 + 3 + 1) / 3})
-    assert ranks.p == pytest.approx(float(stats.friedmanchisquare(*scores.to_numpy().T).pvalue))
-    assert ranks.critical == pytest.approx(2.343 * math.sqrt(3 * 4 / 18), abs=2e-3)  # Demšar 2006, table 5
-
-
-def test_means_of_equal_sums_are_tied_though_their_last_bits_differ() -> None:
-    """As of 0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1."""
-    seeds = np.array([0.1, 0.2, 0.3])
-    means = {"a": [seeds.sum() / 3] * 2, "b": [seeds[::-1].sum() / 3] * 2, "c": [0.1, 0.1]}
-    assert means["a"] != means["b"]
-    assert mean_ranks(pd.DataFrame(means)).mean == {"a": 1.5, "b": 1.5, "c": 3.0}
-
-
-def test_performance_profile_by_hand() -> None:
-    times = {"a": np.array([10.0, 30.0, math.inf]), "b": np.array([20.0, 10.0, math.inf])}
-    found = performance_profile(times, np.array([1.0, 2.0, 3.0]))
-    assert found["a"] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
-    assert found["b"] == pytest.approx([1 / 3, 2 / 3, 2 / 3])

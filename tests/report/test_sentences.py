@@ -5,7 +5,7 @@ import pandas as pd
 
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
-from actbench.report.sentences import answer, comparison_note, coverage, overall_answer, task_sentence
+from actbench.report.sentences import answer, comparison_note, coverage, overall_answer, short_names, task_sentence
 from tests.analysis.frames import chosen_runs
 
 
@@ -17,59 +17,97 @@ def compared(scores: dict[str, list[float | None]], architecture: str = "mlp", b
 WORSE = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.8] * 6})
 
 
-def test_what_to_take_and_what_to_avoid_is_said_with_the_margin_and_the_distance() -> None:
-    assert answer(WORSE) == (
-        "**digits, mlp**: take relu, gelu (within 1 point of the best: relu, 90.00 %); avoid tanh (-10.0). "
-        "Against relu: worse tanh. Nothing is shown to beat relu. Fastest to the target: relu, gelu, tanh."
+def test_what_to_take_and_what_to_avoid_is_said_with_the_margin_and_the_scores() -> None:
+    assert task_sentence(WORSE) == "Take relu or gelu (within 1 point of the best: relu, 90.0 %). Avoid tanh (80.0 %)."
+    assert overall_answer([WORSE]) == "Take relu or gelu. Avoid tanh. Nothing is shown to beat relu."
+    assert answer(WORSE, "MLP").startswith("**MLP**: Take relu or gelu")
+
+
+def test_a_choice_that_does_not_or_hardly_matter_is_said() -> None:
+    alike = {"relu": [0.9] * 6, "gelu": [0.899] * 6, "silu": [0.898] * 6}
+    same = compared(dict(list(alike.items())[:2]))
+    assert task_sentence(same) == "The choice does not matter: all 2 are within 1 point of the best (relu, 90.0 %)."
+    assert overall_answer([same]) == "The choice hardly matters: relu will do. Nothing is shown to beat relu."
+    hardly = compared(alike | {"tanh": [0.8] * 6})
+    assert task_sentence(hardly) == (
+        "The choice hardly matters: 3 of 4, relu among them, are within 1 point of the best (relu, 90.0 %). "
+        "Avoid tanh (80.0 %)."
     )
-    assert overall_answer([WORSE]) == "Take any of relu, gelu. Avoid tanh. Nothing is shown to beat relu."
-
-
-def test_a_choice_that_does_not_matter_is_said() -> None:
-    alike = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6})
-    assert task_sentence(alike).startswith(
-        "the choice does not matter: all are within 1 point of the best (relu, 90.00 %). Nothing is shown to beat relu."
+    assert overall_answer([hardly]) == (
+        "The choice hardly matters: relu will do. Avoid tanh. Nothing is shown to beat relu."
     )
-    assert overall_answer([alike]) == "Take any of relu, gelu. Nothing is shown to beat relu."
+    two_avoided = compared(alike | {"tanh": [0.8] * 6, "elu": [0.7] * 6})  # three of five are fewer than two thirds
+    assert task_sentence(two_avoided).startswith("Take relu, gelu or silu (within 1 point")
 
 
-def test_what_beats_the_baseline_is_said_by_how_much_is_shown() -> None:
+def test_the_choice_matters_where_the_baseline_is_not_among_the_best() -> None:
+    scores = compared(
+        {"relu": [0.8] * 6, "gelu": [0.9] * 6, "silu": [0.899] * 6, "elu": [0.898] * 6, "mish": [0.9] * 6}
+    )
+    assert task_sentence(scores).startswith("Take gelu, mish, silu or elu (within 1 point of the best: gelu, 90.0 %).")
+    assert "Avoid relu (80.0 %)." in task_sentence(scores)
+
+
+def test_what_beats_the_baseline_is_said_with_its_advantage() -> None:
     noise = np.resize([0.004, -0.004], 8)
     scores = compared({
         "relu": [0.9] * 8, "gelu": [0.95] * 8, "silu": [*(0.912 + noise)], "noisy": [*(0.9 + 10 * noise)],
     })  # fmt: skip
     sentence = task_sentence(scores)
-    assert sentence.startswith("take gelu (within 1 point of the best: gelu, 95.00 %); avoid ")
-    assert "Against relu: better gelu; slightly better silu." in sentence
-    assert "Nothing is shown" not in sentence
-    assert overall_answer([scores]).endswith("Shown to beat relu: gelu; silu.")
+    assert sentence.startswith("Take gelu (95.0 %). Avoid ")
+    assert sentence.endswith("Shown to beat relu: gelu (+5.0), silu (+1.2).")
+    assert overall_answer([scores]).endswith("Shown to beat relu: gelu and silu.")
+
+
+def test_the_highest_mean_that_is_not_shown_to_beat_the_baseline_is_said_to_be_so() -> None:
+    noise = np.resize([0.04, -0.04], 8)
+    undecided = compared({"relu": [0.9] * 8, "noisy": [*(0.905 + noise)]})
+    assert task_sentence(undecided) == (
+        "Take noisy (90.5 %), the highest mean, but not shown to beat relu (90.0 %). Undecided: relu."
+    )
+    assert overall_answer([undecided]) == (
+        "Take noisy (the highest mean, though not shown to beat relu). Nothing is shown to beat relu."
+    )
 
 
 def test_what_is_neither_shown_to_be_close_nor_worse_is_undecided() -> None:
     noise = np.resize([0.04, -0.04], 8)
     undecided = compared({"relu": [0.9] * 8, "noisy": [*(0.895 + noise)]})
-    assert "; undecided: noisy. Nothing is shown to beat relu." in task_sentence(undecided)
+    assert task_sentence(undecided) == "Take relu (90.0 %). Undecided: noisy."
     assert overall_answer([undecided]) == "Take relu. Nothing is shown to beat relu."
+    many = compared({"relu": [0.9] * 8} | {f"noisy{n}": [*(0.895 + noise)] for n in range(6)})
+    assert task_sentence(many).endswith("The other 6 are undecided.")
 
 
-def test_an_answer_over_several_tasks_takes_what_is_taken_everywhere_and_names_the_tasks_of_the_rest() -> None:
+def test_an_answer_over_several_tasks_groups_them_by_what_to_take() -> None:
     other = compared({"relu": [0.9] * 6, "gelu": [0.95] * 6, "tanh": [0.8] * 6}, "cnn")
     assert overall_answer([WORSE, other]) == (
-        "Take gelu everywhere. Avoid tanh (digits, mlp; digits, cnn); relu (digits, cnn). "
-        "Shown to beat relu: gelu (digits, cnn)."
+        "Take relu or gelu in the MLP. Take gelu in the CNN. Avoid tanh everywhere; relu in the CNN. "
+        "Shown to beat relu: gelu in the CNN."
     )
-    opposite = compared({"relu": [0.9] * 6, "gelu": [0.8] * 6, "tanh": [0.95] * 6}, "cnn")
-    assert overall_answer([WORSE, opposite]).startswith("No activation is shown to be a safe choice in every task.")
+    hardly = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.899] * 6}, "transformer")
+    assert overall_answer([WORSE, hardly]).startswith(
+        "In the Transformer the choice hardly matters: relu will do. Take relu or gelu in the MLP. "
+        "Avoid tanh in the MLP."
+    )
+
+
+def test_tasks_are_named_by_what_distinguishes_them() -> None:
+    assert short_names(["digits, mlp", "digits, cnn_small"]) == {"digits, mlp": "MLP", "digits, cnn_small": "cnn_small"}
+    assert short_names(["digits, mlp"]) == {"digits, mlp": "digits, MLP"}
+    tasks = ["digits, mlp, he", "digits, mlp, glorot", "mnist, mlp, he"]
+    assert list(short_names(tasks).values()) == ["digits, he", "digits, glorot", "mnist, he"]
 
 
 def test_too_few_seeds_a_single_activation_and_an_absent_baseline_are_said() -> None:
     few = compared({"relu": [0.9] * 5, "tanh": [0.8] * 5})
-    assert task_sentence(few) == "5 seeds: too few for a verdict. Highest mean: relu, 90.00 %."
+    assert task_sentence(few) == "5 seeds: too few for a verdict. Highest mean: relu, 90.0 %."
     assert overall_answer([few]) == "Too few seeds for an answer."
     assert overall_answer([]) == "No task has been compared."
-    assert task_sentence(compared({"relu": [0.9] * 6})) == "only relu, 90.00 %; nothing to compare it with."
+    assert task_sentence(compared({"relu": [0.9] * 6})) == "Only relu, 90.0 %; nothing to compare it with."
     absent = compared({"relu": [0.9] * 6, "tanh": [0.8] * 6}, baseline="gelu")
     assert "The baseline gelu is not among them." in task_sentence(absent)
+    assert overall_answer([absent]).endswith("The baseline gelu is not among them.")
 
 
 def test_intervals_cover_test_examples_where_the_scores_of_each_are_kept() -> None:
@@ -82,12 +120,12 @@ def test_intervals_cover_test_examples_where_the_scores_of_each_are_kept() -> No
     assert coverage(WORSE).endswith("; not examples beyond this data set")
 
 
-def test_the_note_of_many_tasks_is_short_enough_for_a_tag() -> None:
-    few = comparison_note("Which?", [WORSE])
-    assert few.startswith("Which?\n\nTake any of relu, gelu.")
-    assert answer(WORSE) in few
-    assert "get-artifact?run_uuid=RUN_ID&path=figures/accuracy.png" in few
-    many = comparison_note("Which?", [WORSE] * 100)
+def test_the_note_begins_with_the_answer_and_is_short_enough_for_a_tag() -> None:
+    few = comparison_note("Which?", [WORSE], "figures/differences.png")
+    assert few.startswith("**Take relu or gelu. Avoid tanh. Nothing is shown to beat relu.**\n\nWhich?")
+    assert answer(WORSE, "digits, MLP") in few
+    assert "get-artifact?run_uuid=RUN_ID&path=figures/differences.png" in few
+    many = comparison_note("Which?", [WORSE] * 100, "figures/differences.png")
     assert len(many) < 8000
     assert overall_answer([WORSE]).split(".")[0] in many
 
@@ -95,4 +133,4 @@ def test_the_note_of_many_tasks_is_short_enough_for_a_tag() -> None:
 def test_a_task_without_a_seed_that_all_have_is_said_to_be_not_comparable() -> None:
     frame = chosen_runs({"relu": [0.5, 0.6], "gelu": [0.9, 0.4]}).iloc[[0, 3]]
     nothing = Comparison("digits, mlp", labelled(pd.DataFrame(frame)), "relu", 0.01)
-    assert answer(nothing).endswith("nothing can be compared.")
+    assert task_sentence(nothing).endswith("nothing can be compared.")

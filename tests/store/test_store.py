@@ -35,7 +35,7 @@ from actbench.store.files import (
     write_results,
 )
 from actbench.store.names import TAGS
-from actbench.store.provenance import read_seconds
+from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
 from actbench.training.results import COLUMNS, MARKS, MOST_EXAMPLES, Mark, Result, failed_result
@@ -205,8 +205,8 @@ def test_runs_have_the_marks_of_the_protocol_in_the_file_and_others_have_none(
         [True, False, False], [False, True, False], [False, False, True],
     ]  # fmt: skip
     assert table.loc[fourth.id].isna().all()
-    assert read_seconds(tmp_path) == 12.3
-    assert read_seconds(tmp_path / "nowhere") is None
+    assert read_environment(tmp_path)["seconds"] == 12.3
+    assert read_environment(tmp_path / "nowhere") == {}
 
 
 def test_a_run_that_repeats_another_at_equal_time_has_that_ones_variant(four: list[Result]) -> None:

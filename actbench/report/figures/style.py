@@ -47,10 +47,10 @@ def panels(count: int, height: float, narrow: bool = False, columns: int = 3, **
 
 
 def legend(figure: Figure, artists: Mapping[str, Any]) -> None:
-    """Adds a legend below the figure, in as many columns as fit. artists: by label."""
+    """Adds a legend above the figure, in as many columns as fit. artists: by label."""
     room = 13.5 * float(figure.get_size_inches()[0])  # characters
     columns = max(1, min(6, len(artists), int(room / (max(map(len, artists), default=0) + 6))))
-    figure.legend(list(artists.values()), list(artists), loc="outside lower center", ncols=columns, frameon=False,
+    figure.legend(list(artists.values()), list(artists), loc="outside upper center", ncols=columns, frameon=False,
                   fontsize=7)  # fmt: skip
 
 

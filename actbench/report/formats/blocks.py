@@ -4,8 +4,8 @@ Text in blocks knows **bold**, `code` and [links](https://...); everything else 
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ class Paragraph:
     """A paragraph of text."""
 
     text: str
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Table:
 
     frame: pd.DataFrame
     caption: str = ""
+    colours: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Figure:
     name: str
     caption: str
     width: float = 1.0
+    narrow: bool = False
 
 
 Block = Heading | Paragraph | Items | Table | Figure

@@ -1,0 +1,33 @@
+"""Saves the figures of a report, each for two columns and for one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure as Drawing
+
+from actbench.report.figures.style import save_figure
+from actbench.report.formats.blocks import FIGURES, Figure
+
+WIDE = ("svg", "pdf", "png")  # formats of a figure of two columns
+NARROW = ("svg", "pdf")  # of its variant for one column, NAME_narrow
+
+Make = Callable[[bool], Drawing]  # narrow -> the figure
+Draw = Callable[[Make, str, str], Figure]  # figure, name, caption
+
+
+def drawer(folder: Path) -> Draw:
+    """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed."""
+    figures = folder / FIGURES
+    figures.mkdir(parents=True, exist_ok=True)
+    for path in figures.glob("*.*"):
+        if path.suffix.lstrip(".") in WIDE:
+            path.unlink()
+
+    def draw(make: Make, name: str, caption: str) -> Figure:
+        for narrow, formats in ((False, WIDE), (True, NARROW)):
+            drawing = make(narrow)
+            for suffix in formats:
+                save_figure(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
+        return Figure(f"{FIGURES}/{name}", caption, narrow=True)
+
+    return draw

@@ -1,0 +1,82 @@
+"""Figures of a sweep: accuracies of all runs, and learning curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, VERDICTS, panels, plain
+from actbench.report.numbers import rate
+from actbench.report.sentences import short_names
+
+MOST_ROWS = 40  # lines of a panel; of more, those with the highest means are drawn
+MOST_PANELS = 24  # of the learning curves
+_FAR = 1.5  # distances of the median line to the best, below it: a line there would compress the scale of all others
+
+
+def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
+    """A point per run and a bar at the mean, the highest on top; a panel per task, a line per series and rate.
+
+    A line far below the others is an arrow with its value. runs: labelled; those without a value of `metric`
+    (`test_accuracy` or `val_accuracy`) count as 0.
+    """
+    tasks = _by_task(runs.assign(value=100 * runs[metric].fillna(0.0).astype(float), line=_lines(runs)))
+    names = short_names([task for task, _ in tasks])
+    rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
+    figure, axes = panels(len(tasks), 0.5 + 0.17 * rows, narrow, columns=2)
+    for axis, (task, frame) in zip(axes, tasks, strict=True):
+        means = frame.groupby("line", sort=False)["value"].mean().sort_values().tail(MOST_ROWS)
+        edge = means.median() - max(_FAR * (means.max() - means.median()), 1.0)
+        for place, (line, mean) in enumerate(means.items()):
+            if mean < edge:
+                axis.plot(edge, place, "<", color=VERDICTS["worse"], markersize=5)
+                axis.annotate(f"{mean:.0f}", (edge, place), (6, 0), textcoords="offset points", va="center",
+                              color=VERDICTS["worse"], **SMALL)  # fmt: skip
+                continue
+            values = frame.loc[frame["line"] == line, "value"]
+            shown = values[values >= edge]
+            axis.plot(shown, np.full(len(shown), place), "o", color=VERDICTS["inconclusive"], markersize=3,
+                      markeredgewidth=0)  # fmt: skip
+            axis.plot(mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
+        axis.set_yticks(range(len(means)), list(means.index))
+        axis.set_ylim(-0.7, len(means) - 0.3)
+        axis.set_title(names[task], **TEXT)
+        axis.set_xlabel(f"{'test' if metric == 'test_accuracy' else 'validation'} accuracy, %", **TEXT)
+        plain(axis)
+    return figure
+
+
+def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Validation accuracy by step, the mean over seeds; a panel per task and series, a line per rate, dark the best.
+
+    runs: labelled. curves: columns run_id, step, metric, value. At most MOST_PANELS panels are drawn.
+    """
+    points = runs[["run_id", "task", "series", "lr"]].merge(curves[curves["metric"] == "val_accuracy"], on="run_id")
+    groups = list(points.groupby(["task", "series"], sort=False))[:MOST_PANELS]
+    names = short_names(list(dict.fromkeys(points["task"])))
+    figure, axes = panels(len(groups), 1.2, narrow, columns=4, sharex=True, sharey=True)
+    for axis, ((task, series), group) in zip(axes, groups, strict=True):
+        means = group.groupby(["lr", "step"])["value"].mean().mul(100)
+        last = means.groupby("lr").last()
+        for lr in last.sort_values().index:
+            best = lr == last.idxmax()
+            axis.plot(means[lr].index, means[lr], color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
+        title = f"{names[task]}: {series}" if len(names) > 1 else series
+        axis.set_title(title + (f" ({rate(float(last.idxmax()))})" if len(last) > 1 else ""), **SMALL)
+        plain(axis)
+    figure.supxlabel("step", **TEXT)
+    figure.supylabel("validation accuracy, %", **TEXT)
+    return figure
+
+
+def _by_task(runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    return [(str(task), group) for task, group in runs.groupby("task", sort=False)]
+
+
+def _lines(runs: pd.DataFrame) -> Any:
+    """The series of each run, with its rate where there are several."""
+    if runs["lr"].nunique() < 2:
+        return runs["series"]
+    return [f"{series}, {rate(lr)}" for series, lr in zip(runs["series"], runs["lr"], strict=True)]

@@ -1,0 +1,142 @@
+"""The first page of a report: the answer, the differences to the baseline and one table."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from actbench.analysis.order import order
+from actbench.analysis.pairs import Comparison
+from actbench.experiment.request import Request
+from actbench.report.draw import Draw
+from actbench.report.figures.differences import differences_figure
+from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table
+from actbench.report.numbers import count, duration, in_points, rate
+from actbench.report.sentences import answers, is_judged, overall_answer, short_names, with_score
+
+DIFFERENCES = "differences"  # name of the main figure
+_DEAD = 0.01  # share of units from which on an activation is named
+_MOST_TASKS = 3  # as columns of the table; more are its rows
+_MOST_UNDECIDED = 6  # names in a cell
+
+
+def front_page(
+    comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any], draw: Draw
+) -> Iterator[Block]:
+    """The blocks of the first page. environment: the content of environment.json; empty where it is not known."""
+    yield Heading(1, request.question)
+    yield Paragraph(overall_answer(comparisons), "lead")
+    if comparisons:
+        yield Items(tuple(answers(comparisons)))
+    yield Paragraph(conditions(comparisons, request, environment), "note")
+    shown = [comparison for comparison in comparisons if comparison.differences]
+    if shown:
+        baseline = shown[0].baseline
+        yield draw(
+            lambda narrow: differences_figure(shown, narrow), DIFFERENCES,
+            f"Test accuracy minus that of {baseline}, with 95 % intervals; the band is the margin of "
+            f"{in_points(request.margin)}. Filled: shown to be equal, better or worse; hollow: smaller differences and "
+            "what is inconclusive.",
+        )  # fmt: skip
+    judged = [comparison for comparison in comparisons if is_judged(comparison)]
+    if judged:
+        yield Table(front_table(judged, request))
+
+
+def conditions(comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any]) -> str:
+    """The conditions of the answer in one line: seeds, test examples, margin, rates, date, version and machine."""
+    seeds, sizes = ({size(c) for c in comparisons} - {0} for size in (lambda c: len(c.scores), lambda c: c.n_test))
+    rates = {float(lr) for comparison in comparisons for lr in comparison.planned["lr"].unique()}
+    drawn = all(not comparison.covers_examples for comparison in comparisons)
+    seconds = environment.get("seconds")
+    machine = f"on {environment['processor']}, {count(environment['cores'], 'core')}" if environment else ""
+    parts = [
+        f"{_range(seeds)} seeds" if seeds else "",
+        f"{_range(sizes)} test examples{' drawn by each seed' * drawn}" if sizes else "",
+        f"margin {in_points(request.margin)}",
+        f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
+        str(environment.get("date", ""))[:10],
+        f"actbench {request.versions['actbench']}" if "actbench" in request.versions else "",
+        " ".join(part for part in (duration(seconds) if seconds else "", machine) if part),
+        f"asked with `{request.overrides}`" if request.overrides else "",
+    ]
+    return " · ".join(part for part in parts if part) + "."
+
+
+def _range(numbers: Iterable[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def front_table(comparisons: Sequence[Comparison], request: Request) -> pd.DataFrame:
+    """What to take, to avoid, what is undecided, the fastest, dead units and cost; a column, or a row, per task."""
+    names = short_names([comparison.task for comparison in comparisons])
+    target = f"{100 * request.targets[0]:g} %" if len(request.targets) == 1 else "the target"
+    ordered = order(comparisons)
+    columns = {
+        names[comparison.task]: {
+            "**take**": ", ".join(_in_order(_recommended(comparison, "take"), ordered)),
+            "**avoid**": ", ".join(with_score(comparison, name) for name in _recommended(comparison, "avoid")),
+            "undecided": _undecided(comparison, ordered),
+            f"fastest to {target}": _fastest(comparison),
+            "dead units": _dead(comparison),
+            "cost, share of a step": _cost(comparison),
+        }
+        for comparison in comparisons
+    }
+    frame = pd.DataFrame(columns)
+    frame = frame[(frame != "").any(axis=1)]
+    if len(comparisons) > _MOST_TASKS:
+        return frame.T.rename_axis(" ").reset_index()
+    return frame.rename_axis(" ").reset_index()
+
+
+def _recommended(comparison: Comparison, group: str) -> Sequence[str]:
+    found = comparison.recommendation
+    return getattr(found, group) if found else ()
+
+
+def _in_order(names: Iterable[str], ordered: Sequence[str]) -> list[str]:
+    return sorted(names, key=ordered.index)
+
+
+def _undecided(comparison: Comparison, ordered: Sequence[str]) -> str:
+    names = _in_order(_recommended(comparison, "undecided"), ordered)
+    return f"the other {len(names)}" if len(names) > _MOST_UNDECIDED else ", ".join(names)
+
+
+def _fastest(comparison: Comparison) -> str:
+    """The first by mean steps, the baseline's beside it, and how many are not shown to be slower."""
+    fastest = _recommended(comparison, "fastest")
+    late = [name for name in comparison.ranking if name not in comparison.arrives]
+    never = f"under half of the runs arrive: {', '.join(late)}" if late else ""
+    if not fastest:
+        return never
+    steps, baseline = comparison.fastest_steps.mean(), comparison.baseline
+    first, *others = fastest
+    beside = f"; {baseline} {steps[baseline]:.0f}" if baseline in steps and baseline != first else ""
+    more = f"{len(others)} more not shown to be slower" if others else ""
+    return "; ".join(part for part in (f"{first} ({steps[first]:.0f} steps{beside})", more, never) if part)
+
+
+def _dead(comparison: Comparison) -> str:
+    finished = comparison.ended[comparison.ended["status"] == "finished"]
+    shares = finished.groupby("series")["dead_fraction"].mean().sort_values(ascending=False, kind="stable")
+    if shares.isna().all():
+        return ""
+    named = [f"{name} {100 * share:.0f} %" for name, share in shares.items() if share >= _DEAD]
+    more = [f"{len(named) - 4} more"] if len(named) > 4 else []
+    return ", ".join([*named[:4], *more]) or f"none above {100 * _DEAD:g} %"
+
+
+def _cost(comparison: Comparison) -> str:
+    """The cheapest and the dearest activation, and the baseline."""
+    shares = pd.Series({series: rounds["step_share"].median() for series, rounds in comparison.costs.items()})
+    shares = shares[shares.index.isin(comparison.ranking)].sort_values(kind="stable")
+    if len(shares) < 2:
+        return ""
+    ends = [str(shares.index[0]), str(shares.index[-1])]
+    texts = {name: f"{name} {100 * share:.0f} %" for name, share in shares.items()}
+    baseline = comparison.baseline
+    beside = f"; {texts[baseline]}" if baseline in texts and baseline not in ends else ""
+    return f"{texts[ends[0]]} to {texts[ends[1]]}{beside}"

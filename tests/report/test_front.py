@@ -1,0 +1,86 @@
+"""The first page of a report: its line of conditions, its table and its figure."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actbench.analysis.labels import labelled
+from actbench.analysis.pairs import Comparison
+from actbench.experiment.request import Request
+from actbench.report.figures.differences import differences_figure
+from actbench.report.figures.style import VERDICTS
+from actbench.report.front import conditions, front_table
+from tests.analysis.frames import chosen_runs
+
+REQUEST = Request("mine", "Which?", "actbench compare", "", "relu", 0.01, (0.95,), versions={"actbench": "0.1"})
+ENVIRONMENT = {"date": "2026-11-22T10:00:00+00:00", "processor": "Some CPU", "cores": 2, "seconds": 133.4}
+
+
+def compared(scores: dict[str, list[float | None]], architecture: str = "mlp", n_test: int = 359) -> Comparison:
+    frame = labelled(chosen_runs(scores, architecture=architecture))
+    return Comparison(f"digits, {architecture}", frame, "relu", 0.01, n_test=n_test)
+
+
+SCORES = {"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.6] * 6}
+MLP, CNN = compared(SCORES), compared({"relu": [0.9] * 6, "gelu": [0.93] * 6, "tanh": [0.9] * 6}, "cnn")
+
+
+def test_the_conditions_are_one_line() -> None:
+    assert conditions([MLP, CNN], REQUEST, ENVIRONMENT) == (
+        "6 seeds · 359 test examples drawn by each seed · margin 1 point · 2026-11-22 · actbench 0.1 · 2 min 13 s on "
+        "Some CPU, 2 cores."
+    )
+    slow = labelled(pd.concat([MLP.runs, chosen_runs({"relu": [0.5] * 6}, lr=1 / 30, chosen=False, raced_out=True)]))
+    tuned = Comparison("digits, mlp", slow, "relu", 0.01)
+    assert "learning rate tuned per activation (0.0333 to 0.1)" in conditions([tuned], REQUEST, {})
+
+
+def test_the_table_has_a_column_per_task_or_with_many_tasks_a_row() -> None:
+    table = front_table([MLP, CNN], REQUEST).set_index(" ")
+    assert list(table) == ["MLP", "CNN"]
+    assert table.loc["**take**"].tolist() == ["gelu, relu", "gelu"]  # in the order of the figure
+    assert table.loc["**avoid**"].tolist() == ["tanh (60.0 %)", "relu (90.0 %), tanh (90.0 %)"]
+    assert "undecided" not in table.index  # nothing is
+    assert table.loc["fastest to 95 %", "MLP"] == "relu (35 steps); 2 more not shown to be slower"
+    many = [Comparison(f"digits, mlp, {name}", MLP.runs, "relu", 0.01) for name in "abcd"]
+    assert front_table(many, REQUEST)[" "].tolist() == ["a", "b", "c", "d"]
+
+
+def test_costs_and_dead_units_name_the_ends_and_the_baseline() -> None:
+    rounds = {name: pd.DataFrame({"step_share": [share] * 3, "step_ns": [1.0] * 3, "activation_ns": [1.0] * 3})
+              for name, share in {"relu": 0.1, "gelu": 0.3, "tanh": 0.05}.items()}  # fmt: skip
+    runs = MLP.runs.assign(dead_fraction=MLP.runs["activation"].map({"relu": 0.131, "gelu": 0.001, "tanh": 0.02}))
+    table = front_table([Comparison("digits, mlp", runs, "relu", 0.01, rounds)], REQUEST).set_index(" ")
+    assert table.loc["cost, share of a step"].item() == "tanh 5 % to gelu 30 %; relu 10 %"
+    assert table.loc["dead units"].item() == "relu 13 %, tanh 2 %"
+
+
+def test_the_figure_draws_points_inside_its_axis_and_arrows_with_values_for_the_others() -> None:
+    noise = np.linspace(-0.03, 0.03, 8)
+    comparison = compared({"relu": [0.9] * 8, "gelu": [*(0.905 + noise)], "tanh": [0.6] * 8, "silu": [0.9001] * 8})
+    (axis,) = differences_figure([comparison]).axes
+    low, high = axis.get_xlim()
+    assert -low == high <= 5.25  # margins of a point
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    assert rows == ["tanh", "silu", "gelu"]  # from below; the baseline is the line at 0
+    points = {float(line.get_ydata()[0]): line for line in axis.lines if line.get_marker() in ("o", "<", ">")}
+    assert points[2].get_xdata()[0] == pytest.approx(100 * (0.905 - 0.9))
+    assert points[2].get_markerfacecolor() == "white"  # inconclusive: hollow
+    assert (points[1].get_markerfacecolor(), points[1].get_marker()) == (VERDICTS["equal"], "o")
+    assert (points[0].get_marker(), points[0].get_color()) == ("<", VERDICTS["worse"])
+    assert [text.get_text() for text in axis.texts] == ["−30"]
+    assert re.fullmatch(r"digits, MLP +relu 90.0 %", axis.get_title())
+
+
+def test_panels_have_one_order_and_one_scale_and_stand_one_above_the_other_in_a_column() -> None:
+    wide, narrow = differences_figure([MLP, CNN]), differences_figure([MLP, CNN], narrow=True)
+    for figure in (wide, narrow):
+        first, second = figure.axes
+        assert first.get_xlim() == second.get_xlim()
+        assert first.get_ylim() == second.get_ylim()
+    assert {axis.get_position().x0 for axis in narrow.axes} != {axis.get_position().x0 for axis in wide.axes}
+    assert narrow.get_size_inches()[0] < wide.get_size_inches()[0]
+    one, other = narrow.axes
+    assert [t.get_text() for t in one.get_yticklabels()] == [t.get_text() for t in other.get_yticklabels()]

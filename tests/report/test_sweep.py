@@ -1,0 +1,47 @@
+"""The figures of a sweep."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from actbench.analysis.labels import labelled
+from actbench.report.figures.sweep import MOST_ROWS, accuracy_figure, curves_figure
+from actbench.report.sweep import draw_sweep
+from tests.analysis.frames import chosen_runs
+
+
+def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() -> None:
+    runs = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, 0.97], "tanh": [0.91, 0.93], "sigmoid": [0.1, None]})
+    (axis,) = accuracy_figure(labelled(runs), "test_accuracy").axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["sigmoid", "tanh", "relu", "gelu"]
+    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    assert means == pytest.approx([92, 93, 96])
+    assert [text.get_text() for text in axis.texts] == ["5"]  # a diverged run counts as 0
+    assert axis.get_xlim()[0] > 80
+
+
+def test_lines_name_the_rate_where_there_are_several_and_are_not_too_many() -> None:
+    runs = pd.concat([chosen_runs({f"mine:f{n}": [0.5 + n / 200] for n in range(30)}, lr=lr) for lr in (0.1, 1 / 30)])
+    (axis,) = accuracy_figure(labelled(runs), "val_accuracy").axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert len(names) == MOST_ROWS
+    assert {name.split(", ")[1] for name in names} == {"0.1", "0.0333"}
+
+
+def test_curves_have_a_panel_per_series_and_the_best_rate_in_black() -> None:
+    runs = labelled(pd.concat([chosen_runs({"relu": [0.9], "tanh": [0.9]}, lr=lr).assign(run_id=[f"a{lr}", f"b{lr}"])
+                               for lr in (0.1, 0.2)]))  # fmt: skip
+    points = [(run_id, step, "val_accuracy", step / 20 + (0.1 if run_id in ("a0.2", "b0.1") else 0))
+              for run_id in runs["run_id"] for step in (0, 10)]  # fmt: skip
+    figure = curves_figure(runs, pd.DataFrame(points, columns=["run_id", "step", "metric", "value"]))
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["relu (0.2)", "tanh (0.1)"]
+    for axis in figure.axes[:2]:
+        assert axis.lines[-1].get_color() == "#000000"
+        assert axis.lines[-1].get_ydata() == pytest.approx([10, 60])
+
+
+def test_a_sweep_without_results_has_no_figures(tmp_path: Path) -> None:
+    runs = chosen_runs({"relu": [None]}, val_accuracy=None)
+    assert draw_sweep(tmp_path, runs, pd.DataFrame(columns=["run_id", "step", "metric", "value"])) == []
+    assert not (tmp_path / "figures").exists()
