@@ -11,7 +11,8 @@ import pandas as pd
 from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import FULL, load_experiment
-from actbench.report.formats.markdown import markdown_table
+from actbench.report.formats.blocks import Table
+from actbench.report.formats.documents import markdown
 from actbench.report.tables import hypotheses_table
 from actbench.store.files import COSTS, RUNS, read_costs, read_runs
 
@@ -52,7 +53,7 @@ def main() -> None:
         parts += [
             f"## [{experiment.question}]({name}/report.md)" + LARGER * name.endswith(FULL),
             f"Source of the claims: {experiment.source}. Experiment `{name}`, revision {environment['revision']}.",
-            markdown_table(hypotheses_table(found)),
+            markdown([Table(hypotheses_table(found))]).strip(),
         ]
     each = ", ".join(f"{int(number)} {verdict}" for verdict, number in counts.sort_values(ascending=False).items())
     more = (

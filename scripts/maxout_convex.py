@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from actbench.activations import functions
-from actbench.report.formats.markdown import markdown_table
+from actbench.report.formats.blocks import Table
+from actbench.report.formats.documents import markdown
 
 TARGET = Path(__file__).parent.parent / "results" / "reference" / "claims" / "maxout_convex.md"
 SEEDS, STEPS, POINTS = 20, 4000, 512
@@ -82,7 +83,7 @@ def main() -> None:
                 "Maxout": f"{pieces} pieces, {2 * pieces} parameters", "its RMS error": spread(of_maxout),
                 "ReLU": f"{units} units, {3 * units + 1} parameters", "RMS error of ReLU": spread(of_relu),
             })  # fmt: skip
-    table = markdown_table(pd.DataFrame(lines))
+    table = markdown([Table(pd.DataFrame(lines))]).strip()
     text = (
         "# Does one Maxout unit fit any convex function of one variable?\n\n"
         f"{SEEDS} seeds, {STEPS} full-batch steps of Adam on {POINTS} points of [-2, 2]; the ReLU layer has a linear "

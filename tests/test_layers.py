@@ -32,6 +32,7 @@ FOREIGN = {  # packages that one room alone imports
     "mlflow": ("store",),
     "sqlalchemy": ("store",),
     "matplotlib": ("report",),
+    "jinja2": ("report",),
     "hydra": ("experiment", "cli"),
     "omegaconf": ("experiment", "cli"),
     "argparse": ("cli",),

@@ -4,7 +4,8 @@ import itertools
 
 import pandas as pd
 
-from actbench.report.formats.markdown import markdown_table
+from actbench.report.formats.blocks import Table
+from actbench.report.formats.documents import markdown
 from actbench.training.results import COPY
 
 FIGURE = "cost.svg"
@@ -53,7 +54,7 @@ def cost_page(costs: pd.DataFrame, rounds: int, step: str, command: str, environ
         "backward, the input included. In cache the calls themselves, which take the same time at any size, weigh "
         f"more. Share of a training step: of {step}, one run alone.",
         "",
-        markdown_table(cost_table(costs, spread=True)),
+        markdown([Table(cost_table(costs, spread=True))]),
         f"![Nanoseconds an output]({FIGURE})",
         "",
         f"Made by `{command}`; the machine is in `{environment}`.",

@@ -14,10 +14,7 @@ from actbench.report.draw import Draw, drawer
 from actbench.report.figures.flow import MOST_TASKS, flow_figure
 from actbench.report.figures.style import VERDICTS
 from actbench.report.formats.blocks import Block, Heading, Paragraph, Table
-from actbench.report.formats.html import html_page
-from actbench.report.formats.latex import latex
-from actbench.report.formats.markdown import markdown
-from actbench.report.formats.typst import pdf
+from actbench.report.formats.documents import html_page, latex, markdown, pdf
 from actbench.report.front import front_page
 from actbench.report.methods import limits_section, methods_section
 from actbench.report.numbers import count

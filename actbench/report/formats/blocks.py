@@ -4,7 +4,8 @@ Text in blocks knows **bold**, `code` and [links](https://...); everything else 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -22,7 +23,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of text."""
+    """A paragraph of text. role: `lead` is larger and stands out, `note` is small and grey."""
 
     text: str
     role: str = ""
@@ -37,7 +38,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A frame of texts; its first column is aligned left, columns of numbers right."""
+    """A frame of texts. colours: hex colour, such as `#b35900`, by the whole text of the cells that have it."""
 
     frame: pd.DataFrame
     caption: str = ""
@@ -46,7 +47,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture. name: path in the document's folder, without suffix. width: share of the width of the text."""
+    """A picture. name: path in the document's folder, without suffix. width: share of the width of the text.
+
+    narrow: NAME_narrow lies beside it and takes its place on a narrow screen.
+    """
 
     name: str
     caption: str
@@ -56,56 +60,61 @@ class Figure:
 
 Block = Heading | Paragraph | Items | Table | Figure
 
+_NUMBER = re.compile(r"^$|^[<>≤≥≈]?[+\-−]?\.?\d|^(never|none)\b|^n/a$")
+_LINE = 100  # characters of a row up to which no text wraps
+_WRAPPED = 24  # characters of a text that wraps, unless a word is longer
+_GAP = 2  # characters between columns
 _INLINE = re.compile(r"\*\*(.+?)\*\*|`(.+?)`|\[([^\[\]]+)\]\((\S+?)\)")
 
 
 @dataclass(frozen=True)
 class Marks:
-    """How one language writes plain text, bold, code and links."""
+    """How one language writes plain text, bold, code, links and, with a hex colour, coloured text."""
 
-    plain: Callable[[str], str]
-    bold: Callable[[str], str]
-    code: Callable[[str], str]
-    link: Callable[[str, str], str]
+    plain: Callable[[str], str] = str
+    bold: Callable[[str], str] = str
+    code: Callable[[str], str] = str
+    link: Callable[[str, str], str] = lambda label, url: label
+    coloured: Callable[[str, str], str] = lambda inner, colour: inner
 
     def inline(self, text: str) -> str:
         """The text with its marks in this language."""
-        parts, end = [], 0
-        for match in _INLINE.finditer(text):
-            bold, code, label, url = match.groups()
-            parts.append(self.plain(text[end : match.start()]))
-            if bold is not None:
-                parts.append(self.bold(self.inline(bold)))
-            elif code is not None:
-                parts.append(self.code(code))
-            else:
-                parts.append(self.link(self.plain(label), url))
-            end = match.end()
-        return "".join([*parts, self.plain(text[end:])])
+        parts = _INLINE.split(text)
+        written = self.plain(parts[0])
+        for bold, code, label, url, plain in zip(*(parts[start::5] for start in range(1, 6)), strict=True):
+            link = self.link(self.plain(label), url) if label else ""
+            written += self.bold(self.inline(bold)) if bold else self.code(code) if code else link
+            written += self.plain(plain)
+        return written
 
 
-def numeric(frame: pd.DataFrame) -> list[bool]:
-    """Whether all cells of a column begin like numbers, for each column; never for the first."""
-    digits = re.compile(r"^$|^[+\-−]?\.?\d|^(never|none)\b|^n/a$")
-    return [
-        index > 0 and all(digits.match(str(cell)) for cell in frame.iloc[:, index]) for index in range(frame.shape[1])
-    ]
+UNMARKED = Marks().inline  # the text without its marks
 
 
-def title(blocks: Sequence[Block]) -> str:
-    """The text of the first heading; empty without one."""
-    return next((block.text for block in blocks if isinstance(block, Heading)), "")
+@dataclass(frozen=True)
+class Column:
+    """The layout of a column. width: characters that it needs, with the space to the next one."""
+
+    head: tuple[str, ...]  # lines of its title
+    number: bool  # aligned right, and no cell wraps
+    wraps: bool
+    width: int
 
 
-def width(frame: pd.DataFrame, break_titles: bool = True) -> int:
-    """Characters of the widest row with the space between columns. break_titles: a title may wrap between words."""
-    longest = [
-        max(
-            [
-                *(len(str(cell)) for cell in frame.iloc[:, index]),
-                *map(len, str(name).split() if break_titles else [str(name)]),
-            ]
-        )
-        for index, name in enumerate(frame.columns)
-    ]
-    return sum(longest) + 2 * len(longest)
+def columns(frame: pd.DataFrame) -> list[Column]:
+    """The layout of each column: texts wrap where a row is longer than a line, numbers with their intervals never."""
+    table = [[UNMARKED(str(cell)) for cell in column] for _, column in frame.items()]
+    longest = [max(map(len, cells), default=0) for cells in table]
+    layout = []
+    for index, (title, cells, width) in enumerate(zip(map(str, frame.columns), table, longest, strict=True)):
+        number = index > 0 and all(map(_NUMBER.match, cells))
+        wraps = not number and width > _WRAPPED and sum(longest) + _GAP * len(longest) > _LINE
+        if wraps:
+            width = max(_WRAPPED, *map(len, " ".join(cells).split()))
+        head = [title]
+        if UNMARKED(title) == title:  # marks do not go on in the next line
+            most = max(width, len(title) // 3, 1)
+            title = title.replace(" %", "\u00a0%")
+            head = textwrap.wrap(title, most, break_long_words=False, break_on_hyphens=False)
+        layout.append(Column(tuple(head), number, wraps, max(width, *map(len, map(UNMARKED, head)), 0) + _GAP))
+    return layout
