@@ -15,6 +15,10 @@ from actbench.report.numbers import count, duration, in_points, rate
 from actbench.report.sentences import answers, is_judged, overall_answer, short_names, with_score
 
 DIFFERENCES = "differences"  # name of the main figure
+_SETS = (
+    "Take: the highest mean, and what is shown to be less than {0} below it. Avoid: what is shown to be more than {0} "
+    "below it. The rest is undecided."
+)
 _DEAD = 0.01  # share of units from which on an activation is named
 _MOST_TASKS = 3  # as columns of the table; more are its rows
 _MOST_UNDECIDED = 6  # names in a cell
@@ -40,7 +44,7 @@ def front_page(
         )  # fmt: skip
     judged = [comparison for comparison in comparisons if is_judged(comparison)]
     if judged:
-        yield Table(front_table(judged, request))
+        yield Table(front_table(judged, request), _SETS.format(in_points(request.margin)))
 
 
 def conditions(comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any]) -> str:

@@ -37,9 +37,9 @@ def training_section(
             "Validation accuracy by step at the chosen rates: mean over seeds, band from the 10th to the 90th "
             f"percentile; grey behind: {scored[0].baseline}.",
         )  # fmt: skip
-    if times_figure(scored) is not None:
+    if (wide := times_figure(scored)) is not None:
         yield draw(
-            lambda narrow: times_figure(scored, narrow), "times",
+            lambda narrow: (times_figure(scored, narrow) if narrow else None) or wide, "times",
             "Mean steps to the target at the fastest rate, with 95 % intervals. A run that never arrives counts with "
             f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}.",
         )  # fmt: skip

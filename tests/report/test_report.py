@@ -241,7 +241,8 @@ def test_limits_name_what_the_answer_does_not_cover(tmp_path: Path) -> None:
 
 
 def test_aggregates_are_given_of_five_tasks_and_not_of_four(tmp_path: Path) -> None:
-    frames = [chosen_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6}, initialization=name, run_id=[name + str(n) for n in range(12)])
+    scores: dict[str, list[float | None]] = {"relu": [0.9] * 6, "tanh": [0.8] * 6}
+    frames = [chosen_runs(scores, initialization=name, run_id=[f"{name}{n}" for n in range(12)])
               for name in ("matched", "he", "glorot", "torch", "orthogonal")]  # fmt: skip
     five, four = (
         written(tmp_path, pd.concat(own, ignore_index=True), ["md"])[0].read_text() for own in (frames, frames[:4])

@@ -8,71 +8,66 @@ from matplotlib.figure import Figure
 
 from actbench.analysis.pairs import Comparison
 from actbench.report.figures.style import NARROW, SMALL, VERDICTS, WIDTH
-from actbench.report.sentences import hardly_matters, short_names
+from actbench.report.sentences import short_names
 
 MOST_TASKS = 6  # more do not fit on a page
-_BOX = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": VERDICTS["equal"], "linewidth": 0.8}
-_COLUMNS = (0.08, 0.32, 0.60, 0.89)  # middles of the boxes, as shares of the width
-_WRAPPED = 20  # characters
+_ROW = 0.22  # inches of a choice
+# Left ends of the fork, of what counts, of the arrow, of the activation and of what to avoid, as shares of the width.
+_COLUMNS = {False: (0.14, 0.20, 0.32, 0.42, 0.72), True: (0.24, 0.33, 0.53, 0.61, 0.61)}
+_LINE = {"color": VERDICTS["equal"], "linewidth": 0.8}
 
 
 def flow_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figure:
     """Arrows from the task over what counts to an activation, and what to avoid. comparisons: with a recommendation."""
     names = short_names([comparison.task for comparison in comparisons])
-    leaves = {names[comparison.task]: _leaves(comparison) for comparison in comparisons}
-    height = 1.05 * len(comparisons) + 0.3
+    choices = {names[comparison.task]: _choices(comparison) for comparison in comparisons}
+    avoid = {names[c.task]: c.recommendation.avoid if c.recommendation else () for c in comparisons}
+    rows = {name: len(own) + (1 if narrow and avoid[name] else 0) for name, own in choices.items()}
+    height = _ROW * (sum(rows.values()) + len(rows))
     figure = Figure(figsize=(NARROW if narrow else WIDTH, height))
     axis: Any = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set_xlim(0, 1)
     axis.set_ylim(0, height)
-    for place, (name, (choices, avoid)) in enumerate(leaves.items()):
-        middle = height - 0.15 - 1.05 * (place + 0.5)
-        _draw_task(axis, middle, name, choices, avoid, narrow)
+    top = height
+    for name, own in choices.items():
+        bottom = top - _ROW * (rows[name] + 1)
+        _draw_task(axis, (top, bottom), name, own, avoid[name], narrow)
+        top = bottom
     return figure
 
 
-def _leaves(comparison: Comparison) -> tuple[dict[str, str], Sequence[str]]:
-    """What counts -> the activation to take; and what to avoid."""
-    found = comparison.recommendation
+def _choices(comparison: Comparison) -> dict[str, str]:
+    """What counts -> the activation to take."""
+    found, baseline = comparison.recommendation, comparison.baseline
     if found is None:
-        return {}, ()
-    baseline, take = comparison.baseline, found.take
-    best = f"{found.best} (highest mean)" if len(take) > 1 and not hardly_matters(comparison) else found.best
-    choices = {
-        "nothing but accuracy": f"{baseline} (any of {len(take)})" if baseline in take and len(take) > 1 else best
-    }
-    fast = [name for name in found.fastest if name in take]
+        return {}
+    alike = f" (or {len(found.take) - 1} more)" if len(found.take) > 1 else ""
+    choices = {"accuracy": (baseline if baseline in found.take else found.best) + alike}
+    fast = [name for name in found.fastest if name in found.take]
     if fast:
-        choices["few steps"] = f"{fast[0]} ({comparison.fastest_steps[fast[0]].mean():.0f} steps)"
-    costs = {name: comparison.costs[name]["step_share"].median() for name in take if name in comparison.costs}
+        choices["few steps"] = f"{fast[0]} ({comparison.fastest_steps[fast[0]].mean():.0f} to the target)"
+    costs = {name: comparison.costs[name]["step_share"].median() for name in found.take if name in comparison.costs}
     if costs:
         cheapest = min(costs, key=lambda name: costs[name])
         choices["cheap steps"] = f"{cheapest} ({100 * costs[cheapest]:.0f} % of a step)"
-    return choices, found.avoid
+    return choices
 
 
 def _draw_task(
-    axis: Any, middle: float, name: str, choices: Mapping[str, str], avoid: Sequence[str], narrow: bool
+    axis: Any, ends: tuple[float, float], name: str, choices: Mapping[str, str], avoid: Sequence[str], narrow: bool
 ) -> None:
-    first, second, third, fourth = _COLUMNS
-    _box(axis, first, middle, textwrap.fill(name, 14), weight="bold")
-    for row, (what, activation) in enumerate(choices.items()):
-        y = middle + 0.32 * ((len(choices) - 1) / 2 - row)
-        _arrow(axis, (first + 0.07, middle), (second - 0.1, y))
-        axis.text(second, y, what, ha="center", va="center", style="italic", **SMALL)
-        _arrow(axis, (second + 0.1, y), (third - 0.13, y))
-        _box(axis, third, y, activation)
+    fork, what, arrow, activation, last = _COLUMNS[narrow]
+    top, bottom = ends
+    middle = top - _ROW * (len(choices) + 1) / 2
+    axis.text(0.01, middle, textwrap.fill(name, 13), va="center", weight="bold", **SMALL)
+    for row, (counts, taken) in enumerate(choices.items()):
+        y = top - _ROW * (row + 1)
+        axis.plot([fork, fork + 0.03, what - 0.01], [middle, y, y], solid_joinstyle="round", **_LINE)
+        axis.text(what, y, counts, va="center", style="italic", **SMALL)
+        axis.annotate("", (activation - 0.01, y), (arrow, y), arrowprops={"arrowstyle": "-|>", **_LINE})
+        axis.text(activation, y, taken, va="center", **SMALL)
     if avoid:
-        text = "avoid " + ", ".join(avoid)
-        _box(axis, fourth, middle, textwrap.fill(text, _WRAPPED), color=VERDICTS["worse"], edge=VERDICTS["worse"])
-
-
-def _box(axis: Any, x: float, y: float, text: str, color: str = "black", edge: str | None = None, weight: str = "normal"
-         ) -> None:  # fmt: skip
-    axis.text(x, y, text, ha="center", va="center", color=color, weight=weight,
-              bbox=_BOX | ({"edgecolor": edge} if edge else {}), **SMALL)  # fmt: skip
-
-
-def _arrow(axis: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": VERDICTS["equal"], "linewidth": 0.8})
+        y = bottom + _ROW if narrow else middle
+        text = textwrap.fill(f"avoid {', '.join(avoid)}", 24)
+        axis.text(last, y, text, va="center", color=VERDICTS["worse"], **SMALL)
