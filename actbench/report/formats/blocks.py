@@ -113,7 +113,7 @@ def columns(frame: pd.DataFrame) -> list[Column]:
             width = max(_WRAPPED, *map(len, " ".join(cells).split()))
         head = [title]
         if UNMARKED(title) == title:  # marks do not go on in the next line
-            most = max(width, len(title) // 3, 1)
+            most = max(width, len(title) // 3, 8)
             title = title.replace(" %", "\u00a0%")
             head = textwrap.wrap(title, most, break_long_words=False, break_on_hyphens=False)
         layout.append(Column(tuple(head), number, wraps, max(width, *map(len, map(UNMARKED, head)), 0) + _GAP))
