@@ -7,6 +7,7 @@ import pandas as pd
 
 from actbench.commands.report import write_reports
 from actbench.commands.session import Data, Session, make_request, make_runs, open_session, prepared_data
+from actbench.commands.summaries import store_summaries
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.protocol import (
     FEWEST_SEEDS,
@@ -55,6 +56,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             session.write_files()
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
             report = write_reports(session.folder, request, pairs=pairs)
+            store_summaries(session.parent, report.compared, session.results)
             stored = session.end(report.note)
     answer, *tasks, conditions = (line.replace("**", "") for line in report.answers)
     lines = [answer, *(f"- {line}" for line in tasks), conditions]

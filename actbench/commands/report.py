@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
@@ -25,14 +26,19 @@ from actbench.store.files import (
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 
+if TYPE_CHECKING:
+    from actbench.analysis.pairs import Comparison
+
 
 @dataclass(frozen=True)
 class Reports:
     """The reports that were written.
 
-    answers: over all tasks, then one line of Markdown per task, then the conditions. note: a summary for MLflow.
+    compared: of each task. answers: over all tasks, then one line of Markdown per task, then the conditions. note: a
+    summary for MLflow.
     """
 
+    compared: "Sequence[Comparison]"
     paths: Sequence[Path]
     answers: Sequence[str]
     note: str
@@ -66,7 +72,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
     lines = [overall_answer(compared), *answers(compared), conditions(compared, request, environment)]
     note = comparison_note(request.question, compared, f"{FIGURES}/{DIFFERENCES}.png")
-    return Reports(paths, lines, note)
+    return Reports(compared, paths, lines, note)
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:

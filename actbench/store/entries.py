@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from actbench.store.client import search_runs
-from actbench.store.names import NOTE, PARENT, WEIGHTS
+from actbench.store.names import IS_SUMMARY, NOTE, PARENT, WEIGHTS
 
 Point = tuple[str, float, int, int]  # metric, value, step, time (ms since 1970)
 
@@ -119,6 +119,11 @@ class Writer:
     def delete(self, uid: str) -> None:
         """Deletes the runs with a uid."""
         for run in self.find(uid):
+            self.client.delete_run(run.info.run_id)
+
+    def delete_summaries(self) -> None:
+        """Deletes the summaries of the experiment, which are those of earlier comparisons."""
+        for run in search_runs(self.client, self._experiment_id, IS_SUMMARY):
             self.client.delete_run(run.info.run_id)
 
     def ensure(self, entry: Entry) -> str:

@@ -6,12 +6,15 @@ Params are those of `training.results.run_params`. Metrics are the columns `trai
 
 NOTE = "mlflow.note.content"  # Markdown, shown as a run's description
 PARENT = "mlflow.parentRunId"
+COLOR = "mlflow.runColor"
 WEIGHTS = "weights"
 FILES = "files"
+SUMMARY = "summary"  # the kind of run that store.summaries describes
 
 TAGS = {
     # of every run
-    "kind": "run: one training; train, sweep, compare: one command; phase: of a comparison of an older version",
+    "kind": "run: one training; train, sweep, compare: one command; summary: an activation's results on one task of a "
+    "comparison; phase: of a comparison of an older version",
     "uid": "the name under which a writer finds a run again where the answer to its request was lost",
     "host": "machine of the command",
     "pid": "process of the command on its machine",
@@ -30,13 +33,17 @@ TAGS = {
     "test_correct": "base64: Result.test_correct, a bit for each test example, of data with a test set of their own",
     WEIGHTS: "names of the weight files in the artifact folder of the same name: last, best, step-N",
     "histogram/NN": "JSON: counts by step of the unit outputs of hidden layer NN, in the bins of metrics.histograms",
+    # of a summary
+    "verdict": "against the baseline; baseline for itself",
     # of MLflow
+    COLOR: "colour in which MLflow draws the run",
     NOTE: "Markdown that MLflow shows as a run's description",
     PARENT: "MLflow's id of the run's parent run",
 }
 
 IS_RUN = "tags.kind = 'run'"
 IS_COMPARISON = "tags.kind = 'compare'"
-IS_COMMAND = "tags.kind != 'run' and tags.kind != 'phase'"
+IS_SUMMARY = f"tags.kind = '{SUMMARY}'"
+IS_COMMAND = f"tags.kind != 'run' and tags.kind != 'phase' and tags.kind != '{SUMMARY}'"
 IS_RUNNING = "attributes.status = 'RUNNING'"
 HAS_ENDED = "attributes.status != 'RUNNING' and attributes.status != 'KILLED'"  # without an interruption

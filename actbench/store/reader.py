@@ -24,7 +24,7 @@ from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
 from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal import write_journals
-from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, IS_RUNNING, WEIGHTS
+from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, IS_RUNNING, SUMMARY, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
 from actbench.store.writer import CHECKED, ParentRun, digest
 from actbench.training.results import (
@@ -186,11 +186,11 @@ class Store:
         return ParentRun(self._client, self._experiment_id, self.uri, self.experiment, kind, tags)
 
     def _end_abandoned(self) -> None:
-        """Ends what killed commands of this machine left RUNNING; trainings are deleted, as they are not complete."""
+        """Ends what killed commands of this machine left RUNNING; incomplete trainings and summaries are deleted."""
         for run in list(self._search(IS_RUNNING)):
             tags = run.data.tags
             if tags.get("host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("pid", "0"))):
-                if tags.get("kind") == "run":
+                if tags.get("kind") in ("run", SUMMARY):
                     self._client.delete_run(run.info.run_id)
                 else:
                     self._client.set_terminated(run.info.run_id, "KILLED")

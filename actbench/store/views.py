@@ -6,12 +6,14 @@ from typing import Any
 
 from mlflow.entities import ViewType
 
+from actbench.store.charts import run_sections, summary_sections
 from actbench.store.client import connect, is_service_error, search_runs, store_errors
-from actbench.store.dashboard import TAG, View, packed_state
+from actbench.store.dashboard import LOADED, TAG, View, packed_state
 from actbench.store.journal import write_journals
-from actbench.store.names import IS_COMPARISON, IS_RUN
+from actbench.store.names import IS_COMPARISON, IS_RUN, IS_SUMMARY, PARENT
+from actbench.store.summaries import DIFFERENCE
 
-CHOSEN, EVERY = "chosen rates", "every rate"  # views of a comparison
+CHOSEN, EVERY = "chosen rates", "every rate"  # views of a comparison's runs
 _CONDITIONS = {  # in the order of the views; confirm and tune are phases of an older version
     CHOSEN: "tags.chosen = 'true'",
     **{phase: f"tags.phase = '{phase}'" for phase in ("confirm", "sweep", "train")},
@@ -20,7 +22,13 @@ _CONDITIONS = {  # in the order of the views; confirm and tune are phases of an 
 }
 _ONE_RATE = (CHOSEN, "confirm")  # views in which an activation has one rate a seed
 _IN_TITLE = ("activation", "seed", "steps", "dataset", "architecture")  # params that a view's title or bands show
+_MAX_EXCLUDED = 20  # seeds that a filter leaves out: each is a join of tables, of which SQLite allows 64
 _MAX_KEYS = 3  # beside the activation, by which a view groups runs
+_SUMMARY_COLUMNS = (
+    "params.`lr`", "tags.`verdict`", "metrics.`test_accuracy`", f"metrics.`{DIFFERENCE}`",
+    f"metrics.`{DIFFERENCE}: low`", f"metrics.`{DIFFERENCE}: high`", "metrics.`steps_to_target`",
+    "metrics.`dead_fraction`", "metrics.`activation_ns`",
+)  # fmt: skip
 
 Task = tuple[str, str, str]  # kind of view, data set, architecture
 
@@ -54,10 +62,15 @@ def experiment_views(uri: str) -> list[ExperimentViews]:
 def _store_views(client: Any, experiment: Any) -> ExperimentViews:
     """Stores the views of one experiment, those that have changed."""
     id = experiment.experiment_id
-    runs = list(search_runs(client, id, IS_RUN))
-    metrics = sorted({metric for run in runs for metric in run.data.metrics})
+    runs, summaries = (list(search_runs(client, id, condition)) for condition in (IS_RUN, IS_SUMMARY))
+    metrics = sorted({metric for run in (*runs, *summaries) for metric in run.data.metrics})
+    comparisons = [run.info.run_id for run in search_runs(client, id, IS_COMPARISON)]
+    is_summarized = any(run.data.tags.get(PARENT) == comparisons[-1] for run in summaries[-1:])
     views: list[tuple[View, str | None]] = []
-    for view in views_of([(run.data.tags, run.data.params) for run in runs]):
+    for view in (
+        *summary_views(summaries),
+        *views_of([(run.data.tags, run.data.params) for run in runs], is_summarized),
+    ):
         key, value = packed_state(view.state(metrics))
         try:
             if experiment.tags.get(TAG + key) != value:
@@ -68,30 +81,73 @@ def _store_views(client: Any, experiment: Any) -> ExperimentViews:
             views.append((view, None))
         else:
             views.append((view, key))
-    comparisons = [run.info.run_id for run in search_runs(client, id, IS_COMPARISON)]
     return ExperimentViews(id, experiment.name, comparisons[-1] if comparisons else None, tuple(views))
 
 
-def views_of(runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[View]:
+def summary_views(summaries: Sequence[Any]) -> Iterator[View]:
+    """A view for each task of the newest comparison that has summaries. summaries: runs of MLflow, oldest first."""
+    tasks: dict[str, list[Any]] = {}
+    for run in reversed(summaries):  # written in the reverse order of the report
+        newest = run.data.tags.get(PARENT) == summaries[-1].data.tags.get(PARENT)
+        if newest and "'" not in run.data.params["task"]:  # no quote to escape
+            tasks.setdefault(run.data.params["task"], []).append(run.data)
+    for task, found in tasks.items():
+        condition = f"params.task = '{task}' and {IS_SUMMARY} and tags.`{PARENT}` = '{found[0].tags[PARENT]}'"
+        sections = summary_sections([data.metrics for data in found], float(found[0].tags["margin"]))
+        best = DIFFERENCE if all(DIFFERENCE in data.metrics for data in found) else "test_accuracy"
+        yield View(f"activations: {task}", condition, len(found), sections, best, _SUMMARY_COLUMNS)
+
+
+def views_of(
+    runs: Sequence[tuple[Mapping[str, str], Mapping[str, str]]], is_summarized: bool = False
+) -> Iterator[View]:
     """A view for each data set and architecture of sweeps and trainings, two of comparisons: at the chosen rates, and
-    at every rate. runs: (tags, params) of each."""
+    at every rate.
+
+    runs: (tags, params) of each. is_summarized: whether summaries show the newest comparison, so that its runs need no
+    views: while one trains there are none.
+    """
     params_by_task: dict[Task, list[Mapping[str, str]]] = {}
     for tags, params in runs:
         for kind in _kinds(tags):
             task = kind, params.get("dataset", ""), params.get("architecture", "")
-            if not any("'" in part for part in task):  # no quote to escape
+            if not any("'" in part for part in task) and not (is_summarized and kind in (CHOSEN, EVERY)):
                 params_by_task.setdefault(task, []).append(params)
     order = list(_CONDITIONS)
     for task in sorted(params_by_task, key=lambda task: order.index(task[0])):
-        kind, dataset, architecture = task
-        condition = (
-            f"{IS_RUN} and {_CONDITIONS[kind]} and params.dataset = '{dataset}' "
-            f"and params.architecture = '{architecture}'"
-        )
-        groups = ("activation", *_differing_keys(params_by_task[task], kind))
-        values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in params_by_task[task])
-        title = f"{kind}: {dataset}, {architecture}"
-        yield View(title, condition, groups, tuple(values), len(params_by_task[task]))
+        yield _run_view(task, params_by_task[task])
+
+
+def _run_view(task: Task, runs: Sequence[Mapping[str, str]]) -> View:
+    """The view of one task. Of more runs than MLflow loads at once: those of the first seeds, whole."""
+    kind, dataset, architecture = task
+    title = f"{kind}: {dataset}, {architecture}"
+    condition = (
+        f"{IS_RUN} and {_CONDITIONS[kind]} and params.dataset = '{dataset}' and params.architecture = '{architecture}'"
+    )
+    seeds = list(dict.fromkeys(params.get("seed", "") for params in runs))
+    shown = _first_seeds(runs)
+    kept = list(dict.fromkeys(params.get("seed", "") for params in shown))
+    if 0 < len(seeds) - len(kept) <= _MAX_EXCLUDED:
+        condition += "".join(f" and params.seed != '{seed}'" for seed in seeds if seed not in kept)
+        title += f", seeds {kept[0]} to {kept[-1]}" if len(kept) > 1 else f", seed {kept[0]}"
+        runs = shown
+    groups = ("activation", *_differing_keys(runs, kind))
+    values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in runs)
+    return View(title, condition, len(runs), run_sections(), groups=groups, values=tuple(values))
+
+
+def _first_seeds(runs: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The runs of the first seeds that MLflow loads at once, so that all activations have the same; at least one."""
+    by_seed: dict[int, list[Mapping[str, str]]] = {}
+    for params in runs:
+        by_seed.setdefault(int(params.get("seed") or 0), []).append(params)
+    shown: list[Mapping[str, str]] = []
+    for seed in sorted(by_seed):
+        if shown and len(shown) + len(by_seed[seed]) > LOADED:
+            break
+        shown += by_seed[seed]
+    return shown
 
 
 def _kinds(tags: Mapping[str, str]) -> list[str]:

@@ -23,10 +23,12 @@ from actbench.store.entries import Entry, Point, Writer, drop_weights
 from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.names import FILES, NOTE, WEIGHTS
 from actbench.store.outbox import Outbox
+from actbench.store.summaries import Summary
 from actbench.training.results import MEASURED, TEST_CORRECT, CurvePoint, Result, run_params
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
 _MONITOR_EVERY = 5  # seconds
+_OF_SUMMARIES = ("host", "pid", "margin")  # tags of the command that its summaries have too; each takes time to write
 
 
 def digest(path: Path) -> str:
@@ -183,6 +185,23 @@ class ParentRun:
         An unreachable store misses the tags; the command's files hold them anyway.
         """
         self.outbox.send(partial(self._writer.mark_chosen, ids))
+
+    def describe(self, params: Mapping[str, str], values: Mapping[str, float]) -> None:
+        """Gives the command's run params and final values, which are written when it ends."""
+        points = [(key, value, 0, self._parent.started) for key, value in values.items()]
+        self._parent = replace(self._parent, params=params, points=points)
+
+    def add_summaries(self, summaries: Iterable[Summary]) -> None:
+        """Writes the summaries of a comparison in place of those of earlier ones.
+
+        An unreachable store keeps the earlier ones too; a view shows those of the newest comparison alone.
+        """
+        self.outbox.send(self._writer.delete_summaries)
+        tags = {key: self._tags[key] for key in _OF_SUMMARIES if key in self._tags}
+        for summary in summaries:
+            entry = summary.entry(tags, self._parent.uid)
+            if not self.outbox.send(partial(self._write, entry)):
+                self.outbox.keep(entry)
 
     def end(self, status: str, note: str, folder: Path) -> None:
         """Writes the command's files and ends its runs.

@@ -1,5 +1,6 @@
 """`actbench ui`: the server, its links, and the arranged view in a real browser."""
 
+import itertools
 import os
 import re
 import shutil
@@ -18,21 +19,39 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from PIL import ImageColor
 
 from actbench.cli import ui
 from actbench.cli.main import main
 from actbench.cli.ui import HOST, SERVER_ENVIRONMENT, free_port, print_links, run_ui, stored_views
 from actbench.errors import UsageError
 from actbench.store import views
+from actbench.store.charts import summary_sections
 from actbench.store.dashboard import View, packed_state
+from actbench.store.reader import Store
+from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
 from actbench.store.views import views_of
 from tests.cli.browser import CHROMIUM, browse
 from tests.support import ENVIRONMENT, until
 
+# The best, the baseline and the worst of a task, in the order in which a comparison writes them: the best last.
+SUMMARIES = [
+    Summary(
+        name, {"task": "digits, mlp", "dataset": "digits", "architecture": "mlp", "activation": name}, verdict, color,
+        {"test_accuracy": 0.9 + points / 100, "steps_to_target": 50.0},
+        {DIFFERENCE: [(0, points - 0.5), (1, points + 0.5), (2, points)], PLACE: [(step, place) for step in range(3)],
+         LOG_RATE: [(0, -2.0), (1, -1.0)], BY_RATE: [(0, 0.9), (1, 0.8)], "val_accuracy": [(0, 0.1), (9, 0.9)]},
+    )
+    for place, name, verdict, points, color in (
+        (3, "tanh", "worse", -4.0, "#B85C00"), (2, "relu", "baseline", 0.0, "#000000"),
+        (1, "gelu", "equal", 0.2, "#56606B"),
+    )
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Path:
-    """Where a sweep of 3 activations, 2 architectures and 2 seeds has run."""
+    """Where a sweep of 3 activations, 2 architectures and 2 seeds has run, and summaries of a comparison are stored."""
     made = tmp_path_factory.mktemp("ui")
     shutil.copy(blank_database, made)
     before = Path.cwd()
@@ -40,14 +59,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Pa
     words = ["activation=relu,gelu,tanh", "architecture=mlp_small,cnn_small", "seed=0,1", "training.steps=20"]
     try:
         assert main(["sweep", *words, "training.evaluate_every=5", "execution.workers=1"]) == 0
+        parent = Store("sqlite:///mlflow.db", "compared").start("compare", {"margin": "0.01"})
+        parent.add_summaries(SUMMARIES)
+        parent.end("FINISHED", "?", made / "results/sweep")
     finally:
         os.chdir(before)
     return made
 
 
 @pytest.fixture(scope="module")
-def links(folder: Path) -> Iterator[list[str]]:
-    """The links that a server prints. One Ctrl-C ends the server and its processes."""
+def links(folder: Path) -> Iterator[dict[str, str]]:
+    """The links that a server prints, by their titles. One Ctrl-C ends the server and its processes."""
     server = subprocess.Popen(
         [sys.executable, "-m", "actbench", "ui"], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     )
@@ -56,12 +78,12 @@ def links(folder: Path) -> Iterator[list[str]]:
     while "Ctrl-C ends the server" not in "".join(lines[-1:]):
         lines.append(server.stdout.readline())
         assert lines[-1], "the server has ended"
-    found = [line.strip() for line in lines if "viewStateShareKey" in line]
+    found = {title.strip(): link.strip() for title, link in itertools.pairwise(lines) if "viewStateShareKey" in link}
     yield found
     server.send_signal(signal.SIGINT)
     assert server.wait(20) == 0
     server.stdout.close()
-    port = int(re.findall(r":(\d+)/", found[0])[0])
+    port = int(re.findall(r":(\d+)/", found["sweep: digits, mlp"])[0])
     with socket.socket() as probe:
         assert probe.connect_ex((HOST, port)) != 0
 
@@ -73,9 +95,9 @@ _CHARTS = ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
-def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) -> None:
+def test_arranged_view_has_its_charts_grouped_by_activation(links: dict[str, str]) -> None:
     with browse() as page:
-        page.open(links[0])
+        page.open(links["sweep: digits, cnn"])
         shown = page.wait_for("val_accuracy", "Group: relu", "6 matching runs")
         assert all(f"Group: {name}" in shown for name in ("relu", "gelu", "tanh"))
         for section in ("Accuracy", "Convergence", "Dead units", "Gradients"):
@@ -90,6 +112,50 @@ def test_arranged_view_has_its_charts_grouped_by_activation(links: list[str]) ->
 
         until(all_seen, 90)
         assert "layer/00/dead_fraction" not in page.text()  # folded away
+
+
+_BARS = """[...document.querySelectorAll('.trace.bars .point path')]
+    .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map(e => getComputedStyle(e).fill)"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_the_view_of_a_comparison_draws_sorted_bars_in_the_colours_of_the_verdicts(links: dict[str, str]) -> None:
+    with browse() as page:
+        page.open(links["activations: digits, mlp"])
+        shown = page.wait_for("3 matching runs", DIFFERENCE, PLACE, "Accuracy", "Validation accuracy", BY_RATE)
+        assert shown.rindex(DIFFERENCE) < shown.index(BY_RATE)
+        until(lambda: len(page.value(_BARS)) == 3)
+        assert page.value(_BARS) == [f"rgb{ImageColor.getrgb(own.color)}" for own in reversed(SUMMARIES)]
+
+
+def test_a_chart_is_zoomed_to_where_the_differences_are() -> None:
+    def charts(*summaries: Summary) -> dict[str, Any]:
+        values = [dict(own.values) | {key: curve[-1][1] for key, curve in own.curves.items()} for own in summaries]
+        return {chart["metricKey"]: chart for own in summary_sections(values, 0.01) for chart in own.charts}
+
+    tanh, relu, gelu = SUMMARIES
+    assert charts(relu, gelu)[PLACE]["range"] == {"yMin": 2.5, "yMax": -0.5}
+    zoomed = charts(tanh, relu, gelu)
+    assert zoomed[PLACE]["range"] == {"xMin": -3.0, "xMax": 3.0, "yMin": 3.5, "yMax": -0.5}
+    assert zoomed["val_accuracy"]["range"] == {"yMin": 0.75, "yMax": 0.92}
+    assert zoomed[BY_RATE]["selectedXAxisMetricKey"] == LOG_RATE
+    assert "test_accuracy" not in zoomed
+    assert "test_accuracy" in charts(replace(relu, curves={}))  # without a baseline
+
+
+def test_a_view_of_many_runs_shows_whole_seeds_and_one_of_summarized_runs_is_left_out() -> None:
+    names = [f"activation{number}" for number in range(30)]
+    runs = [
+        ({"phase": "compare", "chosen": "true"}, {"dataset": "d", "architecture": "mlp", "activation": n, "seed": s})
+        for s in ("0", "1", "10", "2") for n in names
+    ]  # fmt: skip
+    chosen, every = views_of(runs)
+    assert (chosen.title, chosen.runs, chosen.is_loaded) == ("chosen rates: d, mlp, seeds 0 to 2", 90, True)
+    assert "params.seed != '10'" in chosen.filter
+    assert every.runs == 90
+    assert list(views_of(runs, is_summarized=True)) == []
+    (huge,) = views_of([({"phase": "sweep"}, {"seed": str(s), "activation": n}) for s in range(30) for n in names])
+    assert (huge.runs, huge.is_loaded) == (900, False)  # too many seeds for a filter
 
 
 def test_the_views_of_each_task_separate_runs_that_must_not_be_averaged() -> None:
@@ -147,8 +213,9 @@ def test_plain_links_remain_where_the_store_refuses_views(
     monkeypatch.setattr(views, "packed_state", lambda state: ("other", "other"))
     print_links(stored_views("sqlite:///mlflow.db"), "http://127.0.0.1:1", False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["sweep", "  sweep: digits, cnn"]
-    assert lines[2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
+    sweep = lines.index("sweep")
+    assert lines[sweep + 1] == "  sweep: digits, cnn"
+    assert lines[sweep + 2].strip() == "http://127.0.0.1:1/#/experiments/1/runs?workflowType=machine_learning"
 
 
 def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
