@@ -1,49 +1,59 @@
 """The figure of what activations cost."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from actbench.report.figures.style import TEXT, plain, styles
+from actbench.report.figures.panels import bottom_legend, fixed_panels, label_width, legend_height, rows
+from actbench.report.figures.style import TEXT, VERDICTS
 from actbench.training.results import COPY
+
+_DARK = VERDICTS["equal"]
 
 
 def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
     """ns per output, forward filled and backward hollow, quartiles as lines; a panel per size, the costliest on top.
 
-    costs: rows of cost.csv, in which the row `copy` becomes a dashed line. activations: of each label in the column
-    `activation` but `copy`; it decides the colour.
+    costs: rows of cost.csv, in which the row `copy` becomes a dashed line. activations: the keys are the labels in the
+    column `activation` that are drawn.
     """
     sizes = list(dict.fromkeys(costs["size"]))
-    measured = costs[costs["activation"] != COPY]
-    looks = styles(activations)
-    order = measured[measured["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum().sort_values()
-    figure = Figure(figsize=(6.8, 1.1 + 0.16 * len(order)), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
-    for axis, size in zip(axes, sizes, strict=True):
+    measured = costs[costs["activation"].isin(list(activations))]
+    total = measured[measured["size"] == sizes[-1]].groupby("activation", sort=False)["median_ns"].sum()
+    names = [str(name) for name in total.sort_values(ascending=False).index]
+    entries = [
+        Line2D([], [], linestyle="", label="forward", **_dot(True)),
+        Line2D([], [], linestyle="", label="backward", **_dot(False)),
+        Line2D([], [], color="0.4", linewidth=0.8, linestyle="--", label="copy"),
+    ]
+    figure, axes = fixed_panels(
+        sizes, 0.1 + 0.16 * len(names), len(sizes), left=label_width(names),
+        bottom=0.42 + legend_height(entries, False), gap=(0.2, 0.0),
+    )  # fmt: skip
+    for place, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
+        rows(axis, names, place == 0)
         for direction, filled in (("forward", True), ("backward", False)):
-            rows = measured[(measured["size"] == size) & (measured["direction"] == direction)].set_index("activation")
-            for place, name in enumerate(order.index):
-                low, middle, high = rows.loc[name, ["low_ns", "median_ns", "high_ns"]]
-                colour = looks[str(name)]["color"]
-                axis.plot([low, high], [place, place], color=colour, linewidth=1)
-                axis.plot(middle, place, "o", markersize=4, color=colour, markerfacecolor=colour if filled else "white")
+            of_size = measured[(measured["size"] == size) & (measured["direction"] == direction)]
+            quartiles = of_size.set_index("activation").loc[names, ["low_ns", "median_ns", "high_ns"]]
+            low, middle, high = quartiles.to_numpy(dtype=float).T
+            axis.hlines(range(len(names)), low, high, color=_DARK, linewidth=1)
+            axis.plot(middle, np.arange(len(names)), linestyle="", **_dot(filled))
         floor = costs.loc[(costs["activation"] == COPY) & (costs["size"] == size), "median_ns"].iloc[0]
         axis.axvline(floor, color="0.4", linewidth=0.8, linestyle="--")
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(size, **TEXT)
-        axis.set_xlabel("ns an output (dashed: copy)", **TEXT)
+        axis.set_xlabel("ns per output", **TEXT)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
-        axis.set_yticks(range(len(order)), list(order.index))
-        axis.set_ylim(-0.7, len(order) - 0.3)
-        plain(axis)
-    axes[0].plot([], [], "o", color="0.3", markersize=4, label="forward")
-    axes[0].plot([], [], "o", color="0.3", markersize=4, markerfacecolor="white", label="backward")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    bottom_legend(figure, entries, narrow=False)
     return figure
+
+
+def _dot(filled: bool) -> dict[str, Any]:
+    return {"marker": "o", "markersize": 4, "color": _DARK, "markerfacecolor": _DARK if filled else "white"}
