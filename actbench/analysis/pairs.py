@@ -11,6 +11,7 @@ import pandas as pd
 from actbench.analysis.differences import Difference, Pair, judge, within
 from actbench.analysis.labels import activation_by_series, compared_runs, ended_runs, labelled, surviving, usual_length
 from actbench.analysis.recommendation import Recommendation, recommend
+from actbench.analysis.speed import Speed, speed
 from actbench.analysis.statistics import Array, example_factor, percentiles
 from actbench.analysis.tuned import WORST, Tuned, steps_or_length, tuned_by_accuracy, tuned_by_speed
 from actbench.experiment.request import Request
@@ -119,6 +120,11 @@ class Comparison:
     def fastest_steps(self) -> pd.DataFrame:
         """As `steps`, at the surviving rate that is fastest on the other seeds."""
         return self._at_rates(self.fastest, steps_or_length)
+
+    @cached_property
+    def speeds(self) -> dict[str, Speed]:
+        """How fast each series reaches the target."""
+        return {series: speed(self.fastest[series], runs) for series, runs in self._by_series}
 
     def _at_rates(
         self, tuned: Mapping[str, Tuned], metric: Callable[[pd.DataFrame], "pd.Series[float]"]

@@ -1,11 +1,11 @@
-"""How fast each series of a comparison is at its fastest rate."""
+"""How fast a series reaches the target at its fastest rate."""
 
 from dataclasses import dataclass
 
-from actbench.analysis.labels import ended_runs, surviving
-from actbench.analysis.pairs import Comparison
+import pandas as pd
+
 from actbench.analysis.statistics import percentiles
-from actbench.analysis.tuned import steps_or_length
+from actbench.analysis.tuned import Tuned, steps_or_length
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,13 @@ class Speed:
     runs: int
 
 
-def speeds(comparison: Comparison) -> dict[str, Speed]:
-    """The speed of each series on the common seeds; in each resample of an interval the rate is chosen anew."""
-    runs = ended_runs(surviving(comparison.planned))
-    runs = runs[runs["seed"].isin(comparison.seeds)]
-    found = {}
-    for series, group in runs.groupby("series", sort=False):
-        tuned = comparison.fastest[str(series)]
-        steps = tuned.table(group, steps_or_length(group))
-        reached = tuned.values(tuned.table(group, group["reached_target"].eq(True).fillna(False).astype(float)))
-        n, mean = len(reached), float(tuned.values(steps).mean())
-        low, high = percentiles(tuned.resampled(steps), mean, n) if n > 1 else (float("nan"), float("nan"))
-        found[str(series)] = Speed(mean, low, high, int(reached.sum()), n)
-    return found
+def speed(tuned: Tuned, runs: pd.DataFrame) -> Speed:
+    """The speed of one series; in each resample of the interval the rate is chosen anew.
+
+    tuned: by speed. runs: ended runs of the series at its surviving rates, on the seeds of `tuned`.
+    """
+    steps = tuned.table(runs, steps_or_length(runs))
+    reached = tuned.values(tuned.table(runs, runs["reached_target"].eq(True).fillna(False).astype(float)))
+    n, mean = len(reached), float(tuned.values(steps).mean())
+    low, high = percentiles(tuned.resampled(steps), mean, n) if n > 1 else (float("nan"), float("nan"))
+    return Speed(mean, low, high, int(reached.sum()), n)

@@ -20,13 +20,12 @@ def dying(metric: str, series: str, layer: int, step: int) -> float:
 def test_the_ends_are_means_over_seeds_of_the_first_and_the_last_layer_after_training() -> None:
     comparison = compared(SCORES)
     layers = layers_of(comparison, 3, dying)
-    series = dict(zip(comparison.runs["run_id"], comparison.runs["series"], strict=True))
-    layers = layers.assign(series=[series[run_id] for run_id in layers["run_id"]])
+    layers = layers.merge(comparison.runs[["run_id", "series"]], on="run_id")
     dead, gradient = [layer_ends(metric.of(layers), ["relu", "gelu", "tanh"]) for metric in METRICS]
     assert dead.to_dict("index") == {
         "relu": pytest.approx({"first": 0, "last": 20}), "gelu": pytest.approx({"first": 0, "last": 0}),
     }  # fmt: skip
-    assert gradient.loc["gelu"].tolist() == pytest.approx([-4, -2])
+    assert gradient.loc[["gelu"]].to_numpy()[0].tolist() == pytest.approx([-4, -2])
 
 
 def test_shallow_networks_are_one_figure_of_dots() -> None:

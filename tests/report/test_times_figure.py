@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from actbench.analysis.speed import speeds
 from actbench.report.figures.times import times_figure
 from tests.report.runs import compared, compared_at_rates
 
@@ -15,12 +14,12 @@ def test_the_speed_is_at_the_fastest_rate_and_runs_that_never_arrive_count_with_
     comparison = compared_at_rates({"relu": {0.1: NINE, 1.0: NINE}, "tanh": {0.1: [*NINE[:6], None, None, None]}})
     slow = comparison.runs["lr"].eq(0.1) & comparison.runs["series"].eq("relu")
     comparison.runs.loc[slow, "steps_to_target"] += 5
-    found = speeds(comparison)  # seed s arrives after 10 (s + 1) steps of 100
+    found = comparison.speeds  # seed s arrives after 10 (s + 1) steps of 100
     assert (found["relu"].mean, found["relu"].reached, found["relu"].runs) == (50, 9, 9)
     assert found["relu"].low < 50 < found["relu"].high
     assert found["tanh"].reached == 6
     assert found["tanh"].mean == pytest.approx((210 + 300) / 9)
-    (single,) = speeds(compared({"relu": [0.9]})).values()
+    (single,) = compared({"relu": [0.9]}).speeds.values()
     assert np.isnan([single.low, single.high]).all()
 
 

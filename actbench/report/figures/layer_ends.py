@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from actbench.analysis.pairs import Comparison
 from actbench.report.figures.panels import (
@@ -136,7 +137,8 @@ def _scale(axis: Any, metric: Metric, ends: pd.DataFrame) -> None:
         ticks = _powers(low - pad, high + pad, int(inches(axis)[0] / _TICK))
         axis.set_xticks(np.log10(ticks), [f"{tick:g}" for tick in ticks])
     else:
-        axis.xaxis.get_major_locator().set_params(nbins=4)
+        ticks = [tick for tick in MaxNLocator(4).tick_values(max(0, low), high) if low <= tick <= high]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
 def _powers(low: float, high: float, most: int) -> list[float]:

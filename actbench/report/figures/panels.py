@@ -159,10 +159,10 @@ def write_names(axis: Any, lines: Mapping[str, Array], colours: Mapping[str, str
 
 
 def _between(points: Array) -> Array:
-    """Points about 2 units apart on the segments between points (points, 2)."""
+    """Points about 4 units apart on the segments between points (points, 2)."""
     parts = [points[-1:]]
     for one, other in pairwise(points):
-        count = min(200, int(np.hypot(*(other - one)) / 2) + 1)
+        count = min(200, int(np.hypot(*(other - one)) / 4) + 1)
         parts.append(one + np.linspace(0, 1, count, endpoint=False)[:, None] * (other - one))
     return np.concatenate(parts)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.speed import Speed, speeds
+from actbench.analysis.speed import Speed
 from actbench.report.figures.panels import colour, fixed_panels, ink, label_width, rows, task_titles
 from actbench.report.figures.style import BEHIND, SMALL, TEXT
 
@@ -23,19 +23,18 @@ def times_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
     Open triangles: some runs never arrive and count with their full length, so the mean is at least that; beside them,
     how many arrive. The line is the baseline's mean.
     """
-    measured = [(comparison, speeds(comparison)) for comparison in comparisons]
-    drawn = [(comparison, found) for comparison, found in measured if any(s.reached for s in found.values())]
+    drawn = [comparison for comparison in comparisons if any(speed.reached for speed in comparison.speeds.values())]
     if not drawn:
         return None
-    names = [name for name in order(comparisons) if any(name in found for _, found in drawn)]
+    names = [name for name in order(comparisons) if any(name in comparison.speeds for comparison in drawn)]
     columns, titles = 1 if narrow else min(3, len(drawn)), task_titles(comparisons)
     figure, axes = fixed_panels(
-        [titles[comparison.task] for comparison, _ in drawn], 0.1 + ROW * len(names), columns, narrow,
+        [titles[comparison.task] for comparison in drawn], 0.1 + ROW * len(names), columns, narrow,
         left=label_width(names), bottom=0.42, gap=(0.15, 0.55),
     )  # fmt: skip
-    for place, (axis, (comparison, found)) in enumerate(zip(axes, drawn, strict=True)):
+    for place, (axis, comparison) in enumerate(zip(axes, drawn, strict=True)):
         rows(axis, names, place % columns == 0)
-        _panel(axis, comparison, found, names)
+        _panel(axis, comparison, comparison.speeds, names)
     for axis in axes[-columns:]:
         axis.set_xlabel("steps to the target", **TEXT)
     return figure
