@@ -137,7 +137,9 @@ def _scale(axis: Any, metric: Metric, ends: pd.DataFrame) -> None:
         ticks = _powers(low - pad, high + pad, int(inches(axis)[0] / _TICK))
         axis.set_xticks(np.log10(ticks), [f"{tick:g}" for tick in ticks])
     else:
-        ticks = [tick for tick in MaxNLocator(4).tick_values(max(0, low), high) if low <= tick <= high]
+        ticks = [
+            tick for tick in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(max(0, low), high) if low <= tick <= high
+        ]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 

@@ -19,6 +19,7 @@ from actbench.report.figures.panels import fixed_panels
 from actbench.report.figures.style import TEXT
 
 DEEP = 5  # hidden layers, from which on a figure by layer and step shows more than the first and the last layer
+_TALL = 8.0  # inches of all rows of panels
 
 Grids = Mapping[str, pd.DataFrame]  # series -> (layers, steps), means over seeds
 
@@ -75,7 +76,8 @@ def _map(grids: Grids, label: str, narrow: bool) -> Figure:
     values = np.concatenate([grid.to_numpy().ravel() for grid in grids.values()])
     scale = Normalize(np.nanmin(values), np.nanmax(values))
     depth = len(next(iter(grids.values())))
-    height, columns = float(np.clip(0.12 * depth, 0.6, 1.8)), min(2 if narrow else 4, len(grids))
+    columns = min(2 if narrow else 4, len(grids))
+    height = float(np.clip(min(0.12 * depth, _TALL / -(-len(grids) // columns) - 0.32), 0.35, 1.8))
     figure, axes = fixed_panels(
         list(grids),
         height,

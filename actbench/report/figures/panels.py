@@ -153,7 +153,8 @@ def write_names(axis: Any, lines: Mapping[str, Array], colours: Mapping[str, str
             continue
         best = places[int(np.argmax(free))]
         x, y = best / size * (end - start) + start
-        axis.text(x, y, name, color=ink(shade), ha="center", va="center", zorder=5, **SMALL)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5} if free.max() < 1 else None
+        axis.text(x, y, name, color=ink(shade), ha="center", va="center", zorder=5, bbox=behind, **SMALL)
         box = np.linspace(-half[0], half[0], 9)
         taken = np.concatenate([taken, best + np.column_stack([box, np.zeros(9)])])
 
