@@ -1,5 +1,6 @@
 """The sentences of a report's first page: what to take and what to avoid, for each task and over all of them."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from actbench.analysis.differences import Difference
@@ -26,11 +27,16 @@ def listed(seeds: Sequence[int]) -> str:
 
 
 def short_names(tasks: Sequence[str]) -> dict[str, str]:
-    """Names of tasks without the terms that all of them have: `digits, mlp` is `MLP` among tasks on digits."""
+    """Names of tasks without the terms that all of them have: `digits, mlp` is `MLP` among tasks on digits.
+
+    `architecture.depth=2` is `depth=2`.
+    """
     terms = {task: task.split(", ") for task in tasks}
     common = set.intersection(*map(set, terms.values())) if len(terms) > 1 else set()
     return {
-        task: ", ".join(ARCHITECTURES.get(term, term) for term in own if term not in common)
+        task: ", ".join(
+            ARCHITECTURES.get(term, re.sub(r"^\w+\.(?=\w+=)", "", term)) for term in own if term not in common
+        )
         for task, own in terms.items()
     }
 

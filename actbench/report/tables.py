@@ -29,7 +29,9 @@ def scores_table(comparison: Comparison) -> pd.DataFrame:
         if difference is not None:
             line |= _difference_cells(difference, f"minus {comparison.baseline}, points [95 %]")
         lines.append(line | {"learning rate": chosen_rates(comparison.rates[series])})
-    return _without_empty(pd.DataFrame(lines).fillna(""))
+    frame = _without_empty(pd.DataFrame(lines).fillna(""))
+    frame.insert(frame.shape[1] - 1, "learning rate", frame.pop("learning rate"))  # the last; the baseline has fewer
+    return frame
 
 
 def _difference_cells(difference: Difference, title: str) -> dict[str, str]:
@@ -50,8 +52,8 @@ def chosen_rates(rates: "pd.Series[float]") -> str:
     """The rates chosen for the seeds, the most frequent first: `0.03` or `0.03 (7), 0.01 (2)`."""
     counts = rates.value_counts()
     if len(counts) == 1:
-        return rate(counts.index[0])
-    return ", ".join(f"{rate(value)} ({number})" for value, number in counts.items())
+        return rate(float(counts.index[0]))
+    return ", ".join(f"{rate(value)} ({number})" for value, number in zip(counts.index, counts, strict=True))
 
 
 def equal_time_table(comparison: Comparison) -> pd.DataFrame:

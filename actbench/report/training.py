@@ -37,15 +37,15 @@ def training_section(
             "Validation accuracy by step at the chosen rates: mean over seeds, band from the 10th to the 90th "
             f"percentile; grey behind: {scored[0].baseline}.",
         )  # fmt: skip
-    if (wide := times_figure(scored)) is not None:
+    if (times := times_figure(scored)) is not None:
         yield draw(
-            lambda narrow: (times_figure(scored, narrow) if narrow else None) or wide, "times",
+            lambda narrow: times_figure(scored, True) or times if narrow else times, "times",
             "Mean steps to the target at the fastest rate, with 95 % intervals. A run that never arrives counts with "
             f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}.",
         )  # fmt: skip
     layers = points["layers"][points["layers"]["run_id"].isin(chosen)]
     for name, caption, wide, narrow in layers_figures(scored, layers):
-        yield draw(lambda small, wide=wide, narrow=narrow: narrow if small else wide, name, caption)
+        yield draw({False: wide, True: narrow}.__getitem__, name, caption)
     names = short_names([comparison.task for comparison in comparisons])
     for comparison in scored:
         yield Table(training_table(comparison), f"{names[comparison.task]}: training.")

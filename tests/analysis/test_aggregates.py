@@ -38,13 +38,11 @@ def test_intervals_resample_the_seeds_of_each_task_alone() -> None:
     noise = np.linspace(-0.001, 0.001, 9)
     scores = {"relu": [[*(level + noise)] for level in (0.1, 0.5, 0.9)], "gelu": [[*(level + 0.01 + noise)] for level in
               (0.1, 0.5, 0.9)]}  # fmt: skip
-    found = aggregates(tasks(scores)).set_index("series")
-    assert found.index.tolist() == ["gelu", "relu"]
-    for name in scores:
-        low, middle, high = found.loc[name, ["iqm_low", "iqm", "iqm_high"]]
-        assert low < middle < high
-        assert high - low < 0.01
-    assert found.loc["gelu", ["improvement_low", "improvement", "improvement_high"]].tolist() == [1, 1, 1]
+    found = aggregates(tasks(scores)).set_index("series").to_dict("index")
+    assert list(found) == ["gelu", "relu"]
+    for row in found.values():
+        assert row["iqm_low"] < row["iqm"] < row["iqm_high"] < row["iqm_low"] + 0.01
+    assert [found["gelu"][f"improvement{end}"] for end in ("_low", "", "_high")] == [1, 1, 1]
 
 
 def test_a_series_that_a_task_lacks_is_left_out() -> None:

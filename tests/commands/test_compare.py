@@ -76,7 +76,7 @@ def test_compare_trains_by_the_protocol_and_reports(capsys: pytest.CaptureFixtur
     check_choices(frame)
     check_answer(frame)
     text = Path("results/mine/report.md").read_text()
-    assert "All pairs" in text
+    assert "all pairs" in text
     assert len(pd.read_csv("results/mine/pairs.csv")) == 1
     written = {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()}
     assert {"report.md", "report.html", "report.pdf", "report.tex", "accuracy.svg", "accuracy.pdf", "accuracy.png",

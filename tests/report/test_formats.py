@@ -55,7 +55,7 @@ def test_markdown_escapes_only_what_would_be_a_mark() -> None:
     assert text.startswith("# Title")
     assert "| leaky_relu | 1.5 | x & y |" in text
     assert "|---|---:|---|" in text
-    assert "![](picture.svg)\n\nA caption with 50 % & more.\n" in text
+    assert "![picture](picture.svg)\n\nA caption with 50 % & more.\n" in text
 
 
 class _Text(HTMLParser):

@@ -3,17 +3,9 @@
 import numpy as np
 import pytest
 
-from actbench.report.figures.panels import colour, fixed_panels, highlighted, inches, task_titles, write_names
+from actbench.report.figures.panels import colour, fixed_panels, highlighted, inches, write_names
 from actbench.report.figures.style import NARROW, VERDICTS, WIDTH
 from tests.report.runs import compared
-
-
-def test_a_title_is_what_distinguishes_its_task() -> None:
-    scores = {"relu": [0.9]}
-    assert task_titles([compared(scores)]) == {"digits, mlp": "digits, mlp"}
-    assert list(task_titles([compared(scores), compared(scores, "cnn")]).values()) == ["mlp", "cnn"]
-    deep = [compared(scores, f"mlp, architecture.depth={depth}") for depth in (2, 10)]
-    assert list(task_titles(deep).values()) == ["depth=2", "depth=10"]
 
 
 @pytest.mark.parametrize("narrow", [False, True])

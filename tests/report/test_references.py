@@ -14,16 +14,18 @@ from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
 from actbench.report.answers import answer_document
-from actbench.report.sentences import answer, overall_answer
+from actbench.report.formats.blocks import Table
+from actbench.report.formats.documents import markdown
+from actbench.report.front import conditions, front_table
+from actbench.report.sentences import answers, overall_answer, short_names
 from actbench.store.files import ANSWER, COSTS, RUNS, VERDICTS, read_costs, read_examples, read_runs
 
 FOLDER = Path(__file__).parents[2] / "results" / "reference"
 # References without answer.json are of an older protocol. The quickstart's is never one of these.
 FOLDERS = sorted({FOLDER / "quickstart", *(path.parent for path in FOLDER.rglob(ANSWER))})
 LINE = re.compile(
-    r"\| (?P<activation>\S+) \| (?P<lr>[^|]+) \| (?P<mean>[\d.]+) \[(?P<low>[-\d.]+), (?P<high>[\d.]+)\] "
-    r"\| (?P<n>\d+)(?:, \d+ diverged)? \| (?:(?P<difference>[+-][\d.]+) \[[^|]+\])? \| [^|]* \| [^|]* "
-    r"\| (?P<verdict>[^|]*) \|"
+    r"\| (?P<activation>[^|]+?)(?: \(\d+ diverged\))? \| (?P<verdict>[^|]+) \| (?P<mean>[\d.]+) "
+    r"\[(?P<low>[-\d.]+), (?P<high>[\d.]+)\] \| (?:(?P<difference>[+-][\d.]+) \[[^|]+\])? \|"
 )
 
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -50,21 +52,22 @@ def test_every_number_of_the_scores_is_in_the_runs(folder: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
     content = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     assert content["tasks"]
+    names = short_names([task["task"] for task in content["tasks"]])
     for task in content["tasks"]:
         scores = chosen_scores(folder, task["task"])
         assert scores.notna().all(axis=None)
         means = 100 * scores.mean()
-        section = text.split(f"## {task['task']}\n", 1)[1].split("Training.", 1)[0]
-        lines = list(LINE.finditer(section))
+        caption = f"\n{names[task['task']]}, {task['n']} seeds.\n\n"
+        lines = list(LINE.finditer(text.split(caption, 1)[1].split("\n\n", 1)[0]))
         assert {line["activation"] for line in lines} == set(scores) == set(task["activations"])
         assert [line["activation"] for line in lines] == list(task["activations"])
         for line in lines:
             name, own = line["activation"], task["activations"][line["activation"]]
-            assert int(line["n"]) == len(scores) == task["n"]
+            assert len(scores) == task["n"]
             assert float(line["mean"]) == pytest.approx(means[name], abs=0.0051)
             assert 100 * own["score"] == pytest.approx(means[name])
             assert float(line["low"]) <= float(line["mean"]) <= float(line["high"])
-            assert line["verdict"].strip() == ("" if name == task["baseline"] else own["verdict"])
+            assert line["verdict"] == own["verdict"]
             if name != task["baseline"]:
                 difference = means[name] - means[task["baseline"]]
                 assert float(line["difference"]) == pytest.approx(difference, abs=0.0051)
@@ -77,8 +80,11 @@ def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) ->
     runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
     compared = list(comparisons(runs, costs, request, read_examples(folder)))
     assert f"\n**{overall_answer(compared)}**\n" in text
-    for comparison in compared:
-        assert f"- {answer(comparison)}\n" in text
+    for line in answers(compared):
+        assert f"- {line}\n" in text
+    conditions_line = conditions(compared, request, json.loads((folder / "environment.json").read_text()))
+    assert f"\n*{conditions_line}*\n" in text
+    assert markdown([Table(front_table(compared, request))]).strip() in text
     judged = judge_hypotheses(load_experiment(folder.name).hypotheses, runs, costs, request.margin)
     again = json.loads(json.dumps(answer_document(compared, judged, request, None)))
     committed = json.loads((folder / ANSWER).read_text(encoding="utf-8"))

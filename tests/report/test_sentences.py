@@ -1,5 +1,7 @@
 """The sentences of a report, for runs whose verdicts one knows."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,9 @@ from actbench.report.sentences import answer, comparison_note, coverage, overall
 from tests.analysis.frames import chosen_runs
 
 
-def compared(scores: dict[str, list[float | None]], architecture: str = "mlp", baseline: str = "relu") -> Comparison:
+def compared(
+    scores: Mapping[str, Sequence[float | None]], architecture: str = "mlp", baseline: str = "relu"
+) -> Comparison:
     frame = labelled(chosen_runs(scores, architecture=architecture))
     return Comparison(f"digits, {architecture}", frame, baseline, 0.01)
 
@@ -95,6 +99,8 @@ def test_an_answer_over_several_tasks_groups_them_by_what_to_take() -> None:
 def test_tasks_are_named_by_what_distinguishes_them() -> None:
     assert short_names(["digits, mlp", "digits, cnn_small"]) == {"digits, mlp": "MLP", "digits, cnn_small": "cnn_small"}
     assert short_names(["digits, mlp"]) == {"digits, mlp": "digits, MLP"}
+    deep = [f"digits, mlp, architecture.depth={depth}" for depth in (2, 10)]
+    assert list(short_names(deep).values()) == ["depth=2", "depth=10"]
     tasks = ["digits, mlp, he", "digits, mlp, glorot", "mnist, mlp, he"]
     assert list(short_names(tasks).values()) == ["digits, he", "digits, glorot", "mnist, he"]
 

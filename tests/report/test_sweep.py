@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() 
     runs = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, 0.97], "tanh": [0.91, 0.93], "sigmoid": [0.1, None]})
     (axis,) = accuracy_figure(labelled(runs), "test_accuracy").axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["sigmoid", "tanh", "relu", "gelu"]
-    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    means = [np.asarray(line.get_xdata())[0] for line in axis.lines if line.get_marker() == "|"]
     assert means == pytest.approx([92, 93, 96])
     assert [text.get_text() for text in axis.texts] == ["5"]  # a diverged run counts as 0
     assert axis.get_xlim()[0] > 80

@@ -47,4 +47,4 @@ def test_tasks_in_which_no_run_arrives_have_no_panel() -> None:
     assert times_figure([never]) is None
     both = times_figure([never, compared({"relu": [0.9] * 3})])
     assert both is not None
-    assert [axis.get_title() for axis in both.axes] == ["mlp"]
+    assert [axis.get_title() for axis in both.axes] == ["MLP"]

@@ -11,9 +11,10 @@ from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.tuned import WORST
 from actbench.report.figures.cells import Band, Cell, Sheet
-from actbench.report.figures.panels import POINTS, colour, task_titles, wrapped
+from actbench.report.figures.panels import POINTS, colour, wrapped
 from actbench.report.figures.rates import zoomed
 from actbench.report.figures.style import NARROW, WIDTH
+from actbench.report.sentences import short_names
 
 METRIC = "val_accuracy"
 _TASKS, _ROWS = 4, 16  # of a figure with a column per task and a row per series
@@ -80,7 +81,7 @@ def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narro
     """
     drawn = [found for found in (task_curves(comparison, curves) for comparison in comparisons) if found]
     names = [name for name in order(comparisons) if any(name in found.bands for found in drawn)]
-    titles = [task_titles(comparisons)[found.comparison.task] for found in drawn]
+    titles = [short_names([comparison.task for comparison in comparisons])[found.comparison.task] for found in drawn]
     if narrow or not 1 < len(drawn) <= _TASKS or len(names) > _ROWS:
         return _blocks(drawn, titles, names, narrow)
     return _matrix(drawn, titles, names)

@@ -20,11 +20,11 @@ from actbench.report.figures.panels import (
     label_width,
     legend_height,
     rows,
-    task_titles,
     verdict_entries,
 )
 from actbench.report.figures.style import TEXT
 from actbench.report.figures.times import ROW
+from actbench.report.sentences import short_names
 
 _TICK = 0.4  # inches between the numbers of a logarithmic axis
 
@@ -80,7 +80,7 @@ def layer_ends_figure(found: Sequence[Panel], names: Sequence[str], narrow: bool
     """A panel per task and metric, a row per series: the first layer hollow, the last filled."""
     names = [name for name in names if any(name in ends.index for _, _, ends in found)]
     columns, slots = _slots(found, narrow)
-    titles = task_titles([comparison for comparison, _, _ in found])
+    titles = short_names([comparison.task for comparison, _, _ in found])
     entries = [
         Line2D([], [], marker="o", linestyle="", color="0.35", markersize=4, markerfacecolor=face, label=text)
         for face, text in (("white", "first hidden layer"), ("0.35", "last hidden layer"))

@@ -1,7 +1,6 @@
 """Panels at fixed places, which are much faster to draw than a layout that is computed from the texts."""
 
 import math
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -55,16 +54,6 @@ def fixed_panels(
 def wrapped(text: str, width: float) -> str:
     """A title of 8 points, in several lines where it is wider than `width` inches."""
     return textwrap.fill(text, max(10, int(72 * width / _TITLE)))
-
-
-def task_titles(comparisons: Sequence[Comparison]) -> dict[str, str]:
-    """The title of each task: what distinguishes it from the others, `depth=2` for `architecture.depth=2`."""
-    parts = {comparison.task: comparison.task.split(", ") for comparison in comparisons}
-    common = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
-    return {
-        task: ", ".join(re.sub(r"^\w+\.(?=\w+=)", "", part) for part in terms if part not in common) or task
-        for task, terms in parts.items()
-    }
 
 
 def inches(axis: Any) -> tuple[float, float]:

@@ -23,11 +23,11 @@ from actbench.report.figures.panels import (
     inches,
     ink,
     legend_height,
-    task_titles,
     verdict_entries,
     write_names,
 )
 from actbench.report.figures.style import SMALL, TEXT
+from actbench.report.sentences import short_names
 
 _SMALLEST_SPAN = 0.005  # of accuracies, where all are equal and the margin is 0
 
@@ -45,7 +45,7 @@ def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
     ]
     entries, columns = [*dots, *verdict_entries(drawn)], 1 if narrow else min(3, len(drawn))
     bottom = 0.42 + legend_height(entries, narrow)
-    titles, names = task_titles(comparisons), order(comparisons)
+    titles, names = short_names([comparison.task for comparison in comparisons]), order(comparisons)
     figure, axes = fixed_panels([titles[task.task] for task in drawn], 1.9, columns, narrow, bottom=bottom)
     for axis, comparison in zip(axes, drawn, strict=True):
         means = mean_accuracies(comparison)

@@ -54,17 +54,21 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False
     runs: labelled. curves: columns run_id, step, metric, value. At most MOST_PANELS panels are drawn.
     """
     points = runs[["run_id", "task", "series", "lr"]].merge(curves[curves["metric"] == "val_accuracy"], on="run_id")
-    groups = list(points.groupby(["task", "series"], sort=False))[:MOST_PANELS]
+    groups = [
+        (str(task), str(series), group) for (task, series), group in points.groupby(["task", "series"], sort=False)
+    ]
+    groups = groups[:MOST_PANELS]
     names = short_names(list(dict.fromkeys(points["task"])))
     figure, axes = panels(len(groups), 1.2, narrow, columns=4, sharex=True, sharey=True)
-    for axis, ((task, series), group) in zip(axes, groups, strict=True):
+    for axis, (task, series, group) in zip(axes, groups, strict=True):
         means = group.groupby(["lr", "step"])["value"].mean().mul(100)
-        last = means.groupby("lr").last()
-        for lr in last.sort_values().index:
-            best = lr == last.idxmax()
+        last = means.groupby("lr").last().sort_values()
+        rates = [float(lr) for lr in last.index]
+        for lr in rates:
+            best = lr == rates[-1]
             axis.plot(means[lr].index, means[lr], color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
         title = f"{names[task]}: {series}" if len(names) > 1 else series
-        axis.set_title(title + (f" ({rate(float(last.idxmax()))})" if len(last) > 1 else ""), **SMALL)
+        axis.set_title(title + (f" ({rate(rates[-1])})" if len(rates) > 1 else ""), **SMALL)
         plain(axis)
     figure.supxlabel("step", **TEXT)
     figure.supylabel("validation accuracy, %", **TEXT)

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.speed import Speed
-from actbench.report.figures.panels import colour, fixed_panels, ink, label_width, rows, task_titles
+from actbench.report.figures.panels import colour, fixed_panels, ink, label_width, rows
 from actbench.report.figures.style import BEHIND, SMALL, TEXT
+from actbench.report.sentences import short_names
 
 ROW = 0.165  # inches
 _ROOM = 0.3  # of a panel, that a text at the left of an interval takes
@@ -27,7 +28,7 @@ def times_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
     if not drawn:
         return None
     names = [name for name in order(comparisons) if any(name in comparison.speeds for comparison in drawn)]
-    columns, titles = 1 if narrow else min(3, len(drawn)), task_titles(comparisons)
+    columns, titles = 1 if narrow else min(3, len(drawn)), short_names([comparison.task for comparison in comparisons])
     figure, axes = fixed_panels(
         [titles[comparison.task] for comparison in drawn], 0.1 + ROW * len(names), columns, narrow,
         left=label_width(names), bottom=0.42, gap=(0.15, 0.55),
