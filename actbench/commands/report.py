@@ -71,7 +71,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
         write_table(folder / PAIRS, pairs_frame(compared))
     paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
     lines = [overall_answer(compared), *answers(compared), conditions(compared, request, environment)]
-    note = comparison_note(request.question, compared, f"{FIGURES}/{DIFFERENCES}.png")
+    note = comparison_note(request.question, compared, f"{FIGURES}/{DIFFERENCES}.svg")  # a PNG's pixels are too wide
     return Reports(compared, paths, lines, note)
 
 

@@ -12,11 +12,11 @@ from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE
 
 Chart = dict[str, Any]
 _LINES = {
-    "Convergence": ("val_accuracy", "val_loss", "train_loss"),
+    "Convergence": ("val_loss", "train_loss"),
     "Dead units": ("dead_fraction", "dormant_fraction", "zero_share", "unit_mean"),
     "Gradients": ("gradient_norm", "gradient_ratio"),
 }
-CURVES = [metric for metrics in _LINES.values() for metric in metrics]
+CURVES = ["val_accuracy", *(metric for metrics in _LINES.values() for metric in metrics)]
 _COSTS = ("steps_to_target", "activation_ns", "step_share")
 _SIDE = 3.0  # margins that the chart of intervals shows on each side of the baseline
 _BELOW, _ABOVE = 15.0, 2.0  # margins that a chart of accuracies shows below and above the best
@@ -32,8 +32,8 @@ class Section:
 
 
 def run_sections() -> list[Section]:
-    """Charts of trained runs: final values as bars, curves as lines."""
-    accuracy = Section("Accuracy", [bar("test_accuracy"), bar("auc")])
+    """Charts of trained runs: final values as bars, curves as lines, which a run has while it trains."""
+    accuracy = Section("Accuracy", [bar("test_accuracy"), line("val_accuracy"), bar("auc")])
     return [accuracy, *map(_lines, _LINES), Section("Cost", [bar(metric) for metric in (*_COSTS, "seconds")])]
 
 
@@ -54,13 +54,12 @@ def summary_sections(values: Sequence[Mapping[str, float]], margin: float) -> li
             "Validation accuracy", [line(BY_RATE, against=LOG_RATE, y=top), line("val_accuracy", y=top)], columns=2
         ),
         Section("Cost", [bar(metric) for metric in _COSTS]),
-        *map(_lines, ("Dead units", "Gradients")),
-        Section("Loss", [line("val_loss"), line("train_loss")], columns=2),
+        *map(_lines, ("Dead units", "Gradients", "Convergence")),
     ]
 
 
 def _lines(name: str) -> Section:
-    return Section(name, [line(metric) for metric in _LINES[name]], columns=3 if len(_LINES[name]) == 3 else 2)
+    return Section(name, [line(metric) for metric in _LINES[name]], columns=2)
 
 
 def line(
