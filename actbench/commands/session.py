@@ -25,7 +25,7 @@ from actbench.experiment.schema import DatasetSettings, RunSettings
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
-from actbench.store.provenance import command_line, revision, versions
+from actbench.store.provenance import command_line, read_environment, revision, versions
 from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.store.writer import ParentRun
@@ -150,7 +150,10 @@ class Session:
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
         rows = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in self.planned.items()]
-        write_results(self.folder, rows, self.request.command, time.monotonic() - self.started, self.marks)
+        seconds = time.monotonic() - self.started
+        if not self.trained:  # the report says how long the training took
+            seconds = read_environment(self.folder).get("seconds", seconds)
+        write_results(self.folder, rows, self.request.command, seconds, self.marks)
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
 

@@ -13,7 +13,7 @@ from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE
 Chart = dict[str, Any]
 _LINES = {
     "Convergence": ("val_loss", "train_loss"),
-    "Dead units": ("dead_fraction", "dormant_fraction", "zero_share", "unit_mean"),
+    "Dead units": ("dead_fraction", "dormant_fraction", "near_zero_share", "abs_unit_mean"),
     "Gradients": ("gradient_norm", "gradient_ratio"),
 }
 CURVES = ["val_accuracy", *(metric for metrics in _LINES.values() for metric in metrics)]

@@ -79,8 +79,9 @@ def test_compare_trains_by_the_protocol_and_reports(capsys: pytest.CaptureFixtur
     assert "all pairs" in text
     assert len(pd.read_csv("results/mine/pairs.csv")) == 1
     written = {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()}
-    assert {"report.md", "report.html", "report.pdf", "report.tex", "accuracy.svg", "accuracy.pdf", "accuracy.png",
-            "answer.json", "scores.csv"} <= {path.name for path in written}  # fmt: skip
+    figures = {"differences.svg", "differences.pdf", "differences.png", "differences_narrow.svg"}
+    reports = {"report.md", "report.html", "report.pdf", "report.tex", "answer.json", "scores.csv"}
+    assert figures | reports <= {path.name for path in written}
     check_mlflow_runs(frame)
     for path in written:
         path.unlink()
@@ -133,9 +134,12 @@ def check_mlflow_runs(frame: pd.DataFrame) -> None:
     (parent,) = client.search_runs([experiment.experiment_id], "tags.kind = 'compare'")
     note = parent.data.tags["mlflow.note.content"]
     assert json.loads(Path("results/mine/answer.json").read_text())["answer"] in note
-    assert f"get-artifact?run_uuid={parent.info.run_id}&path=figures/accuracy.png" in note
-    assert "figures/accuracy.png" in {file.path for file in client.list_artifacts(parent.info.run_id, "figures")}
+    assert f"get-artifact?run_uuid={parent.info.run_id}&path=figures/differences.svg" in note
+    assert "figures/differences.svg" in {file.path for file in client.list_artifacts(parent.info.run_id, "figures")}
     children = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    summaries = [run for run in children if run.data.tags["kind"] == "summary"]
+    assert sorted(run.data.params["activation"] for run in summaries) == ["relu", "tanh"]
+    children = [run for run in children if run.data.tags["kind"] == "run"]
     assert len(children) == len(frame)
     tagged = {run.data.tags["run_id_hash"] for run in children if run.data.tags.get("chosen") == "true"}
     assert tagged == set(frame.loc[frame["chosen"], "run_id"])
