@@ -5,15 +5,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actbench.activations.bound import BoundActivation
-from actbench.activations.load import load_activation
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
 from actbench.experiment.schema import ArchitectureSettings, RunSettings
-from actbench.models.matching import build_architecture
-from actbench.models.parameters import Architecture, Shape
+
+if TYPE_CHECKING:
+    from actbench.activations.bound import BoundActivation
+    from actbench.models.parameters import Architecture
 
 ENGINE = 4  # raise it with every change that affects a run's numbers: run ids then differ from older ones
 
@@ -36,13 +36,15 @@ def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
     return Run(run_id(settings, data, steps), phase, settings, data, steps)
 
 
-def bound_activation(settings: RunSettings) -> BoundActivation:
+def bound_activation(settings: RunSettings) -> "BoundActivation":
     """The activation of a run with its settings."""
+    from actbench.activations.load import load_activation  # torch takes seconds, and a report needs none
+
     activation = settings.activation
     return load_activation(activation.name, activation.function, **activation.settings)
 
 
-def architecture_of(settings: RunSettings, data: PreparedData) -> Architecture:
+def architecture_of(settings: RunSettings, data: PreparedData) -> "Architecture":
     """The network of a run, its units matched to ReLU's parameter count where `match_parameters` says so."""
     image = (data.height, data.width, data.channels)
     return _architecture(settings.architecture, bound_activation(settings), image, data.classes)
@@ -50,8 +52,11 @@ def architecture_of(settings: RunSettings, data: PreparedData) -> Architecture:
 
 @cache
 def _architecture(
-    settings: ArchitectureSettings, activation: BoundActivation, image: tuple[int, int, int], classes: int
-) -> Architecture:
+    settings: ArchitectureSettings, activation: "BoundActivation", image: tuple[int, int, int], classes: int
+) -> "Architecture":
+    from actbench.models.matching import build_architecture
+    from actbench.models.parameters import Shape
+
     keys = settings.model_dump(exclude={"name", "match_parameters"})
     shape = Shape(image, classes, activation.pieces)
     return build_architecture(settings.name, keys, shape, activation.record, settings.match_parameters)

@@ -1,7 +1,9 @@
 """Histograms of a layer's outputs: counts in fixed bins, the same for every activation."""
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOW, HIGH, BINS = -4.125, 4.125, 33  # 0, 1 and -1 are the middle of bins; two open bins more lie beyond the ends
 WIDTH = (HIGH - LOW) / BINS
@@ -12,11 +14,13 @@ def edges() -> list[float]:
     return [-float("inf"), *(LOW + WIDTH * number for number in range(BINS + 1)), float("inf")]
 
 
-def counts(h: Tensor) -> Tensor:
+def counts(h: "Tensor") -> "Tensor":
     """Counts (runs, BINS + 2), int64, of outputs h (runs, ...).
 
     A bin contains its lower edge; infinity counts in an open bin, NaN in none.
     """
+    import torch  # takes seconds, and a report needs only the edges
+
     histograms = []
     for run in h.flatten(1):
         place = ((run - LOW) / WIDTH).floor_().clamp_(-1, BINS).nan_to_num_(BINS + 1) + 1

@@ -1,6 +1,9 @@
-"""The names under which the store keeps one layer's metrics: `layer/03/dead_fraction` is of the fourth hidden layer."""
+"""What the metrics of units are called and when a unit is dead; does not import torch.
+
+The names under which the store keeps one layer's metrics: `layer/03/dead_fraction` is of the fourth hidden layer."""
 
 LAYER = "layer/"
+DEAD_SLOPE = 1e-3  # of a unit; below the smallest slope in the table, leaky_relu's 0.01
 HISTOGRAM = "histogram"  # the metric with counts in bins instead of one number for each run
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from actbench.metrics.gradients import exact_sum, sum_of_squares
 from actbench.metrics.histograms import counts
+from actbench.metrics.names import DEAD_SLOPE
 
-DEAD_SLOPE = 1e-3  # below the smallest slope in the table, leaky_relu's 0.01
 DORMANT_SCORE = 0.025  # Sokar et al. 2023, arXiv:2302.12902
 
 NEAR_ZERO = 1e-3  # of the mean |h| of the layer on the same example

@@ -11,7 +11,7 @@ from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPLES
 from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
 from actbench.experiment.request import Request
-from actbench.metrics.units import DEAD_SLOPE
+from actbench.metrics.names import DEAD_SLOPE
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph
 from actbench.report.numbers import count, in_points, rate
 from actbench.report.sentences import ESTIMATED, ESTIMATED_BEFORE, coverage

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
-from actbench.report.figures.style import BAND, BASELINE, SMALL, TEXT, VERDICTS, legend, marker, panels, plain
+from actbench.report.figures.panels import bottom_legend, colour, fixed_panels, label_width, legend_height, rows
+from actbench.report.figures.style import BAND, BASELINE, SMALL, TEXT, VERDICTS, marker
 from actbench.report.sentences import short_names
 
+ROW = 0.17  # inches
 _WIDEST, _NARROWEST = 5.0, 2.0  # half of the axis, in margins
 
 
@@ -20,34 +23,34 @@ def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) 
     A point is drawn as its verdict has it; one outside the axis becomes an arrow with its value. comparisons: with
     differences. All panels have one order of rows and one scale.
     """
-    rows = [name for name in order(comparisons) if any(name in c.differences for c in comparisons)]
+    shown = [name for name in order(comparisons) if any(name in c.differences for c in comparisons)]
     names = short_names([comparison.task for comparison in comparisons])
-    height = 0.45 + 0.17 * len(rows)
-    figure, axes = panels(len(comparisons), height, narrow, sharex=not narrow, sharey=not narrow)
+    titles = [
+        f"{names[c.task]}   {c.baseline} {100 * c.scores[c.baseline].mean():.1f} %" for c in comparisons
+    ]  # fmt: skip
+    found = {difference.verdict for comparison in comparisons for difference in comparison.differences.values()}
+    entries = [_entry(verdict) for verdict in VERDICTS if verdict in found]
+    columns = 1 if narrow else min(3, len(comparisons))
+    figure, axes = fixed_panels(
+        titles, 0.1 + ROW * len(shown), columns, narrow, left=label_width(shown), top=0.35,
+        bottom=0.45 + legend_height(entries, narrow), gap=(0.15, 0.6),
+    )  # fmt: skip
     limit = _limit(comparisons)
-    for axis, comparison in zip(axes, comparisons, strict=True):
+    for place, (axis, comparison) in enumerate(zip(axes, comparisons, strict=True)):
+        rows(axis, shown, place % columns == 0)
         margin = 100 * comparison.margin
         axis.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
         axis.axvline(0, color=BASELINE, linewidth=0.8, zorder=1)
-        for place, name in enumerate(reversed(rows)):
-            if name in comparison.differences:
-                _draw_row(axis, place, comparison, name, limit)
-        axis.set_yticks(range(len(rows)), list(reversed(rows)))
-        axis.set_ylim(-0.7, len(rows) - 0.3)
         axis.set_xlim(-limit, limit)
-        score = 100 * comparison.scores[comparison.baseline].mean()
-        axis.set_title(f"{names[comparison.task]}   {comparison.baseline} {score:.1f} %", weight="bold", **TEXT)
-        plain(axis)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
-    figure.supxlabel(f"test accuracy minus {comparisons[0].baseline}, points", **TEXT)
-    shown = {difference.verdict for comparison in comparisons for difference in comparison.differences.values()}
-    legend(figure, {verdict: _key(verdict) for verdict in VERDICTS if verdict in shown})
+        _draw_rows(axis, comparison, shown, limit)
+    for axis in axes[-columns:]:
+        axis.set_xlabel(f"test accuracy minus {comparisons[0].baseline}, points", **TEXT)
+    bottom_legend(figure, entries, narrow)
     return figure
 
 
 def _limit(comparisons: Sequence[Comparison]) -> float:
-    """Half of the axis in points: it holds the intervals, but is at most _WIDEST margins."""
+    """Half of the axis in points: it holds the intervals of points within _WIDEST margins, which it does not exceed."""
     margin = max(comparison.margin for comparison in comparisons)
     ends = [
         abs(end)
@@ -62,22 +65,26 @@ def _limit(comparisons: Sequence[Comparison]) -> float:
     return 105 * min(max(largest, _NARROWEST * margin), _WIDEST * margin)
 
 
-def _draw_row(axis: Any, place: int, comparison: Comparison, name: str, limit: float) -> None:
-    difference = comparison.differences[name]
-    mean, look = 100 * difference.mean, marker(difference.verdict)
-    if abs(mean) >= limit:
-        left = mean < 0
-        axis.plot(-0.96 * limit if left else 0.96 * limit, place, marker="<" if left else ">", markersize=5,
-                  color=look["color"], linestyle="none")  # fmt: skip
-        text = f"{mean:+.{1 if abs(mean) < 10 else 0}f}".replace("-", "−")
-        axis.text(-0.88 * limit if left else 0.88 * limit, place, text, color=look["color"], va="center",
-                  ha="left" if left else "right", **SMALL)  # fmt: skip
-        return
-    if difference.low == difference.low:
-        axis.plot([100 * difference.low, 100 * difference.high], [place, place], color=look["color"], linewidth=1.5,
-                  solid_capstyle="butt", zorder=2)  # fmt: skip
-    axis.plot(mean, place, markersize=5, linestyle="none", zorder=3, **look)
+def _draw_rows(axis: Any, comparison: Comparison, shown: Sequence[str], limit: float) -> None:
+    segments, colours = [], []
+    for place, name in enumerate(shown):
+        difference = comparison.differences.get(name)
+        if difference is None:
+            continue
+        mean, look = 100 * difference.mean, marker(difference.verdict)
+        if abs(mean) >= limit:
+            side = -1 if mean < 0 else 1
+            axis.plot(0.96 * side * limit, place, marker="<" if mean < 0 else ">", markersize=5, color=look["color"])
+            text = f"{mean:+.{1 if abs(mean) < 10 else 0}f}"
+            axis.text(0.88 * side * limit, place, text, color=look["color"], va="center",
+                      ha="left" if mean < 0 else "right", **SMALL)  # fmt: skip
+            continue
+        if difference.low == difference.low:
+            segments.append([(100 * difference.low, place), (100 * difference.high, place)])
+            colours.append(colour(comparison, name))
+        axis.plot(mean, place, markersize=5, zorder=3, **look)
+    axis.add_collection(LineCollection(segments, colors=colours, linewidths=1.5, zorder=2))
 
 
-def _key(verdict: str) -> Line2D:
-    return Line2D([], [], linewidth=1.5, markersize=5, **marker(verdict))
+def _entry(verdict: str) -> Line2D:
+    return Line2D([], [], linewidth=1.5, markersize=5, label=verdict, **marker(verdict))

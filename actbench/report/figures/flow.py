@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from actbench.analysis.pairs import Comparison
-from actbench.report.figures.style import NARROW, SMALL, VERDICTS, WIDTH
+from actbench.report.figures.style import NARROW, SMALL, TEXT, VERDICTS, WIDTH
 from actbench.report.sentences import short_names
 
 MOST_TASKS = 6  # more do not fit on a page
@@ -60,11 +60,11 @@ def _draw_task(
     fork, what, arrow, activation, last = _COLUMNS[narrow]
     top, bottom = ends
     middle = top - _ROW * (len(choices) + 1) / 2
-    axis.text(0.01, middle, textwrap.fill(name, 13), va="center", weight="bold", **SMALL)
+    axis.text(0.01, middle, textwrap.fill(name, 13), va="center", **TEXT)
     for row, (counts, taken) in enumerate(choices.items()):
         y = top - _ROW * (row + 1)
         axis.plot([fork, fork + 0.03, what - 0.01], [middle, y, y], solid_joinstyle="round", **_LINE)
-        axis.text(what, y, counts, va="center", style="italic", **SMALL)
+        axis.text(what, y, counts, va="center", color=VERDICTS["equal"], **SMALL)
         axis.annotate("", (activation - 0.01, y), (arrow, y), arrowprops={"arrowstyle": "-|>", **_LINE})
         axis.text(activation, y, taken, va="center", **SMALL)
     if avoid:

@@ -1,6 +1,5 @@
 """Colours, sizes, panels and files of figures. A colour is the verdict of an activation against the baseline."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ BAND = "#EDF0F3"  # of the margin
 BEHIND = "#C9CDD2"  # what is drawn behind for orientation
 
 WIDTH, NARROW = 6.8, 3.4  # inches: two columns of a page, and one column or a phone
+# Of saved files: TrueType fonts, and the hyphen as minus, since a second font for one sign takes as long as a figure.
+_SAVED = {"svg.hashsalt": "actbench", "pdf.fonttype": 42, "axes.unicode_minus": False}
 TEXT = {"fontsize": 8}
 SMALL = {"fontsize": 7}
 
@@ -30,28 +31,6 @@ def marker(verdict: str) -> dict[str, Any]:
     """Keywords of a point: filled in the colour of a verdict, or hollow where it shows a small difference or none."""
     colour = VERDICTS[verdict]
     return {"marker": "o", "color": colour, "markerfacecolor": "white" if verdict in SHOWN_SMALL else colour}
-
-
-def panels(count: int, height: float, narrow: bool = False, columns: int = 3, **keywords: Any) -> tuple[Figure, Any]:
-    """A figure of `count` axes of `height` inches, at most `columns` a row, and the axes; narrow: stacked.
-
-    keywords: of Figure.subplots, such as sharex and sharey.
-    """
-    columns = 1 if narrow else min(columns, count)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(NARROW if narrow else WIDTH, 0.5 + height * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **keywords).ravel()
-    for axis in axes[count:]:
-        axis.set_axis_off()
-    return figure, axes[:count]
-
-
-def legend(figure: Figure, artists: Mapping[str, Any]) -> None:
-    """Adds a legend above the figure, in as many columns as fit. artists: by label."""
-    room = 13.5 * float(figure.get_size_inches()[0])  # characters
-    columns = max(1, min(6, len(artists), int(room / (max(map(len, artists), default=0) + 6))))
-    figure.legend(list(artists.values()), list(artists), loc="outside upper center", ncols=columns, frameon=False,
-                  fontsize=7)  # fmt: skip
 
 
 def plain(axis: Any) -> None:
@@ -76,7 +55,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
 
     try:
-        with mpl.rc_context({"svg.hashsalt": "actbench", "pdf.fonttype": 42}), replaced_file(path) as scratch:
+        with mpl.rc_context(_SAVED), replaced_file(path) as scratch:
             figure.savefig(scratch, format=suffix, dpi=200, metadata=metadata)
         figure.set_layout_engine(None)  # the layout is final: the next format does not compute it again
     except OSError as error:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, VERDICTS, panels, plain
+from actbench.report.figures.panels import fixed_panels, label_width
+from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, VERDICTS
 from actbench.report.numbers import rate
 from actbench.report.sentences import short_names
 
@@ -25,8 +26,12 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
     tasks = _by_task(runs.assign(value=100 * runs[metric].fillna(0.0).astype(float), line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
     rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
-    figure, axes = panels(len(tasks), 0.5 + 0.17 * rows, narrow, columns=2)
-    for axis, (task, frame) in zip(axes, tasks, strict=True):
+    left = label_width([line for _, frame in tasks for line in frame["line"]])
+    figure, axes = fixed_panels(
+        [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, 1 if narrow or len(tasks) == 1 else 2, narrow, left=left,
+        bottom=0.45, gap=(left, 0.75),
+    )  # fmt: skip
+    for axis, (_, frame) in zip(axes, tasks, strict=True):
         means = frame.groupby("line", sort=False)["value"].mean().sort_values().tail(MOST_ROWS)
         edge = means.median() - max(_FAR * (means.max() - means.median()), 1.0)
         for place, (line, mean) in enumerate(means.items()):
@@ -42,9 +47,7 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
             axis.plot(mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
-        axis.set_title(names[task], **TEXT)
         axis.set_xlabel(f"{'test' if metric == 'test_accuracy' else 'validation'} accuracy, %", **TEXT)
-        plain(axis)
     return figure
 
 
@@ -59,17 +62,16 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False
     ]
     groups = groups[:MOST_PANELS]
     names = short_names(list(dict.fromkeys(points["task"])))
-    figure, axes = panels(len(groups), 1.2, narrow, columns=4, sharex=True, sharey=True)
-    for axis, (task, series, group) in zip(axes, groups, strict=True):
+    titles = [f"{names[task]}: {series}" if len(names) > 1 else series for task, series, _ in groups]
+    figure, axes = fixed_panels(titles, 0.9, 2 if narrow else min(4, len(groups)), narrow, sharex=True, sharey=True)
+    for axis, (_, _, group), title in zip(axes, groups, titles, strict=True):
         means = group.groupby(["lr", "step"])["value"].mean().mul(100)
         last = means.groupby("lr").last().sort_values()
         rates = [float(lr) for lr in last.index]
         for lr in rates:
             best = lr == rates[-1]
             axis.plot(means[lr].index, means[lr], color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
-        title = f"{names[task]}: {series}" if len(names) > 1 else series
         axis.set_title(title + (f" ({rate(rates[-1])})" if len(rates) > 1 else ""), **SMALL)
-        plain(axis)
     figure.supxlabel("step", **TEXT)
     figure.supylabel("validation accuracy, %", **TEXT)
     return figure
