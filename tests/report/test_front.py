@@ -82,5 +82,6 @@ def test_panels_have_one_order_and_one_scale_and_stand_one_above_the_other_in_a_
         assert first.get_ylim() == second.get_ylim()
     assert {axis.get_position().x0 for axis in narrow.axes} != {axis.get_position().x0 for axis in wide.axes}
     assert narrow.get_size_inches()[0] < wide.get_size_inches()[0]
-    assert [len(axis.texts) - 1 for axis in wide.axes] == [2, -1]  # names stand at the left of a row of panels
-    assert [len(axis.texts) for axis in narrow.axes] == [2, 2]
+    labelled_panels = [{"gelu", "tanh"} <= {text.get_text() for text in axis.texts} for axis in wide.axes]
+    assert labelled_panels == [True, False]  # names stand at the left of a row of panels
+    assert all({"gelu", "tanh"} <= {text.get_text() for text in axis.texts} for axis in narrow.axes)

@@ -21,7 +21,7 @@ _TASKS, _ROWS = 4, 16  # of a figure with a column per task and a row per series
 _PER_ROW = {False: 6, True: 3}  # cells of a block in a row, by whether the figure is narrow
 _EARLY = 1 / 6  # of the steps, at which the middle series enters the panel
 _HEIGHTS = (0.26, 0.75)  # inches of a cell, the least and the most
-_TALL = {False: 7.0, True: 8.6}  # inches of the figure where cells are not at their least, by whether it is narrow
+_TALL = {False: 5.4, True: 8.6}  # inches of the figure where cells are not at their least, by whether it is narrow
 
 
 @dataclass(frozen=True)
