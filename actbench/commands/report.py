@@ -55,8 +55,9 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.report.answers import answer_document, pairs_frame, scores_frame
     from actbench.report.formats.blocks import FIGURES
     from actbench.report.front import DIFFERENCES, conditions
+    from actbench.report.headline import comparison_note, full_answer
     from actbench.report.report import FORMATS, write_report
-    from actbench.report.sentences import answers, comparison_note, overall_answer
+    from actbench.report.sentences import answers
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
     compared = list(comparisons(runs, series["costs"], request, unpacked_examples(series["examples"])))
@@ -70,8 +71,10 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     if pairs:
         write_table(folder / PAIRS, pairs_frame(compared))
     paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
-    lines = [overall_answer(compared), *answers(compared), conditions(compared, request, environment)]
-    note = comparison_note(request.question, compared, f"{FIGURES}/{DIFFERENCES}.svg")  # a PNG's pixels are too wide
+    lines = [full_answer(compared, verdicts), *answers(compared), conditions(compared, request, environment)]
+    note = comparison_note(
+        request.question, compared, verdicts, f"{FIGURES}/{DIFFERENCES}.svg"
+    )  # a PNG's pixels are too wide
     return Reports(compared, paths, lines, note)
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.sides import SCORE
 from actbench.experiment.request import Request
-from actbench.report.sentences import coverage, overall_answer, task_sentence
+from actbench.report.headline import full_answer
+from actbench.report.sentences import coverage, task_sentence
 
 
 def answer_document(
@@ -21,7 +22,7 @@ def answer_document(
     """
     return {
         "question": request.question,
-        "answer": overall_answer(comparisons),
+        "answer": full_answer(comparisons, judged),
         "version": request.versions.get("actbench", ""),
         "seconds": seconds,
         "tasks": [_task(comparison) for comparison in comparisons],

@@ -11,8 +11,9 @@ from actbench.experiment.request import Request
 from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table
+from actbench.report.headline import full_answer
 from actbench.report.numbers import count, duration, in_points, rate
-from actbench.report.sentences import answers, is_judged, overall_answer, short_names, with_score
+from actbench.report.sentences import answers, is_judged, short_names, with_score
 
 DIFFERENCES = "differences"  # name of the main figure
 _SETS = (
@@ -25,11 +26,12 @@ _MOST_UNDECIDED = 6  # names in a cell
 
 
 def front_page(
-    comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any], draw: Draw
-) -> Iterator[Block]:
-    """The blocks of the first page. environment: the content of environment.json; empty where it is not known."""
+    comparisons: Sequence[Comparison], judged: pd.DataFrame, request: Request, environment: Mapping[str, Any],
+    draw: Draw,
+) -> Iterator[Block]:  # fmt: skip
+    """The blocks of the first page. judged: by judge_hypotheses. environment: as in environment.json, or empty."""
     yield Heading(1, request.question)
-    yield Paragraph(overall_answer(comparisons), "lead")
+    yield Paragraph(full_answer(comparisons, judged), "lead")
     if comparisons:
         yield Items(tuple(answers(comparisons)))
     yield Paragraph(conditions(comparisons, request, environment), "note")
@@ -42,9 +44,9 @@ def front_page(
             f"{in_points(request.margin)}. Filled: shown to be equal, better or worse; hollow: smaller differences and "
             "what is inconclusive.",
         )  # fmt: skip
-    judged = [comparison for comparison in comparisons if is_judged(comparison)]
-    if judged:
-        yield Table(front_table(judged, request), _SETS.format(in_points(request.margin)))
+    with_verdicts = [comparison for comparison in comparisons if is_judged(comparison)]
+    if with_verdicts:
+        yield Table(front_table(with_verdicts, request), _SETS.format(in_points(request.margin)))
 
 
 def conditions(comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any]) -> str:

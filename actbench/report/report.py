@@ -57,7 +57,7 @@ def document(
     judged: pd.DataFrame, environment: Mapping[str, Any], draw: Draw, pairs: bool,
 ) -> Iterator[Block]:  # fmt: skip
     """The blocks of the report, the answer first. runs: labelled, marked by a protocol. draw: saves a figure."""
-    yield from front_page(comparisons, request, environment, draw)
+    yield from front_page(comparisons, judged, request, environment, draw)
     yield from _gaps(comparisons)
     yield from _hypotheses(judged)
     names = short_names([comparison.task for comparison in comparisons])
@@ -98,6 +98,7 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
         return
     counts = judged["verdict"].value_counts()
     yield Heading(2, "Hypotheses")
+    yield Table(hypotheses_table(judged), "", _COLOURS)
     yield Paragraph(
         f"Of {count(len(judged), 'verdict')}: "
         + ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
@@ -106,9 +107,9 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
         "within the margin where a difference is expected. Inconclusive: none of these. A run that diverged has "
         "accuracy 0, and is left out where it has no value."
         + _CENSORED * bool(judged["censored"].any())
-        + _EDGE * bool(judged["edges"].any())
+        + _EDGE * bool(judged["edges"].any()),
+        "note",
     )
-    yield Table(hypotheses_table(judged), "", _COLOURS)
 
 
 _CENSORED = (

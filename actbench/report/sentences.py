@@ -17,8 +17,7 @@ ESTIMATED_BEFORE = (
     "fixed: the luck of that choice is in no interval."
 )
 ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transformer"}
-_MOST_NAMED = 4  # names in a sentence, and tasks; more are counted
-_LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
+MOST_NAMED = 4  # names in a sentence, and tasks; more are counted
 
 
 def listed(seeds: Sequence[int]) -> str:
@@ -79,9 +78,7 @@ def task_sentence(comparison: Comparison) -> str:
     if found.avoid:
         parts.append(f"Avoid {_joined([with_score(comparison, name) for name in found.avoid], 'and')}.")
     if found.undecided:
-        rest = (
-            len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > _MOST_NAMED
-        )
+        rest = len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > MOST_NAMED
         parts.append(
             f"The other {len(found.undecided)} are undecided." if rest else f"Undecided: {', '.join(found.undecided)}."
         )
@@ -142,7 +139,7 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
     if alike:
         everywhere = len(alike) == len(tasks)
         baseline = tasks[alike[0]].baseline
-        place = "The choice" if everywhere else f"{_capitalized(_places(alike, len(tasks)))} the choice"
+        place = "The choice" if everywhere else f"{_capitalized(in_places(alike, len(tasks)))} the choice"
         sentences.append(f"{place} hardly matters: {baseline} will do.")
     groups: dict[tuple[str, str], list[str]] = {}
     for name, comparison in tasks.items():
@@ -150,9 +147,11 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
             doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
             key = _joined(comparison.recommendation.take, "or"), doubt if _doubt(comparison) else ""
             groups.setdefault(key, []).append(name)
-    if len(groups) > _MOST_NAMED:
+    if len(groups) > MOST_NAMED:
         return [*sentences, "What to take differs from task to task; see the table."]
-    return sentences + [f"Take {names}{_places(where, len(tasks))}{doubt}." for (names, doubt), where in groups.items()]
+    return sentences + [
+        f"Take {names}{in_places(where, len(tasks))}{doubt}." for (names, doubt), where in groups.items()
+    ]
 
 
 def _by_task(tasks: Mapping[str, Comparison], names_of: Callable[[Comparison], Iterable[str]]) -> str:
@@ -164,18 +163,18 @@ def _by_task(tasks: Mapping[str, Comparison], names_of: Callable[[Comparison], I
     by_places: dict[tuple[str, ...], list[str]] = {}
     for name, where in places.items():
         by_places.setdefault(tuple(where), []).append(name)
-    return "; ".join(_joined(names, "and") + _places(where, len(tasks)) for where, names in by_places.items())
+    return "; ".join(_joined(names, "and") + in_places(where, len(tasks)) for where, names in by_places.items())
 
 
 def _capitalized(text: str) -> str:
     return text.strip()[:1].upper() + text.strip()[1:]
 
 
-def _places(names: Sequence[str], tasks: int) -> str:
+def in_places(names: Sequence[str], tasks: int) -> str:
     """` in the MLP and the CNN`; empty where these are all tasks. tasks: how many there are."""
     if len(names) == tasks:
         return "" if tasks == 1 else " everywhere"
-    if len(names) > _MOST_NAMED:
+    if len(names) > MOST_NAMED:
         return f" in {len(names)} of {tasks} tasks"
     if set(names) <= set(ARCHITECTURES.values()):
         return f" in {_joined([f'the {name}' for name in names], 'and')}"
@@ -184,8 +183,8 @@ def _places(names: Sequence[str], tasks: int) -> str:
 
 def _joined(names: Sequence[str], word: str) -> str:
     """`a, b or c`; the first few of many, with the number of the others."""
-    if len(names) > _MOST_NAMED:
-        return f"{', '.join(names[: _MOST_NAMED - 1])} {word} {len(names) - _MOST_NAMED + 1} more"
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[: MOST_NAMED - 1])} {word} {len(names) - MOST_NAMED + 1} more"
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
@@ -217,16 +216,3 @@ def coverage(comparison: Comparison) -> str:
         return f"seeds, tuning on this grid and new test examples, estimated from the test set{tested}"
     parts = f" (test parts of {size})" if size else ""
     return f"seeds, splits and tuning on this grid; not examples beyond this data set{parts}"
-
-
-def comparison_note(question: str, comparisons: Sequence[Comparison], figure: str) -> str:
-    """A comparison in short, in Markdown, as MLflow shows it beside the parent run; the answer is its first line.
-
-    figure: path of the main figure among the run's artifacts (RUN_ID: MLflow's id of the run).
-    """
-    lines = [f"**{overall_answer(comparisons)}**", "", question, "", *(f"- {line}" for line in answers(comparisons))]
-    while sum(map(len, lines)) > _LONGEST_NOTE:
-        lines.pop()
-    if any(comparison.differences for comparison in comparisons):
-        lines += ["", f"![Differences to the baseline](get-artifact?run_uuid=RUN_ID&path={figure})"]
-    return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])

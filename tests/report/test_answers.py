@@ -13,7 +13,8 @@ from actbench.commands.report import write_reports
 from actbench.experiment.questions import Hypothesis
 from actbench.experiment.request import Request
 from actbench.report.answers import answer_document, pairs_frame, scores_frame
-from actbench.report.sentences import overall_answer, task_sentence
+from actbench.report.headline import full_answer
+from actbench.report.sentences import task_sentence
 from actbench.store.files import HYPOTHESES, RUNS, costs_frame, write_comparison, write_runs
 from actbench.store.provenance import write_environment
 from tests.analysis.frames import chosen_runs
@@ -93,7 +94,7 @@ def test_the_answer_for_machines_agrees_with_the_scores_and_the_sentences(
     content = json.loads(json.dumps(answer_document([compared], judged, REQUEST, 12.5), allow_nan=False))
     assert set(content) == {"question", "answer", "version", "seconds", "tasks", "hypotheses"}
     assert (content["question"], content["version"], content["seconds"]) == ("Which?", "0.1", 12.5)
-    assert content["answer"] == overall_answer([compared])
+    assert content["answer"] == full_answer([compared], judged)
     assert content["hypotheses"] == [
         {"claim": "gelu is better", "task": "digits, mlp", "verdict": judged["verdict"].iloc[0]}
     ]

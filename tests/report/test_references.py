@@ -17,7 +17,8 @@ from actbench.report.answers import answer_document
 from actbench.report.formats.blocks import Table
 from actbench.report.formats.documents import markdown
 from actbench.report.front import conditions, front_table
-from actbench.report.sentences import answers, overall_answer, short_names
+from actbench.report.headline import full_answer
+from actbench.report.sentences import answers, short_names
 from actbench.store.files import ANSWER, COSTS, RUNS, VERDICTS, read_costs, read_examples, read_runs
 
 FOLDER = Path(__file__).parents[2] / "results" / "reference"
@@ -79,13 +80,13 @@ def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) ->
     request, text = request_of(folder), (folder / "report.md").read_text(encoding="utf-8")
     runs, costs = read_runs(folder / RUNS), read_costs(folder / COSTS)
     compared = list(comparisons(runs, costs, request, read_examples(folder)))
-    assert f"\n**{overall_answer(compared)}**\n" in text
     for line in answers(compared):
         assert f"- {line}\n" in text
     conditions_line = conditions(compared, request, json.loads((folder / "environment.json").read_text()))
     assert f"\n*{conditions_line}*\n" in text
     assert markdown([Table(front_table(compared, request))]).strip() in text
     judged = judge_hypotheses(load_experiment(folder.name).hypotheses, runs, costs, request.margin)
+    assert f"\n**{full_answer(compared, judged)}**\n" in text
     again = json.loads(json.dumps(answer_document(compared, judged, request, None)))
     committed = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     assert (again["answer"], again["hypotheses"]) == (committed["answer"], committed["hypotheses"])

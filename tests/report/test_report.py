@@ -187,7 +187,7 @@ def test_hypotheses_are_a_table_with_their_verdicts(tmp_path: Path) -> None:
     judged = judge_hypotheses(hypotheses, frame, costs_frame([]), REQUEST.margin)
     blocks = list(document([], labelled(frame), POINTS, REQUEST, judged, {}, drawer(tmp_path), False))
     start = blocks.index(Heading(2, "Hypotheses"))
-    paragraph, table = blocks[start + 1 : start + 3]
+    table, paragraph = blocks[start + 1 : start + 3]
     assert isinstance(paragraph, Paragraph)
     assert isinstance(table, Table)
     assert paragraph.text.startswith("Of 3 verdicts: 2 supported, 1 inconclusive. ")

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
-from actbench.report.sentences import answer, comparison_note, coverage, overall_answer, short_names, task_sentence
+from actbench.report.headline import comparison_note, full_answer, hypotheses_answer
+from actbench.report.sentences import answer, coverage, overall_answer, short_names, task_sentence
+from actbench.store.files import costs_frame
 from tests.analysis.frames import chosen_runs
 
 
@@ -18,6 +21,7 @@ def compared(
     return Comparison(f"digits, {architecture}", frame, baseline, 0.01)
 
 
+NONE = judge_hypotheses([], chosen_runs({"relu": [0.9]}), costs_frame([]), 0.01)
 WORSE = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.8] * 6})
 
 
@@ -96,6 +100,24 @@ def test_an_answer_over_several_tasks_groups_them_by_what_to_take() -> None:
     )
 
 
+def test_the_claims_of_an_experiment_are_answered_first() -> None:
+    verdicts = {
+        ("it is better", "digits, mlp"): "supported", ("it is better", "digits, cnn"): "supported",
+        ("it is faster", "digits, mlp"): "refuted", ("it is faster", "digits, cnn"): "inconclusive",
+        ("it dies", "digits, mlp"): "inconclusive", ("it is deep", "digits, cnn"): "equal",
+    }  # fmt: skip
+    judged = pd.DataFrame(
+        [{"claim": claim, "task": task, "verdict": verdict} for (claim, task), verdict in verdicts.items()]
+    )
+    assert full_answer([WORSE], judged) == (
+        "Supported: it is better. Refuted: it is faster in the MLP. No difference: it is deep. Not decided: it dies. "
+        "By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu."
+    )
+    assert full_answer([WORSE], NONE) == overall_answer([WORSE])
+    many = pd.DataFrame([{"claim": f"c{n}", "task": "digits, mlp", "verdict": "supported"} for n in range(6)])
+    assert hypotheses_answer(many) == "Supported: c0; c1; c2; c3; 2 more."
+
+
 def test_tasks_are_named_by_what_distinguishes_them() -> None:
     assert short_names(["digits, mlp", "digits, cnn_small"]) == {"digits, mlp": "MLP", "digits, cnn_small": "cnn_small"}
     assert short_names(["digits, mlp"]) == {"digits, mlp": "digits, MLP"}
@@ -127,11 +149,11 @@ def test_intervals_cover_test_examples_where_the_scores_of_each_are_kept() -> No
 
 
 def test_the_note_begins_with_the_answer_and_is_short_enough_for_a_tag() -> None:
-    few = comparison_note("Which?", [WORSE], "figures/differences.png")
+    few = comparison_note("Which?", [WORSE], NONE, "figures/differences.png")
     assert few.startswith("**Take relu or gelu. Avoid tanh. Nothing is shown to beat relu.**\n\nWhich?")
     assert answer(WORSE, "digits, MLP") in few
     assert "get-artifact?run_uuid=RUN_ID&path=figures/differences.png" in few
-    many = comparison_note("Which?", [WORSE] * 100, "figures/differences.png")
+    many = comparison_note("Which?", [WORSE] * 100, NONE, "figures/differences.png")
     assert len(many) < 8000
     assert overall_answer([WORSE]).split(".")[0] in many
 
