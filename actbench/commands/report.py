@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Reports:
     """The reports that were written.
 
-    compared: of each task. answers: over all tasks, then one line of Markdown per task, then the conditions. note: a
+    compared: of each task. answers: over all tasks, a line of Markdown per claim and per task, the conditions. note: a
     summary for MLflow.
     """
 
@@ -55,7 +55,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.report.answers import answer_document, pairs_frame, scores_frame
     from actbench.report.formats.blocks import FIGURES
     from actbench.report.front import DIFFERENCES, conditions
-    from actbench.report.headline import comparison_note, full_answer
+    from actbench.report.headline import claim_lines, comparison_note, full_answer
     from actbench.report.report import FORMATS, write_report
     from actbench.report.sentences import answers
 
@@ -71,10 +71,10 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     if pairs:
         write_table(folder / PAIRS, pairs_frame(compared))
     paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
-    lines = [full_answer(compared, verdicts), *answers(compared), conditions(compared, request, environment)]
-    note = comparison_note(
-        request.question, compared, verdicts, f"{FIGURES}/{DIFFERENCES}.svg"
-    )  # a PNG's pixels are too wide
+    lines = [full_answer(compared, verdicts), *claim_lines(verdicts), *answers(compared)]
+    lines.append(conditions(compared, request, environment))
+    figure = f"{FIGURES}/{DIFFERENCES}.svg"  # MLflow shows a PNG at its full size in pixels, which is too wide
+    note = comparison_note(request.question, compared, verdicts, figure)
     return Reports(compared, paths, lines, note)
 
 

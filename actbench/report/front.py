@@ -11,15 +11,16 @@ from actbench.experiment.request import Request
 from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table
-from actbench.report.headline import full_answer
+from actbench.report.headline import claim_lines, full_answer
 from actbench.report.numbers import count, duration, in_points, rate
 from actbench.report.sentences import answers, is_judged, short_names, with_score
 
 DIFFERENCES = "differences"  # name of the main figure
 _SETS = (
-    "Take: the highest mean, and what is shown to be less than {0} below it. Avoid: what is shown to be more than {0} "
-    "below it. The rest is undecided."
+    "Compared with the highest mean of each task, not with the baseline: take what is shown to be less than {0} below "
+    "it, avoid what is shown to be more than {0} below it; the rest is undecided."
 )
+_NO_NUMBERS = ("dataset.root=", "dataset.download=", "execution.", "store.")
 _DEAD = 0.01  # share of units from which on an activation is named
 _MOST_TASKS = 3  # as columns of the table; more are its rows
 _MOST_UNDECIDED = 6  # names in a cell
@@ -32,6 +33,8 @@ def front_page(
     """The blocks of the first page. judged: by judge_hypotheses. environment: as in environment.json, or empty."""
     yield Heading(1, request.question)
     yield Paragraph(full_answer(comparisons, judged), "lead")
+    if len(judged):
+        yield Items(tuple(claim_lines(judged)))
     if comparisons:
         yield Items(tuple(answers(comparisons)))
     yield Paragraph(conditions(comparisons, request, environment), "note")
@@ -64,9 +67,14 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
         str(environment.get("date", ""))[:10],
         f"actbench {request.versions['actbench']}" if "actbench" in request.versions else "",
         " ".join(part for part in (duration(seconds) if seconds else "", machine) if part),
-        f"asked with `{request.overrides}`" if request.overrides else "",
+        f"asked with `{asked}`" if (asked := _asked(request.overrides)) else "",
     ]
     return " · ".join(part for part in parts if part) + "."
+
+
+def _asked(overrides: str) -> str:
+    """The overrides without those that decide no number: where data lie, how runs are executed and stored."""
+    return " ".join(term for term in overrides.split() if not term.startswith(_NO_NUMBERS))
 
 
 def _range(numbers: Iterable[int]) -> str:
@@ -112,17 +120,21 @@ def _undecided(comparison: Comparison, ordered: Sequence[str]) -> str:
 
 
 def _fastest(comparison: Comparison) -> str:
-    """The first by mean steps, the baseline's beside it, and how many are not shown to be slower."""
+    """Those not shown to be slower than the first, with the range of their mean steps, and the baseline's."""
     fastest = _recommended(comparison, "fastest")
     late = [name for name in comparison.ranking if name not in comparison.arrives]
     never = f"under half of the runs arrive: {', '.join(late)}" if late else ""
     if not fastest:
         return never
-    steps, baseline = comparison.fastest_steps.mean(), comparison.baseline
-    first, *others = fastest
-    beside = f"; {baseline} {steps[baseline]:.0f}" if baseline in steps and baseline != first else ""
-    more = f"{len(others)} more not shown to be slower" if others else ""
-    return "; ".join(part for part in (f"{first} ({steps[first]:.0f} steps{beside})", more, never) if part)
+    steps, baseline = comparison.fastest_steps.mean().round(), comparison.baseline
+    beside = f"; {baseline} {steps[baseline]:.0f}" if baseline in steps and fastest != (baseline,) else ""
+    first, most = steps[fastest[0]], max(steps[name] for name in fastest)
+    if len(fastest) == 1:
+        text = f"{fastest[0]} ({first:.0f} steps{beside})"
+    else:
+        names = "no difference shown" if set(fastest) == set(comparison.ranking) else ", ".join(fastest)
+        text = f"{names} ({first:.0f} to {most:.0f} steps{beside})"
+    return "; ".join(part for part in (text, never) if part)
 
 
 def _dead(comparison: Comparison) -> str:

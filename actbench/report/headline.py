@@ -1,43 +1,60 @@
-"""The first sentences of a report: what is shown of the hypotheses, and what to take and to avoid."""
+"""The first sentences of a report: what is shown of the claims, and what to take and to avoid."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from actbench.analysis.pairs import Comparison
-from actbench.report.sentences import MOST_NAMED, answers, in_places, overall_answer, short_names
+from actbench.report.numbers import short
+from actbench.report.sentences import answers, overall_answer, short_names
 
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
 
 
 def full_answer(comparisons: Sequence[Comparison], judged: pd.DataFrame) -> str:
-    """What is shown of the hypotheses, and what to take and to avoid, as plain text. judged: by judge_hypotheses."""
+    """What is shown of the claims, and what to take and to avoid, as plain text. judged: by judge_hypotheses."""
     choice = overall_answer(comparisons)
-    return choice if judged.empty else f"{hypotheses_answer(judged)} By test accuracy: {choice[0].lower()}{choice[1:]}"
+    return choice if judged.empty else f"{claims_answer(judged)} By test accuracy: {choice[0].lower()}{choice[1:]}"
 
 
-def hypotheses_answer(judged: pd.DataFrame) -> str:
-    """The claims that are supported, refuted or shown to make no difference, with the tasks; the others are counted."""
+def claims_answer(judged: pd.DataFrame) -> str:
+    """How many claims are supported, refuted or not decided, in a sentence. judged: by judge_hypotheses."""
+    outcomes = [_outcome(set(group["verdict"])) for _, group in judged.groupby("claim", sort=False)]
+    counts = {outcome: outcomes.count(outcome) for outcome in _OUTCOMES if outcome in outcomes}
+    if len(outcomes) == 1:
+        return f"The claim is {outcomes[0]}."
+    return f"Of {len(outcomes)} claims {', '.join(f'{number} {outcome}' for outcome, number in counts.items())}."
+
+
+_OUTCOMES = ("supported", "supported in part", "supported and refuted in part", "refuted in part", "refuted",
+             "shown to make no difference", "not decided")  # fmt: skip
+
+
+def _outcome(verdicts: set[str]) -> str:
+    """The verdict on a claim from its verdicts on several tasks."""
+    if verdicts == {"equal"}:
+        return "shown to make no difference"
+    for one, other in (("supported", "refuted"), ("refuted", "supported")):
+        if verdicts == {one}:
+            return one
+        if one in verdicts and other not in verdicts:
+            return f"{one} in part"
+    return "supported and refuted in part" if "supported" in verdicts else "not decided"
+
+
+def claim_lines(judged: pd.DataFrame) -> list[str]:
+    """A line of Markdown on each claim: its verdicts, and the mean of each side in each task."""
     names = short_names(list(dict.fromkeys(judged["task"])))
-    places: dict[str, dict[str, list[str]]] = {}  # verdict -> claim -> tasks
-    for row in judged.to_dict("records"):
-        places.setdefault(str(row["verdict"]), {}).setdefault(str(row["claim"]), []).append(names[str(row["task"])])
-    tasks = judged["claim"].value_counts()
-    parts = []
-    for verdict, title in (("supported", "Supported"), ("refuted", "Refuted"), ("equal", "No difference")):
-        claims = places.get(verdict, {})
-        texts = [
-            claim if len(own) == tasks[claim] else claim + in_places(own, len(names) + 1)
-            for claim, own in claims.items()
-        ]
-        more = [f"{len(texts) - MOST_NAMED} more"] if len(texts) > MOST_NAMED else []
-        if texts:
-            parts.append(f"{title}: {'; '.join([*texts[:MOST_NAMED], *more])}.")
-    shown = {claim for verdict in ("supported", "refuted", "equal") for claim in places.get(verdict, {})}
-    open_claims = [claim for claim in tasks.index if claim not in shown]
-    if open_claims:
-        parts.append(f"Not decided: {open_claims[0] if len(open_claims) == 1 else f'{len(open_claims)} others'}.")
-    return " ".join(parts)
+    lines = []
+    for claim, group in judged.groupby("claim", sort=False):
+        by_verdict: dict[str, list[str]] = {}
+        for row in group.to_dict("records"):
+            sides = f"{short(row['mean_a'])} against {short(row['mean_b'])}"
+            task = f"{names[str(row['task'])]} " if len(names) > 1 else ""
+            by_verdict.setdefault(str(row["verdict"]), []).append(task + sides)
+        texts = [f"**{verdict}** ({', '.join(sides)})" for verdict, sides in by_verdict.items()]
+        lines.append(f"“{claim}”: {'; '.join(texts)}")
+    return lines
 
 
 def comparison_note(question: str, comparisons: Sequence[Comparison], judged: pd.DataFrame, figure: str) -> str:

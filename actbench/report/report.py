@@ -105,7 +105,8 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
         + ". Supported, refuted: shown by sign flips at 0.05, corrected by Holm over the lines that expect a "
         "difference; where equality is expected: shown to lie within the margin, or to exceed it. Equal: shown to lie "
         "within the margin where a difference is expected. Inconclusive: none of these. A run that diverged has "
-        "accuracy 0, and is left out where it has no value."
+        "accuracy 0, and is left out where it has no value. Intervals are one a line, not corrected; the first page "
+        "tests each task alone, so it may show what is inconclusive among all claims."
         + _CENSORED * bool(judged["censored"].any())
         + _EDGE * bool(judged["edges"].any()),
         "note",

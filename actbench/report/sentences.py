@@ -66,7 +66,7 @@ def task_sentence(comparison: Comparison) -> str:
         return f"{count(len(scores), 'seed')}: too few for a verdict. Highest mean: {top}."
     number, margin = len(comparison.ranking), in_points(comparison.margin)
     if len(found.take) == number:
-        parts = [f"The choice does not matter: all {number} are within {margin} of the best ({top})."]
+        parts = [f"The choice hardly matters: all {number} are within {margin} of the best ({top})."]
     elif hardly_matters(comparison):
         parts = [
             f"The choice hardly matters: {len(found.take)} of {number}, {comparison.baseline} among them, are within "
@@ -74,14 +74,15 @@ def task_sentence(comparison: Comparison) -> str:
         ]
     else:
         within = f"within {margin} of the best: {top}" if len(found.take) > 1 else top.removeprefix(f"{best}, ")
-        parts = [f"Take {_joined(found.take, 'or')} ({within}){_doubt(comparison)}."]
+        doubt = _doubt(comparison)
+        parts = [f"{'Try' if doubt else 'Take'} {_joined(found.take, 'or')} ({within}){doubt}."]
     if found.avoid:
         parts.append(f"Avoid {_joined([with_score(comparison, name) for name in found.avoid], 'and')}.")
     if found.undecided:
         rest = len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > MOST_NAMED
-        parts.append(
-            f"The other {len(found.undecided)} are undecided." if rest else f"Undecided: {', '.join(found.undecided)}."
-        )
+        text = f"not shown to be within {margin} of it"
+        names, others = ", ".join(found.undecided), len(found.undecided)
+        parts.append(f"The other {others} are {text}." if rest else f"{text.capitalize()}: {names}.")
     return " ".join([*parts, *_beating(comparison), *_failed(comparison)])
 
 
@@ -122,7 +123,7 @@ def overall_answer(comparisons: Sequence[Comparison]) -> str:
     names = short_names([comparison.task for comparison in comparisons])
     tasks = {names[comparison.task]: comparison for comparison in judged}
     parts = _choices(tasks)
-    if avoided := _by_task(tasks, lambda task: task.recommendation.avoid if task.recommendation else ()):
+    if avoided := _by_task(tasks, _avoided):
         parts.append(f"Avoid {avoided}.")
     baseline = judged[0].baseline
     if not any(comparison.differences for comparison in judged):
@@ -140,17 +141,20 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
         everywhere = len(alike) == len(tasks)
         baseline = tasks[alike[0]].baseline
         place = "The choice" if everywhere else f"{_capitalized(in_places(alike, len(tasks)))} the choice"
-        sentences.append(f"{place} hardly matters: {baseline} will do.")
-    groups: dict[tuple[str, str], list[str]] = {}
+        avoided = dict.fromkeys(name for task in alike for name in _avoided(tasks[task]))
+        aside = f", {_joined(list(avoided), 'and')} aside" if avoided else ""
+        sentences.append(f"{place} hardly matters{aside}: {baseline} will do.")
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for name, comparison in tasks.items():
         if name not in alike and comparison.recommendation is not None:
             doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
-            key = _joined(comparison.recommendation.take, "or"), doubt if _doubt(comparison) else ""
+            names, doubted = _joined(comparison.recommendation.take, "or"), bool(_doubt(comparison))
+            key = ("Try", names, doubt) if doubted else ("Take", names, "")
             groups.setdefault(key, []).append(name)
     if len(groups) > MOST_NAMED:
         return [*sentences, "What to take differs from task to task; see the table."]
     return sentences + [
-        f"Take {names}{in_places(where, len(tasks))}{doubt}." for (names, doubt), where in groups.items()
+        f"{verb} {names}{in_places(where, len(tasks))}{doubt}." for (verb, names, doubt), where in groups.items()
     ]
 
 
@@ -186,6 +190,10 @@ def _joined(names: Sequence[str], word: str) -> str:
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[: MOST_NAMED - 1])} {word} {len(names) - MOST_NAMED + 1} more"
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _avoided(comparison: Comparison) -> Sequence[str]:
+    return comparison.recommendation.avoid if comparison.recommendation else ()
 
 
 def _better(comparison: Comparison) -> list[str]:

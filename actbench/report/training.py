@@ -1,5 +1,6 @@
 """The part of a report that shows how the runs trained: rates, curves, times to target, units and gradients."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -37,11 +38,14 @@ def training_section(
             "Validation accuracy by step at the chosen rates: mean over seeds, band from the 10th to the 90th "
             f"percentile; grey behind: {scored[0].baseline}.",
         )  # fmt: skip
+    steps = sorted(set(curves.loc[curves["metric"] == "val_accuracy", "step"]))
+    gaps = [later - step for step, later in itertools.pairwise(steps)]
     if (times := times_figure(scored)) is not None:
         yield draw(
             lambda narrow: times_figure(scored, True) or times if narrow else times, "times",
             "Mean steps to the target at the fastest rate, with 95 % intervals. A run that never arrives counts with "
-            f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}.",
+            f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}. Steps are read at "
+            f"evaluations, at least {min(gaps, default=0)} steps apart.",
         )  # fmt: skip
     layers = points["layers"][points["layers"]["run_id"].isin(chosen)]
     for name, caption, wide, narrow in layers_figures(scored, layers):

@@ -167,8 +167,10 @@ def test_the_files_are_written_beside_the_report(marked: pd.DataFrame, compared:
         [compared], judge_hypotheses([], marked, costs_frame([]), 0.01), REQUEST, None
     )["tasks"][0]["activations"]  # fmt: skip
     sentence = content["tasks"][0]["sentence"]
-    assert list(found.answers)[:2] == [content["answer"], f"**digits, MLP**: {sentence}"]
-    assert found.answers[2].startswith("9 seeds · 359 test examples drawn by each seed · margin 1 point · ")
+    headline, claim, task, conditions = found.answers
+    assert (headline, task) == (content["answer"], f"**digits, MLP**: {sentence}")
+    assert claim.startswith(f"“gelu is better”: **{content['hypotheses'][0]['verdict']}** (")
+    assert conditions.startswith("9 seeds · 359 test examples drawn by each seed · margin 1 point · ")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "scores.csv"), scores_frame([compared]), check_dtype=False)
     assert pd.read_csv(tmp_path / "verdicts.csv")["verdict"].tolist() == [
         line["verdict"] for line in content["hypotheses"]

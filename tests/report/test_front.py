@@ -1,5 +1,6 @@
 """The first page of a report: its line of conditions, its table and its figure."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,8 @@ def test_the_conditions_are_one_line() -> None:
         "6 seeds · 359 test examples drawn by each seed · margin 1 point · 2026-11-22 · actbench 0.1 · 2 min 13 s on "
         "Some CPU, 2 cores."
     )
+    narrowed = dataclasses.replace(REQUEST, overrides="dataset.root=data activation=relu,gelu store.uri=x")
+    assert conditions([MLP], narrowed, {}).endswith(" · actbench 0.1 · asked with `activation=relu,gelu`.")
     slow = labelled(pd.concat([MLP.runs, chosen_runs({"relu": [0.5] * 6}, lr=1 / 30, chosen=False, raced_out=True)]))
     tuned = Comparison("digits, mlp", slow, "relu", 0.01)
     assert "learning rate tuned per activation (0.0333 to 0.1)" in conditions([tuned], REQUEST, {})
@@ -43,7 +46,7 @@ def test_the_table_has_a_column_per_task_or_with_many_tasks_a_row() -> None:
     assert table["**take**"] == {"MLP": "gelu, relu", "CNN": "gelu"}  # in the order of the figure
     assert table["**avoid**"] == {"MLP": "tanh (60.0 %)", "CNN": "relu (90.0 %), tanh (90.0 %)"}
     assert "undecided" not in table  # nothing is
-    assert table["fastest to 95 %"]["MLP"] == "relu (35 steps); 2 more not shown to be slower"
+    assert table["fastest to 95 %"]["MLP"] == "no difference shown (35 to 35 steps; relu 35)"
     many = [Comparison(f"digits, mlp, {name}", MLP.runs, "relu", 0.01) for name in "abcd"]
     assert front_table(many, REQUEST)[" "].tolist() == ["a", "b", "c", "d"]
 

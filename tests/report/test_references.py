@@ -20,6 +20,7 @@ from actbench.report.front import conditions, front_table
 from actbench.report.headline import full_answer
 from actbench.report.sentences import answers, short_names
 from actbench.store.files import ANSWER, COSTS, RUNS, VERDICTS, read_costs, read_examples, read_runs
+from actbench.store.provenance import read_environment
 
 FOLDER = Path(__file__).parents[2] / "results" / "reference"
 # References without answer.json are of an older protocol. The quickstart's is never one of these.
@@ -33,8 +34,18 @@ folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.n
 
 
 def request_of(folder: Path) -> Request:
-    protocol = compose_grid(load_experiment(folder.name).overrides).command.protocol
-    return Request(folder.name, "", "", "", protocol.baseline, protocol.margin)
+    """The request of a committed report, whose tags are in the store that made it."""
+    grid = compose_grid(load_experiment(folder.name).overrides)
+    environment = read_environment(folder)
+    overrides = " ".join(str(environment["command"]).split()[3:])
+    content = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    training = [run.training for run in grid.runs]
+    return Request(
+        folder.name, "", "", overrides, grid.command.protocol.baseline, grid.command.protocol.margin,
+        tuple(dict.fromkeys(own.target for own in training)), tuple(dict.fromkeys(own.batch_size for own in training)),
+        versions=environment["versions"],
+        test_sizes={task["task"].split(", ")[0]: task["n_test"] for task in content["tasks"]},
+    )  # fmt: skip
 
 
 def chosen_scores(folder: Path, task: str) -> pd.DataFrame:
@@ -82,7 +93,7 @@ def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) ->
     compared = list(comparisons(runs, costs, request, read_examples(folder)))
     for line in answers(compared):
         assert f"- {line}\n" in text
-    conditions_line = conditions(compared, request, json.loads((folder / "environment.json").read_text()))
+    conditions_line = conditions(compared, request, read_environment(folder))
     assert f"\n*{conditions_line}*\n" in text
     assert markdown([Table(front_table(compared, request))]).strip() in text
     judged = judge_hypotheses(load_experiment(folder.name).hypotheses, runs, costs, request.margin)

@@ -8,7 +8,7 @@ import pandas as pd
 from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
-from actbench.report.headline import comparison_note, full_answer, hypotheses_answer
+from actbench.report.headline import claim_lines, claims_answer, comparison_note, full_answer
 from actbench.report.sentences import answer, coverage, overall_answer, short_names, task_sentence
 from actbench.store.files import costs_frame
 from tests.analysis.frames import chosen_runs
@@ -34,7 +34,7 @@ def test_what_to_take_and_what_to_avoid_is_said_with_the_margin_and_the_scores()
 def test_a_choice_that_does_not_or_hardly_matter_is_said() -> None:
     alike = {"relu": [0.9] * 6, "gelu": [0.899] * 6, "silu": [0.898] * 6}
     same = compared(dict(list(alike.items())[:2]))
-    assert task_sentence(same) == "The choice does not matter: all 2 are within 1 point of the best (relu, 90.0 %)."
+    assert task_sentence(same) == "The choice hardly matters: all 2 are within 1 point of the best (relu, 90.0 %)."
     assert overall_answer([same]) == "The choice hardly matters: relu will do. Nothing is shown to beat relu."
     hardly = compared(alike | {"tanh": [0.8] * 6})
     assert task_sentence(hardly) == (
@@ -42,7 +42,7 @@ def test_a_choice_that_does_not_or_hardly_matter_is_said() -> None:
         "Avoid tanh (80.0 %)."
     )
     assert overall_answer([hardly]) == (
-        "The choice hardly matters: relu will do. Avoid tanh. Nothing is shown to beat relu."
+        "The choice hardly matters, tanh aside: relu will do. Avoid tanh. Nothing is shown to beat relu."
     )
     two_avoided = compared(alike | {"tanh": [0.8] * 6, "elu": [0.7] * 6})  # three of five are fewer than two thirds
     assert task_sentence(two_avoided).startswith("Take relu, gelu or silu (within 1 point")
@@ -71,20 +71,21 @@ def test_the_highest_mean_that_is_not_shown_to_beat_the_baseline_is_said_to_be_s
     noise = np.resize([0.04, -0.04], 8)
     undecided = compared({"relu": [0.9] * 8, "noisy": [*(0.905 + noise)]})
     assert task_sentence(undecided) == (
-        "Take noisy (90.5 %), the highest mean, but not shown to beat relu (90.0 %). Undecided: relu."
+        "Try noisy (90.5 %), the highest mean, but not shown to beat relu (90.0 %). "
+        "Not shown to be within 1 point of it: relu."
     )
     assert overall_answer([undecided]) == (
-        "Take noisy (the highest mean, though not shown to beat relu). Nothing is shown to beat relu."
+        "Try noisy (the highest mean, though not shown to beat relu). Nothing is shown to beat relu."
     )
 
 
 def test_what_is_neither_shown_to_be_close_nor_worse_is_undecided() -> None:
     noise = np.resize([0.04, -0.04], 8)
     undecided = compared({"relu": [0.9] * 8, "noisy": [*(0.895 + noise)]})
-    assert task_sentence(undecided) == "Take relu (90.0 %). Undecided: noisy."
+    assert task_sentence(undecided) == "Take relu (90.0 %). Not shown to be within 1 point of it: noisy."
     assert overall_answer([undecided]) == "Take relu. Nothing is shown to beat relu."
     many = compared({"relu": [0.9] * 8} | {f"noisy{n}": [*(0.895 + noise)] for n in range(6)})
-    assert task_sentence(many).endswith("The other 6 are undecided.")
+    assert task_sentence(many).endswith("The other 6 are not shown to be within 1 point of it.")
 
 
 def test_an_answer_over_several_tasks_groups_them_by_what_to_take() -> None:
@@ -109,13 +110,19 @@ def test_the_claims_of_an_experiment_are_answered_first() -> None:
     judged = pd.DataFrame(
         [{"claim": claim, "task": task, "verdict": verdict} for (claim, task), verdict in verdicts.items()]
     )
+    judged = judged.assign(mean_a=0.5, mean_b=[0.25, 0.25, 10, 10, 1, 1])
     assert full_answer([WORSE], judged) == (
-        "Supported: it is better. Refuted: it is faster in the MLP. No difference: it is deep. Not decided: it dies. "
+        "Of 4 claims 1 supported, 1 refuted in part, 1 shown to make no difference, 1 not decided. "
         "By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu."
     )
+    assert claim_lines(judged)[:2] == [
+        "“it is better”: **supported** (MLP 0.5 against 0.25, CNN 0.5 against 0.25)",
+        "“it is faster”: **refuted** (MLP 0.5 against 10); **inconclusive** (CNN 0.5 against 10)",
+    ]
     assert full_answer([WORSE], NONE) == overall_answer([WORSE])
-    many = pd.DataFrame([{"claim": f"c{n}", "task": "digits, mlp", "verdict": "supported"} for n in range(6)])
-    assert hypotheses_answer(many) == "Supported: c0; c1; c2; c3; 2 more."
+    assert claims_answer(judged[:2]) == "The claim is supported."
+    mixed = judged[:2].assign(verdict=["supported", "refuted"])
+    assert claims_answer(mixed) == "The claim is supported and refuted in part."
 
 
 def test_tasks_are_named_by_what_distinguishes_them() -> None:

@@ -29,7 +29,8 @@ def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) 
         f"{names[c.task]}   {c.baseline} {100 * c.scores[c.baseline].mean():.1f} %" for c in comparisons
     ]  # fmt: skip
     found = {difference.verdict for comparison in comparisons for difference in comparison.differences.values()}
-    entries = [_entry(verdict) for verdict in VERDICTS if verdict in found]
+    entries = [Line2D([], [], linestyle="none", label=f"against {comparisons[0].baseline}:")]
+    entries += [_entry(verdict) for verdict in VERDICTS if verdict in found]
     columns = 1 if narrow else min(3, len(comparisons))
     figure, axes = fixed_panels(
         titles, 0.1 + ROW * len(shown), columns, narrow, left=label_width(shown), top=0.35,

@@ -46,7 +46,7 @@ def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
     entries, columns = [*dots, *verdict_entries(drawn)], 1 if narrow else min(3, len(drawn))
     bottom = 0.42 + legend_height(entries, narrow)
     titles, names = short_names([comparison.task for comparison in comparisons]), order(comparisons)
-    figure, axes = fixed_panels([titles[task.task] for task in drawn], 1.9, columns, narrow, bottom=bottom)
+    figure, axes = fixed_panels([titles[task.task] for task in drawn], 1.9, columns, narrow, left=0.6, bottom=bottom)
     for axis, comparison in zip(axes, drawn, strict=True):
         means = mean_accuracies(comparison)
         _panel(axis, comparison, means[[name for name in names if name in means]])
