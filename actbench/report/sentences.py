@@ -75,7 +75,7 @@ def task_sentence(comparison: Comparison) -> str:
     else:
         within = f"within {margin} of the best: {top}" if len(found.take) > 1 else top.removeprefix(f"{best}, ")
         doubt = _doubt(comparison)
-        parts = [f"{'Try' if doubt else 'Take'} {_joined(found.take, 'or')} ({within}){doubt}."]
+        parts = [f"{'Try' if doubt else 'Take'} {_joined(_taken(comparison), 'or')} ({within}){doubt}."]
     if found.avoid:
         parts.append(f"Avoid {_joined([with_score(comparison, name) for name in found.avoid], 'and')}.")
     if found.undecided:
@@ -148,7 +148,7 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
     for name, comparison in tasks.items():
         if name not in alike and comparison.recommendation is not None:
             doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
-            names, doubted = _joined(comparison.recommendation.take, "or"), bool(_doubt(comparison))
+            names, doubted = _joined(_taken(comparison), "or"), bool(_doubt(comparison))
             key = ("Try", names, doubt) if doubted else ("Take", names, "")
             groups.setdefault(key, []).append(name)
     if len(groups) > MOST_NAMED:
@@ -190,6 +190,12 @@ def _joined(names: Sequence[str], word: str) -> str:
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[: MOST_NAMED - 1])} {word} {len(names) - MOST_NAMED + 1} more"
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _taken(comparison: Comparison) -> list[str]:
+    """What to take, the baseline first."""
+    take = comparison.recommendation.take if comparison.recommendation else ()
+    return sorted(take, key=lambda name: name != comparison.baseline)
 
 
 def _avoided(comparison: Comparison) -> Sequence[str]:
