@@ -182,7 +182,7 @@ def in_places(names: Sequence[str], tasks: int) -> str:
         return f" in {len(names)} of {tasks} tasks"
     if set(names) <= set(ARCHITECTURES.values()):
         return f" in {_joined([f'the {name}' for name in names], 'and')}"
-    return f" in {_joined([f'({name})' for name in names], 'and')}"
+    return f" for {' and for '.join(names)}"
 
 
 def _joined(names: Sequence[str], word: str) -> str:

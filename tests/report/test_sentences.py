@@ -125,6 +125,19 @@ def test_the_claims_of_an_experiment_are_answered_first() -> None:
     assert claims_answer(mixed) == "The claim is supported and refuted in part."
 
 
+def test_tasks_that_are_no_architectures_are_named_by_their_terms() -> None:
+    deep = compared({"relu": [0.9] * 6, "tanh": [0.8] * 6})
+    tasks = [
+        Comparison(f"digits, mlp, {terms}", deep.runs, "relu", 0.01) for terms in ("he, sgd", "he, adam", "glorot, sgd")
+    ]
+    other = compared({"relu": [0.8] * 6, "tanh": [0.9] * 6})
+    tasks[2] = Comparison("digits, mlp, glorot, sgd", other.runs, "relu", 0.01)
+    assert overall_answer(tasks).startswith(
+        "Take relu for he, sgd and for he, adam. Take tanh for glorot, sgd. Avoid tanh for he, sgd and for he, adam; "
+        "relu for glorot, sgd."
+    )
+
+
 def test_tasks_are_named_by_what_distinguishes_them() -> None:
     assert short_names(["digits, mlp", "digits, cnn_small"]) == {"digits, mlp": "MLP", "digits, cnn_small": "cnn_small"}
     assert short_names(["digits, mlp"]) == {"digits, mlp": "digits, MLP"}
