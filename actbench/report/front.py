@@ -58,7 +58,8 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     rates = {float(lr) for comparison in comparisons for lr in comparison.planned["lr"].unique()}
     drawn = all(not comparison.covers_examples for comparison in comparisons)
     seconds = environment.get("seconds")
-    machine = f"on {environment['processor']}, {count(environment['cores'], 'core')}" if environment else ""
+    known = "processor" in environment and "cores" in environment
+    machine = f"on {environment['processor']}, {count(environment['cores'], 'core')}" if known else ""
     parts = [
         f"{_range(seeds)} seeds" if seeds else "",
         f"{_range(sizes)} test examples{' drawn by each seed' * drawn}" if sizes else "",

@@ -39,9 +39,12 @@ def write_environment(path: Path, command: str, seconds: float | None = None) ->
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """The content of the folder's environment.json; empty where there is none."""
-    path = folder / ENVIRONMENT
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    """The content of the folder's environment.json; empty where there is none, or one that is damaged."""
+    try:
+        content = json.loads((folder / ENVIRONMENT).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def versions() -> dict[str, str]:

@@ -56,6 +56,8 @@ def chosen_scores(folder: Path, task: str) -> pd.DataFrame:
     for term in others:
         has_term = runs["variant"].str.split().map(lambda terms, term=term: term in terms)
         asked &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
+    settings = runs["variant"].str.findall(r"activation\.(\S+)").str.join(" ")  # of an activation, where they vary
+    runs["activation"] = (runs["activation"] + " " + settings).str.strip()
     return runs[asked].pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
 
 

@@ -207,6 +207,9 @@ def test_runs_have_the_marks_of_the_protocol_in_the_file_and_others_have_none(
     assert table.loc[fourth.id].isna().all()
     assert read_environment(tmp_path)["seconds"] == 12.3
     assert read_environment(tmp_path / "nowhere") == {}
+    for damaged in ('{"a": [', "[1]", ""):
+        (tmp_path / "environment.json").write_text(damaged)
+        assert read_environment(tmp_path) == {}
 
 
 def test_a_run_that_repeats_another_at_equal_time_has_that_ones_variant(four: list[Result]) -> None:
