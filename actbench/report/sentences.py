@@ -41,8 +41,14 @@ def short_names(tasks: Sequence[str]) -> dict[str, str]:
 
 
 def is_judged(comparison: Comparison) -> bool:
-    """Whether the task has what a verdict needs: two activations and enough seeds."""
-    return comparison.recommendation is not None and len(comparison.scores) >= FEWEST_SEEDS
+    """Whether the task has what a verdict needs: two activations, enough seeds, and a run that did not diverge."""
+    enough = comparison.recommendation is not None and len(comparison.scores) >= FEWEST_SEEDS
+    return enough and not all_diverged(comparison)
+
+
+def all_diverged(comparison: Comparison) -> bool:
+    """Whether no run from which scores are taken finished."""
+    return len(comparison.ended) > 0 and bool(comparison.ended["status"].eq("diverged").all())
 
 
 def hardly_matters(comparison: Comparison) -> bool:
@@ -58,6 +64,8 @@ def task_sentence(comparison: Comparison) -> str:
     scores, found = comparison.scores, comparison.recommendation
     if scores.empty:
         return "No seed that all activations have; nothing can be compared."
+    if all_diverged(comparison):
+        return "All runs diverged at every rate that was tried; nothing can be recommended."
     best = comparison.ranking[0]
     top = f"{best}, {100 * scores[best].mean():.1f} %"
     if found is None:
@@ -96,7 +104,7 @@ def _doubt(comparison: Comparison) -> str:
     found, baseline = comparison.recommendation, comparison.baseline
     if (
         found is None
-        or baseline in found.take
+        or baseline in (*found.take, *found.avoid)
         or baseline not in comparison.scores
         or found.best in _better(comparison)
     ):
@@ -119,7 +127,7 @@ def overall_answer(comparisons: Sequence[Comparison]) -> str:
     """What to take and what to avoid over all tasks, in a few short sentences of plain text."""
     judged = [comparison for comparison in comparisons if is_judged(comparison)]
     if not judged:
-        return "Too few seeds for an answer." if comparisons else "No task has been compared."
+        return _no_answer(comparisons)
     names = short_names([comparison.task for comparison in comparisons])
     tasks = {names[comparison.task]: comparison for comparison in judged}
     parts = _choices(tasks)
@@ -131,6 +139,17 @@ def overall_answer(comparisons: Sequence[Comparison]) -> str:
     better = _by_task(tasks, _better)
     parts.append(f"Shown to beat {baseline}: {better}." if better else f"Nothing is shown to beat {baseline}.")
     return " ".join(parts)
+
+
+def _no_answer(comparisons: Sequence[Comparison]) -> str:
+    """Why no task has an answer."""
+    if not comparisons:
+        return "No task has been compared."
+    if all(all_diverged(comparison) for comparison in comparisons):
+        return "All runs diverged; nothing can be recommended."
+    if all(len(comparison.ranking) == 1 for comparison in comparisons):
+        return "Only one activation was trained; there is nothing to compare it with."
+    return "Too few seeds for an answer."
 
 
 def _choices(tasks: Mapping[str, Comparison]) -> list[str]:

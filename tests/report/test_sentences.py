@@ -153,6 +153,11 @@ def test_too_few_seeds_a_single_activation_and_an_absent_baseline_are_said() -> 
     assert overall_answer([few]) == "Too few seeds for an answer."
     assert overall_answer([]) == "No task has been compared."
     assert task_sentence(compared({"relu": [0.9] * 6})) == "Only relu, 90.0 %; nothing to compare it with."
+    alone = compared({"relu": [0.9] * 6})
+    assert overall_answer([alone]) == "Only one activation was trained; there is nothing to compare it with."
+    diverged = compared({"relu": [None] * 6, "tanh": [None] * 6})
+    assert task_sentence(diverged) == "All runs diverged at every rate that was tried; nothing can be recommended."
+    assert overall_answer([diverged]) == "All runs diverged; nothing can be recommended."
     absent = compared({"relu": [0.9] * 6, "tanh": [0.8] * 6}, baseline="gelu")
     assert "The baseline gelu is not among them." in task_sentence(absent)
     assert overall_answer([absent]).endswith("The baseline gelu is not among them.")

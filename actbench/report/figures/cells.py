@@ -71,9 +71,14 @@ class Sheet:
                 self._text(x + share * width, y + height + 0.03, text, side, "top")
         if cell.behind is not None:
             self._lines += [(line, BEHIND, 2.2) for line in above(placed(cell.behind), y + height)]
-        ends = np.concatenate([cell.band.line[:, 0], cell.band.line[::-1, 0]])
-        outline = placed(np.column_stack([ends, np.concatenate([cell.band.low, cell.band.high[::-1]])]))
-        self._bands.append((np.clip(outline, None, [np.inf, y + height]), cell.colour))
+        known = cell.band.line[:, 0]
+        steps_between = np.union1d(known, np.linspace(known[0], known[-1], 200))  # cut at the edges
+        lower, upper = (
+            np.clip(np.interp(steps_between, known, values), low, high) for values in (cell.band.low, cell.band.high)
+        )
+        ends = np.concatenate([steps_between, steps_between[::-1]])
+        outline = placed(np.column_stack([ends, np.concatenate([lower, upper[::-1]])]))
+        self._bands.append((outline, cell.colour))
         line = placed(cell.band.line)
         self._lines += [(part, cell.colour, 1.0) for part in above(line, y + height)]
         if line[-1, 1] > y + height:

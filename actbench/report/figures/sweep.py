@@ -20,8 +20,8 @@ _FAR = 1.5  # distances of the median line to the best, below it: a line there w
 def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
     """A point per run and a bar at the mean, the highest on top; a panel per task, a line per series and rate.
 
-    A line far below the others is an arrow with its value. runs: labelled; those without a value of `metric`
-    (`test_accuracy` or `val_accuracy`) count as 0.
+    A line far below the others is an arrow with its value, a single run there a small arrowhead. runs: labelled;
+    those without a value of `metric` (`test_accuracy` or `val_accuracy`) count as 0.
     """
     tasks = _by_task(runs.assign(value=100 * runs[metric].fillna(0.0).astype(float), line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
@@ -41,9 +41,9 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
                               color=VERDICTS["worse"], **SMALL)  # fmt: skip
                 continue
             values = frame.loc[frame["line"] == line, "value"]
-            shown = values[values >= edge]
-            axis.plot(shown, np.full(len(shown), place), "o", color=VERDICTS["inconclusive"], markersize=3,
-                      markeredgewidth=0)  # fmt: skip
+            for shown, marker in ((values[values >= edge], "o"), (np.full((values < edge).sum(), edge), "<")):
+                axis.plot(shown, np.full(len(shown), place), marker, color=VERDICTS["inconclusive"], markersize=3,
+                          markeredgewidth=0)  # fmt: skip
             axis.plot(mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
         axis.set_yticks(range(len(means)), list(means.index))
         axis.set_ylim(-0.7, len(means) - 0.3)
