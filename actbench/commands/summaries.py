@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from actbench.report.numbers import in_points
+from actbench.analysis.labels import ended_runs
+from actbench.report.numbers import in_points, rate
 from actbench.store.charts import CURVES
 from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
 from actbench.store.writer import ParentRun
@@ -62,7 +63,7 @@ def summaries(comparison: "Comparison", results: Mapping[str, Result]) -> Iterat
         row, rates = runs.iloc[0], sorted(set(comparison.rates[series]))
         params = {
             "task": comparison.task, "dataset": str(row["dataset"]), "architecture": str(row["architecture"]),
-            "activation": str(row["activation"]), "lr": ", ".join(f"{rate:.3g}" for rate in rates),
+            "activation": str(row["activation"]), "lr": ", ".join(map(rate, rates)),
             "seeds": str(len(comparison.seeds)),
         }  # fmt: skip
         verdict, values, curves = _against_baseline(comparison, series, place)
@@ -103,11 +104,10 @@ def _values(comparison: "Comparison", series: str) -> dict[str, float]:
 
 def _by_rate(comparison: "Comparison", series: str) -> dict[str, Curve]:
     """Mean validation accuracy at each rate, over the seeds that were trained there; 0 where a run diverged."""
-    runs = comparison.planned[comparison.planned["series"] == series]
-    runs = runs[runs["status"].isin(["finished", "diverged"])]
+    runs = ended_runs(comparison.planned[comparison.planned["series"] == series])
     means = runs.assign(value=runs["val_accuracy"].fillna(0.0)).groupby("lr")["value"].mean().sort_index()
     return {
-        LOG_RATE: [(step, math.log10(rate)) for step, rate in enumerate(means.index)],
+        LOG_RATE: [(step, math.log10(lr)) for step, lr in enumerate(means.index)],
         BY_RATE: [(step, float(value)) for step, value in enumerate(means)],
     }
 

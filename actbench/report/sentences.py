@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from actbench.analysis.differences import Difference
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.protocol import FEWEST_SEEDS
 from actbench.report.numbers import count, in_points
@@ -222,11 +221,8 @@ def _avoided(comparison: Comparison) -> Sequence[str]:
 
 
 def _better(comparison: Comparison) -> list[str]:
-    return _with_verdict(comparison.differences, ("better", "slightly better"))
-
-
-def _with_verdict(differences: Mapping[str, Difference], verdicts: Sequence[str]) -> list[str]:
-    return [name for name, difference in differences.items() if difference.verdict in verdicts]
+    found = comparison.differences.items()
+    return [name for name, difference in found if difference.verdict in ("better", "slightly better")]
 
 
 def _beating(comparison: Comparison) -> list[str]:

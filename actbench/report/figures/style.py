@@ -57,6 +57,5 @@ def save_figure(figure: Figure, path: Path) -> None:
     try:
         with mpl.rc_context(_SAVED), replaced_file(path) as scratch:
             figure.savefig(scratch, format=suffix, dpi=200, metadata=metadata)
-        figure.set_layout_engine(None)  # the layout is final: the next format does not compute it again
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
