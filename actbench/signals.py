@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C; what clusters and shells send to end a process; what clusters send some time before they end it.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
 _interrupted = threading.Event()
@@ -16,7 +17,7 @@ _interrupted = threading.Event()
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """In the block SIGINT and SIGTERM, which clusters and shells send, raise KeyboardInterrupt and are remembered.
+    """In the block SIGINT, SIGTERM and SIGUSR1 raise KeyboardInterrupt and are remembered.
 
     An ignored SIGINT, as in a shell's background job, stays ignored.
     """
@@ -46,7 +47,7 @@ def check_interruption() -> None:
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Delays SIGINT and SIGTERM until the block has ended, then raises KeyboardInterrupt if one arrived."""
+    """Delays SIGINT, SIGTERM and SIGUSR1 until the block has ended; then their handlers are called."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -57,8 +58,40 @@ def deferred_signals() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if received:
-        raise KeyboardInterrupt
+    for number in dict.fromkeys(received):
+        handler = handlers[number]
+        if callable(handler):
+            handler(number, None)
+        elif handler is not signal.SIG_IGN:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Yields an event that the first SIGINT, SIGTERM or SIGUSR1 in the block sets; a second one has its usual effect.
+
+    For work that can save its state and end soon. Signals that are ignored stay ignored; outside the main thread, which
+    alone receives signals, nothing sets the event.
+    """
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield requested
+        return
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def request(number: int, frame: object) -> None:
+        requested.set()
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+
+    for number in numbers:
+        signal.signal(number, request)
+    try:
+        yield requested
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def bank(architecture: str, seeds: range) -> pd.DataFrame:
     runs = [make_run(run, data, "compare") for run in settings]
     rows = []
     for stack in pack_stacks(runs, "cpu", 1, 0):
-        rows += [result.row for result in train_stack(stack, "cpu", "none", lambda record: None, lambda: None)]
+        rows += [result.row for result in train_stack(stack, "cpu")]
     return pd.DataFrame(rows)[COLUMNS].sort_values(COLUMNS[:3], ignore_index=True)
 
 

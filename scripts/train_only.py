@@ -14,7 +14,7 @@ STARTED = time.perf_counter()  # before the first heavy import
 
 def main() -> None:
     from actbench.data.datasets import prepare_data
-    from actbench.execution.devices import choose_device, free_memory, worker_count
+    from actbench.execution.devices import choose_device, memory_per_worker, worker_count
     from actbench.execution.local import Pool
     from actbench.experiment.compose import compose_grid
     from actbench.experiment.runs import make_run
@@ -28,7 +28,7 @@ def main() -> None:
     workers = min(worker_count(grid.command.execution, device), len(runs))
     ended = []
     with Pool(device, workers) as pool:
-        for results in pool.run(pack_stacks(runs, device, workers, free_memory(device) // workers)):
+        for results in pool.run(pack_stacks(runs, device, workers, memory_per_worker(device, workers))):
             ended += results
         seconds = time.perf_counter() - STARTED
     who = resource.RUSAGE_CHILDREN if workers > 1 else resource.RUSAGE_SELF

@@ -1,5 +1,10 @@
 """Functions and modules as a user would write them, good ones and bad ones."""
 
+import os
+import resource
+import signal
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -75,3 +80,40 @@ def fails_while_training(z: Tensor) -> Tensor:
 
 
 NOT_CALLABLE = 3
+
+
+def _is_training(z: Tensor) -> bool:
+    """Whether this is more than the checks before training, whose tensors are small."""
+    return z.shape[-1] > 7
+
+
+def hangs_while_training(z: Tensor) -> Tensor:
+    if _is_training(z):
+        time.sleep(1000)
+    return torch.relu(z)
+
+
+def exits_while_training(z: Tensor) -> Tensor:
+    if _is_training(z):
+        os._exit(3)
+    return torch.relu(z)
+
+
+def crashes_while_training(z: Tensor) -> Tensor:
+    if _is_training(z):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return torch.relu(z)
+
+
+def interrupts_while_training(z: Tensor) -> Tensor:
+    if _is_training(z):
+        raise KeyboardInterrupt
+    return torch.relu(z)
+
+
+def fills_the_memory_while_training(z: Tensor) -> Tensor:
+    """Within a limit of 8 GB on the addresses of its process."""
+    if _is_training(z):
+        resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
+        return torch.relu(z) + torch.ones(2**33).sum()
+    return torch.relu(z)

@@ -1,12 +1,13 @@
-"""A user's own activation, `module:function` or `module:NNModuleClass`: imported, checked and digested."""
+"""A user's own activation, `module:function` or `module:NNModuleClass`, imported and checked.
 
-import hashlib
+This is for processes that may be lost: workers, and those that call `actbench.load`. A command itself uses `own.py`.
+"""
+
 import importlib
 import inspect
-import sys
+import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from actbench.activations.bound import BoundActivation, autograd_derivative, diagonal_derivative
 from actbench.activations.functions import P
-from actbench.activations.table import INF, Activation, Learned
+from actbench.activations.own import OwnActivation
+from actbench.activations.source import source_digest
 from actbench.errors import UsageError, one_line
 
 
@@ -30,12 +32,12 @@ def load_custom(path: str) -> BoundActivation:
         parameters = dict(call.named_parameters()) if is_module else {}
         initial = {key: value.detach().clone() for key, value in parameters.items() if value.requires_grad}
         fixed = {key: value for key, value in parameters.items() if not value.requires_grad}
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise UsageError(f"activation.function={path}: {target.__name__}() fails: {one_line(error)}") from error
     if is_module and next(call.buffers(), None) is not None:
         raise UsageError(f"activation.function={path}: modules with buffers are not supported; runs would share them")
     elementwise = _check(path, call)
-    digest = _digest(path)
+    digest = source_digest(path)
     at_once = elementwise and not initial  # one call for all runs; otherwise one per run, so that runs cannot mix
 
     def apply(z: Tensor, p: P) -> Tensor:
@@ -49,17 +51,27 @@ def load_custom(path: str) -> BoundActivation:
             [torch.func.functional_call(call, constant | learned[run], (z[run],)) for run in range(len(z))]
         )
 
-    shapes = {key: Learned(_fixed(tuple(value.shape)), None) for key, value in initial.items()}
-    record = Activation(
-        path, "the user's own", path, "", False, False, False, INF,
-        function=path, kind="elementwise" if elementwise else "layer", learned=shapes,
-    )  # fmt: skip
+    shapes = tuple((key, tuple(value.shape)) for key, value in initial.items())
+    record = OwnActivation(path, elementwise, shapes, digest).record
     derivative = autograd_derivative(apply) if elementwise else diagonal_derivative(apply)
     return BoundActivation(record, {}, apply, derivative, initial, digest)
 
 
-def _fixed(shape: tuple[int, ...]) -> Callable[[int], tuple[int, ...]]:
-    return lambda units: shape
+def own_facts(bound: BoundActivation) -> OwnActivation:
+    """The facts of a user's activation that this process has imported."""
+    shapes = tuple((key, tuple(value.shape)) for key, value in bound.initial.items())
+    return OwnActivation(bound.record.name, bound.record.kind == "elementwise", shapes, bound.digest)
+
+
+def write_facts(path: str, answer: str) -> None:
+    """Writes the facts that `inspect_own` asks a child process for, or the error, as JSON into the file `answer`."""
+    facts: dict[str, object]
+    try:
+        own = own_facts(load_custom(path))
+        facts = {"elementwise": own.elementwise, "learned": own.learned}
+    except UsageError as error:
+        facts = {"error": str(error)}
+    Path(answer).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _import(path: str) -> Any:
@@ -74,7 +86,7 @@ def _import(path: str) -> Any:
             f"activation.function={path}: no module named {missing!r} (the current folder and installed packages "
             "were searched)"
         ) from error
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise UsageError(f"activation.function={path}: importing {module_name} fails: {one_line(error)}") from error
     for part in name.split("."):
         if not hasattr(target, part):
@@ -93,7 +105,7 @@ def _check(path: str, call: Callable[[Tensor], Any]) -> bool:
         with torch.no_grad():
             h, again, zero = call(z.clone()), call(z.clone()), call(torch.zeros(2, 3, 7))
             h_of_sample = call(sample)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise UsageError(
             f"activation.function={path}: fails on a tensor of shape (2, 3, 7): {one_line(error)}"
         ) from error
@@ -122,44 +134,9 @@ def _check_gradient(path: str, call: Callable[[Tensor], Tensor]) -> None:
     try:
         h = call(z)
         gradient = torch.autograd.grad(h.sum(), z, allow_unused=True)[0] if h.requires_grad else None
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise UsageError(f"activation.function={path}: its gradient fails: {one_line(error)}") from error
     if not h.requires_grad:
         raise UsageError(f"activation.function={path}: autograd cannot see through it; use torch operations only")
     if gradient is None or not torch.isfinite(gradient).all():
         raise UsageError(f"activation.function={path}: its gradient is missing or not finite in [-3, 3]")
-
-
-def _digest(path: str) -> str:
-    """SHA-256, 12 hex digits, of the source of the module and of the modules it imports from its folder.
-
-    Empty for installed packages.
-    """
-    module = sys.modules[path.partition(":")[0]]
-    home = Path(getattr(module, "__file__", None) or "/").resolve().parent
-    if module.__spec__ is None or "site-packages" in home.parts or not getattr(module, "__file__", None):
-        return ""
-    sources = {
-        Path(file).resolve()
-        for other in list(sys.modules.values())
-        if (file := getattr(other, "__file__", None)) and Path(file).resolve().is_relative_to(home)
-    }
-    reached = _imported_from(module, sources)
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(reached))).hexdigest()[:12]
-
-
-def _imported_from(module: ModuleType, sources: set[Path]) -> set[Path]:
-    """The file of the module, and those among `sources` that its names come from, directly or through others."""
-    reached: set[Path] = set()
-    pending = [module]
-    while pending:
-        current = pending.pop()
-        file = Path(str(current.__file__)).resolve()
-        if file in reached:
-            continue
-        reached.add(file)
-        for value in list(vars(current).values()):
-            other = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
-            if other is not None and (path := getattr(other, "__file__", None)) and Path(path).resolve() in sources:
-                pending.append(other)
-    return reached

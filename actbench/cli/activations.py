@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from actbench.activations.table import TABLE, Activation
 from actbench.errors import UsageError, nearest_names
-
-if TYPE_CHECKING:
-    from actbench.activations.bound import BoundActivation
 
 
 def show_activations(names: Sequence[str], plot: str | None) -> int:
@@ -50,21 +46,14 @@ def _flags(row: Activation) -> tuple[bool, bool, bool]:
 
 def _row(name: str) -> Activation:
     if ":" in name:  # a user's own
-        return _applied(name).record
+        from actbench.activations.own import inspect_own
+        from actbench.experiment.compose import allow_modules_of_current_folder
+
+        allow_modules_of_current_folder()
+        return inspect_own(name).record
     if name not in TABLE:
         raise UsageError(f"no activation {name!r}{nearest_names(name, list(TABLE))}")
     return TABLE[name]
-
-
-def _applied(name: str) -> "BoundActivation":
-    from actbench.activations.load import load_activation
-    from actbench.experiment.compose import activation_defaults, allow_modules_of_current_folder
-
-    if ":" in name:
-        allow_modules_of_current_folder()
-        return load_activation("custom", name)
-    defaults = activation_defaults(name)
-    return load_activation(name, None, **{key: defaults[key] for key in TABLE[name].settings})
 
 
 def _details(row: Activation) -> None:
@@ -86,9 +75,9 @@ def _details(row: Activation) -> None:
 
 
 def _plot(rows: Sequence[Activation], path: Path) -> None:
-    import torch
-
-    from actbench.activations.bound import constant_parameters
+    from actbench.activations.curves import activation_curve
+    from actbench.execution.local import Pool
+    from actbench.experiment.compose import activation_defaults
     from actbench.report.figures.activations import activation_figure
     from actbench.report.figures.style import save_figure
 
@@ -96,14 +85,15 @@ def _plot(rows: Sequence[Activation], path: Path) -> None:
     for row in rows:
         if row.kind in ("layer", "maxout"):
             raise UsageError(f"--plot {row.name}: it is a function of a whole layer or of several pieces, not of one z")
-        applied = _applied(row.name)
-        z = torch.linspace(-5, 5, 1001, dtype=torch.float64)
-        grid = z.view(1, -1, 1)
-        if row.kind == "gated":  # over the gate, with z1 = 1
-            grid = torch.cat([torch.ones_like(grid), grid], -1)
-        learned = constant_parameters(applied, 1, torch.float64)
-        values = applied.forward(grid, learned).detach().flatten()
-        slopes = applied.derivative(grid, learned)[..., -1].flatten()
         name = f"{row.name}(1, z)" if row.kind == "gated" else row.name
-        curves[name] = (row.name, z.numpy(), values.numpy(), slopes.numpy())
+        if row.name in TABLE:
+            defaults = activation_defaults(row.name)
+            curve = activation_curve(row.name, None, {key: defaults[key] for key in row.settings})
+        else:
+            with Pool("cpu", 1, in_process=False) as pool:
+                try:
+                    curve = pool.call(activation_curve, "custom", row.name, {})
+                except RuntimeError as error:
+                    raise UsageError(f"--plot {row.name}: {error}") from error
+        curves[name] = (row.name, *curve)
     save_figure(activation_figure(curves), path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from actbench.commands.live import LiveWriter
 from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
 from actbench.errors import UsageError
-from actbench.execution.devices import choose_device, free_memory, worker_count
+from actbench.execution.devices import choose_device, memory_per_worker, worker_count
 from actbench.execution.local import Pool
+from actbench.execution.worker import Saving
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.questions import Experiment, Hypothesis
@@ -31,7 +33,8 @@ from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.store.writer import ParentRun
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Mark, Result, missing_result
-from actbench.training.stacks import pack_stacks
+from actbench.training.resume import checkpoint_path, checkpoints_folder, resumable_stacks
+from actbench.training.stacks import Stack, pack_stacks
 
 FAILED = 1  # exit code: some run failed, or is not stored yet
 
@@ -125,8 +128,7 @@ class Session:
     def _train(self, due: Sequence[Run], title: str) -> None:
         single = len(due) == 1
         with RunProgress(title, due[0].steps if single else len(due), "steps" if single else "runs") as bar:
-            memory = free_memory(self.pool.device) // self.pool.workers
-            stacks = pack_stacks(due, self.pool.device, self.pool.workers, memory)
+            stacks = self._stacks(due)
             groups = self.pool.run(
                 stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
             )
@@ -135,8 +137,23 @@ class Session:
                 self.parent.monitor_system()
             for results in groups:
                 self._store(results, None if single else bar)
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
 
-    def _store(self, results: Iterable[Result], bar: RunProgress | None) -> None:
+    @property
+    def _checkpoints(self) -> Path:
+        return checkpoints_folder(self.request.experiment)
+
+    def _stacks(self, due: Sequence[Run]) -> list[Stack]:
+        """Stacks that go on from their checkpoints, then those of the other runs."""
+        resumed = [Stack(runs) for runs in resumable_stacks(self._checkpoints, {run.id: run for run in due})]
+        ids = {run.id for stack in resumed for run in stack.runs}
+        if ids:
+            print(f"{count(len(ids), 'run')} of them from checkpoints", flush=True)
+        memory = memory_per_worker(self.pool.device, self.pool.workers)
+        rest = [run for run in due if run.id not in ids]
+        return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, memory)
+
+    def _store(self, results: Sequence[Result], bar: RunProgress | None) -> None:
         with_weights = self.settings.store.save_weights != "none"
         for result in results:
             check_interruption()
@@ -146,6 +163,7 @@ class Session:
                 self.trained += 1
             if bar is not None:
                 bar.done(result)
+        checkpoint_path(self._checkpoints, [result.run for result in results]).unlink(missing_ok=True)
 
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
@@ -211,7 +229,12 @@ def open_session(
         raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
     folder = results_folder(request.experiment)
     workers = 1 if len(runs) == 1 else min(worker_count(grid.command.execution, device), len(runs))
-    with Pool(device, workers, save_weights=grid.command.store.save_weights) as pool:
+    execution = grid.command.execution
+    saving = Saving(
+        grid.command.store.save_weights, checkpoints_folder(request.experiment), execution.checkpoint_minutes
+    )
+    in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
+    with Pool(device, workers, in_process, saving, execution.timeout) as pool:
         session = Session(command, request, grid.command, pool, folder, hypotheses=hypotheses)
         try:
             yield session

@@ -1,6 +1,8 @@
 """The processor or GPU that runs train on."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -17,17 +19,42 @@ def choose_device(settings: ExecutionSettings) -> str:
 
 
 def worker_count(settings: ExecutionSettings, device: str) -> int:
-    """Worker processes: as configured, else one for each core of this process on a CPU, one on a GPU."""
+    """Worker processes: as configured, else one for each core of this process on a CPU, one for each GPU."""
     if settings.workers != "auto":
         return int(settings.workers)
     if device != "cpu":
-        return 1
+        return max(1, len(visible_gpus()))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def free_memory(device: str) -> int:
-    """Free bytes of the GPU; 0 on a CPU, where the cache limits the size of stacks instead."""
-    return int(torch.cuda.mem_get_info()[0]) if device == "cuda" else 0
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = chosen.split(",") if chosen is not None else map(str, range(torch.cuda.device_count()))
+    return [name.strip() for name in names][
+        : torch.cuda.device_count()
+    ]  # CUDA ignores those after one that is not there
+
+
+@contextlib.contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Sets an environment variable in the block, for processes that are started there."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def memory_per_worker(device: str, workers: int) -> int:
+    """Free bytes of a GPU for each worker on it; 0 on a CPU, where the cache limits the size of stacks instead."""
+    if device != "cuda":
+        return 0
+    gpus = torch.cuda.device_count()
+    return min(torch.cuda.mem_get_info(gpu)[0] for gpu in range(gpus)) // -(-workers // gpus)
 
 
 def device_name(device: str) -> str:

@@ -1,15 +1,18 @@
-"""Trains stacks in this process, or in one single-threaded worker process per core.
+"""Trains stacks in this process, or in single-threaded worker processes: one per core, or one per GPU.
 
 Workers run as long as the pool, so that imports and data are loaded once. A failure of one stack does not stop the
-others: a stack that runs out of memory is halved; one that raises, or whose worker dies, is tried again run by run, so
-that only the run at fault fails.
+others: a stack that runs out of memory is halved; one that raises, whose worker dies or which sends no heartbeat is
+tried again run by run, so that only the run at fault fails.
 """
 
+import contextlib
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,11 +20,16 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from actbench.errors import one_line
-from actbench.execution.devices import device_name
+from actbench.execution.devices import device_name, environment_variable, visible_gpus
+from actbench.execution.retries import Retries
 from actbench.execution.worker import (
+    BEAT,
+    EXIT_SECONDS,
+    NOTHING,
     REPORT_EVERY,
     Failure,
     Progress,
+    Saving,
     failure_of,
     release_memory,
     serve,
@@ -29,8 +37,8 @@ from actbench.execution.worker import (
     train_stack,
     use_one_thread,
 )
-from actbench.signals import sigint_blocked
-from actbench.training.results import Record, Result, failed_result
+from actbench.signals import sigint_blocked, stop_requests
+from actbench.training.results import Record, Result
 from actbench.training.stacks import Stack
 
 # glibc's malloc gives large blocks back to the system, and every step asks for them again: measured, this makes sweeps
@@ -38,6 +46,9 @@ from actbench.training.stacks import Stack
 MALLOC = {  # bytes
     "MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_TOP_PAD_": "200000000",
 }  # fmt: skip
+TIMEOUT = 120.0  # seconds: execution.timeout
+_START_SECONDS = 600.0  # for a worker to import torch, from a slow disk too
+_CALL_TIMEOUTS = 10  # a call sends no heartbeats, and may take as many times the timeout
 
 OnRecords = Callable[[Stack, Sequence[Record]], None]
 
@@ -46,14 +57,23 @@ _Messages = queue.Queue[tuple[int, Stack, list[Result] | Failure | Progress]]  #
 
 
 class Pool:
-    """Context manager that trains stacks. in_process: train in this process; by default for one worker."""
+    """Context manager that trains stacks.
 
-    def __init__(self, device: str, workers: int, in_process: bool | None = None, save_weights: str = "none") -> None:
-        self.device, self.workers, self._save_weights = device, workers, save_weights
+    in_process: train in this process; by default for one worker. timeout: seconds without a heartbeat after which a
+    worker is ended.
+    """
+
+    def __init__(
+        self, device: str, workers: int, in_process: bool | None = None, saving: Saving = NOTHING,
+        timeout: float = TIMEOUT,
+    ) -> None:  # fmt: skip
+        self.device, self.workers, self._saving, self._timeout = device, workers, saving, timeout
         self.in_process = workers == 1 if in_process is None else in_process
         self._context = multiprocessing.get_context("spawn")
+        self._gpus = visible_gpus() if device == "cuda" else []
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
+        self._ready: list[bool] = []  # whether a worker has sent its first message
 
     @property
     def worker_ids(self) -> list[int]:
@@ -63,8 +83,8 @@ class Pool:
     def __enter__(self) -> "Pool":
         use_one_thread()
         if not self.in_process:
-            for _ in range(self.workers):
-                self._start()
+            for worker in range(self.workers):
+                self._start(worker)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -73,23 +93,38 @@ class Pool:
         for process in self._processes:
             process.terminate()
         for process in self._processes:
+            process.join(EXIT_SECONDS)
+            process.kill()  # one that hangs
             process.join()
 
-    def _start(self) -> int:
-        """Starts a worker process; returns its index."""
+    def _start(self, worker: int) -> None:
+        """Starts a worker process, the first or another of that index."""
         for key, value in MALLOC.items():
             os.environ.setdefault(key, value)
         connection, worker_connection = self._context.Pipe()
         process = self._context.Process(target=serve, args=(worker_connection, self.device), daemon=True)
-        with sigint_blocked():
+        with sigint_blocked(), self._one_gpu(worker):
             process.start()
         worker_connection.close()
-        self._processes.append(process)
-        self._connections.append(connection)
-        return len(self._connections) - 1
+        if worker == len(self._processes):
+            self._processes.append(process)
+            self._connections.append(connection)
+            self._ready.append(False)
+        else:
+            self._connections[worker].close()
+            self._processes[worker], self._connections[worker], self._ready[worker] = process, connection, False
 
-    def _alive(self) -> list[int]:
-        return [index for index, process in enumerate(self._processes) if process.is_alive()]
+    def _one_gpu(self, worker: int) -> contextlib.AbstractContextManager[object]:
+        """A process that is started in the block sees one GPU only; workers share the GPUs in turn."""
+        if not self._gpus:
+            return contextlib.nullcontext()
+        return environment_variable("CUDA_VISIBLE_DEVICES", self._gpus[worker % len(self._gpus)])
+
+    def _usable(self, worker: int) -> int:
+        """The worker, which is started again where it has died."""
+        if not self._processes[worker].is_alive():
+            self._start(worker)
+        return worker
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Returns the value of a function, called in an idle process. Raises RuntimeError where it fails."""
@@ -98,12 +133,9 @@ class Pool:
                 return function(*arguments)
             except (Exception, SystemExit) as error:
                 raise RuntimeError(one_line(error)) from error
-        worker = (self._alive() or [self._start()])[0]
-        try:
-            self._connections[worker].send((function, arguments))
-            answer = self._connections[worker].recv()
-        except (EOFError, OSError) as error:
-            raise RuntimeError("the worker process died") from error
+        answer = self._ask(
+            self._usable(0), (function, arguments), lambda progress: None, _CALL_TIMEOUTS * self._timeout
+        )
         if isinstance(answer, Failure):
             raise RuntimeError(answer.message)
         return answer
@@ -116,29 +148,10 @@ class Pool:
         on_records: called with new records of a stack that trains. In this process: with each record, and about once a
         second with none. In workers: every REPORT_EVERY seconds, at first with none.
         """
-        waiting = deque(stacks)
+        retries = Retries(deque(stacks), device_name(self.device))
         train = self._train_in_process if self.in_process else self._train_in_workers
-        return self._results(waiting, train(waiting, on_records))
-
-    def _results(self, waiting: deque[Stack], outcomes: Iterator[_Outcome]) -> Iterator[list[Result]]:
-        """Results of stacks that ended, and of single runs that failed; other stacks go back to those waiting."""
-        retried = set[str]()  # ids of single runs
-        for stack, outcome in outcomes:
-            run = stack.runs[0]
-            if not isinstance(outcome, Failure):
-                yield outcome
-            elif len(stack.runs) == 1 and outcome.died and run.id not in retried:
-                retried.add(run.id)
-                waiting.append(stack)
-            elif len(stack.runs) == 1:
-                yield [failed_result(run, outcome.message, device_name(self.device))]
-            elif outcome.out_of_memory:
-                smaller = [other for other in waiting if not _is_as_large(other, stack)]
-                halves = [half for other in (stack, *waiting) if _is_as_large(other, stack) for half in _halves(other)]
-                waiting.clear()
-                waiting.extend([*halves, *smaller])
-            else:
-                waiting.extend(Stack((run,)) for run in stack.runs)
+        outcomes = train(retries.waiting, on_records)
+        return (results for stack, outcome in outcomes if (results := retries.settle(stack, outcome)))
 
     def _train_in_process(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[_Outcome]:
         while waiting:
@@ -148,8 +161,10 @@ class Pool:
                 on_records(stack, [record])
 
             outcome: list[Result] | Failure
+            beat = partial(on_records, stack, ())
             try:
-                outcome = train_stack(stack, self.device, self._save_weights, on_record, partial(on_records, stack, ()))
+                with stop_requests() as stop:
+                    outcome = train_stack(stack, self.device, self._saving, on_record, beat, stop)
             except (Exception, SystemExit) as error:
                 outcome = failure_of(error)
             release_memory(self.device)
@@ -158,14 +173,13 @@ class Pool:
     def _train_in_workers(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[_Outcome]:
         """A thread for each busy worker receives what it sends, so that no worker waits for the store."""
         messages: _Messages = queue.Queue()
-        idle = self._alive()
-        idle += [self._start() for _ in range(self.workers - len(idle))]
+        idle = list(range(self.workers))
 
         def assign() -> int:
             """Gives waiting stacks to idle workers; returns to how many."""
             assigned = 0
             while waiting and idle:
-                arguments = idle.pop(), waiting.popleft(), messages
+                arguments = self._usable(idle.pop()), waiting.popleft(), messages
                 threading.Thread(target=self._train_in_worker, args=arguments, daemon=True).start()
                 assigned += 1
             return assigned
@@ -176,7 +190,7 @@ class Pool:
                 if isinstance(content, Progress):
                     on_records(stack, content.records)
                     continue
-                idle.append(worker if self._processes[worker].is_alive() else self._start())
+                idle.append(worker)
                 busy += assign() - 1
                 yield stack, content
                 busy += assign()  # stacks that went back to those waiting
@@ -185,31 +199,43 @@ class Pool:
 
     def _train_in_worker(self, worker: int, stack: Stack, messages: _Messages) -> None:
         """Makes a worker train a stack; queues its reports and, at the end, its results or a failure."""
-        content: list[Result] | Failure | Progress
+
+        def report(progress: Progress) -> None:
+            messages.put((worker, stack, progress))
+
+        request = train_and_report, (stack, self.device, self._saving)
+        messages.put((worker, stack, self._ask(worker, request, report, self._timeout)))
+
+    def _ask(self, worker: int, request: object, report: Callable[[Progress], None], timeout: float) -> Any:
+        """The answer of a worker, or a Failure. report: called with what it sends before."""
+        connection, process = self._connections[worker], self._processes[worker]
         try:
-            connection = self._connections[worker]
-            connection.send((train_and_report, (stack, self.device, self._save_weights)))
-            if not connection.poll(REPORT_EVERY):
-                messages.put((worker, stack, Progress(())))
-            while isinstance(content := connection.recv(), Progress):
-                messages.put((worker, stack, content))
+            if not self._ready[worker]:
+                if not connection.poll(_START_SECONDS):
+                    return self._ended(process, f"its worker process did not start within {_START_SECONDS:.0f} s")
+                connection.recv()
+                self._ready[worker] = True
+            connection.send(request)
+            report_at = time.monotonic() + REPORT_EVERY  # with no records: that it trains for that long
+            while connection.poll(timeout):
+                content = connection.recv()
+                if content is BEAT and time.monotonic() >= report_at:
+                    content = Progress(())
+                if isinstance(content, Progress):
+                    report_at = math.inf
+                    report(content)
+                elif content is not BEAT:
+                    return content
         except (EOFError, OSError):
-            self._processes[worker].join(timeout=5)
-            code = self._processes[worker].exitcode
-            killed = code == -signal.SIGKILL  # as by the kernel when memory runs out
-            content = Failure(f"its worker process died (exit code {code})", killed, died=True)
+            process.join(timeout=5)
+            killed = process.exitcode == -signal.SIGKILL  # as by the kernel when memory runs out
+            return Failure(f"its worker process died (exit code {process.exitcode})", killed, died=True)
         except Exception as error:  # an answer that cannot be unpickled
-            content = failure_of(error)
-        messages.put((worker, stack, content))
+            return failure_of(error)
+        return self._ended(process, f"no heartbeat for {timeout:g} s (execution.timeout)")
 
-
-def _is_as_large(stack: Stack, other: Stack) -> bool:
-    """Whether a stack needs at least the memory of another, known only between equal configurations."""
-    one, two = stack.runs[0].settings, other.runs[0].settings
-    same = (one.architecture, one.training, one.dataset) == (two.architecture, two.training, two.dataset)
-    return same and len(stack.runs) >= len(other.runs)
-
-
-def _halves(stack: Stack) -> list[Stack]:
-    middle = len(stack.runs) // 2
-    return [Stack(stack.runs[:middle]), Stack(stack.runs[middle:])]
+    def _ended(self, process: Any, reason: str) -> Failure:
+        """The failure of a worker process that is ended, because it is silent."""
+        process.kill()
+        process.join()
+        return Failure(reason, died=True, silent=True)

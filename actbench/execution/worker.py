@@ -1,36 +1,47 @@
 """Training one stack, and the worker process that does so on request until its parent closes the connection."""
 
+import math
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import torch
 
 from actbench.data.datasets import ImageData, PreparedData, load_data
 from actbench.errors import one_line
 from actbench.execution.devices import device_name
-from actbench.training.checkpoints import CheckpointWriter
+from actbench.signals import stop_requests
+from actbench.training.checkpoints import CheckpointWriter, lacks_weights
 from actbench.training.loop import train
 from actbench.training.results import Record, Result, results_of_stack
+from actbench.training.resume import StackCheckpoint
 from actbench.training.stacks import Stack
 
 REPORT_EVERY = 4.0  # seconds between two reports of a worker on a stack that trains
+EXIT_SECONDS = 20.0  # for a worker to write its checkpoint and end
+BEAT = None  # the message of a worker that works: at its start, and about once a second of training
 
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # in messages of the CPU, CUDA and cuBLAS
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a request failed. out_of_memory: memory ran out. died: the worker died, whatever the cause."""
+    """Why a request failed. out_of_memory: memory ran out. died: the worker died, whatever the cause.
+
+    silent: it was ended because no heartbeat came for too long; it counts as died too.
+    """
 
     message: str
     out_of_memory: bool = False
     died: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,28 +51,58 @@ class Progress:
     records: Sequence[Record]
 
 
+@dataclass(frozen=True)
+class Saving:
+    """What is saved while stacks train.
+
+    weights: of StoreSettings. checkpoints: the folder of checkpoints of stacks, and the minutes of training after which
+    one is written; None: no checkpoints.
+    """
+
+    weights: str = "none"
+    checkpoints: Path | None = None
+    minutes: float = math.inf
+
+
+NOTHING = Saving()
+
+
 @lru_cache(maxsize=2)
 def _load_data(prepared: PreparedData) -> ImageData:
     return load_data(prepared)
 
 
 def train_stack(
-    stack: Stack, device: str, save_weights: str, on_record: Callable[[Record], None], on_beat: Callable[[], None]
-) -> list[Result]:
-    """Trains a stack; returns the results of its runs.
+    stack: Stack, device: str, saving: Saving = NOTHING,
+    on_record: Callable[[Record], None] = lambda record: None, on_beat: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+) -> list[Result]:  # fmt: skip
+    """Trains a stack, from its checkpoint where there is one; returns the results of its runs.
 
-    save_weights: of StoreSettings. on_beat: called about once a second between steps.
+    on_beat: called about once a second between steps. stop: asks for an end at the next step. Raises KeyboardInterrupt
+    then, after a checkpoint was written.
     """
-    records = []
-    data, checkpoints = _load_data(stack.runs[0].data), CheckpointWriter(stack.runs, save_weights)
-    for record in train(stack, data, torch.device(device), checkpoints, on_beat):
-        records.append(record)
+    checkpoint = StackCheckpoint(stack.runs, saving.checkpoints, saving.minutes, stop or threading.Event())
+    checkpoint.load()
+    if lacks_weights(stack.runs, saving.weights, checkpoint.best):
+        checkpoint.discard()
+    writer = CheckpointWriter(stack.runs, saving.weights, checkpoint.best)
+    for record in checkpoint.records:
         on_record(record)
-    return results_of_stack(stack.runs, records, device_name(device))
+    data = _load_data(stack.runs[0].data)
+    for record in train(stack, data, torch.device(device), writer, on_beat, checkpoint):
+        checkpoint.records.append(record)
+        on_record(record)
+    return results_of_stack(stack.runs, checkpoint.records, device_name(device))
 
 
-def train_and_report(stack: Stack, device: str, save_weights: str, report: Callable[[Progress], None]) -> list[Result]:
-    """As `train_stack`, in a worker; reports after an evaluation, at most every REPORT_EVERY seconds."""
+def train_and_report(
+    stack: Stack, device: str, saving: Saving, report: Callable[[Progress | None], None]
+) -> list[Result]:
+    """As `train_stack`, in a worker; reports after an evaluation, at most every REPORT_EVERY seconds.
+
+    SIGTERM, SIGUSR1 and the death of the parent ask for the end of the training.
+    """
     unreported: list[Record] = []
     reported_at = time.monotonic()
 
@@ -69,18 +110,24 @@ def train_and_report(stack: Stack, device: str, save_weights: str, report: Calla
         nonlocal reported_at
         unreported.append(record)
         if record.metric == "val_accuracy" and time.monotonic() - reported_at >= REPORT_EVERY:
-            report(Progress(tuple(unreported)))
+            send(Progress(tuple(unreported)))
             unreported.clear()
             reported_at = time.monotonic()
 
-    return train_stack(stack, device, save_weights, on_record, _exit_without_parent)
+    with stop_requests() as stop:
 
+        def send(message: Progress | None) -> None:
+            try:
+                report(message)
+            except OSError:  # the parent has gone
+                stop.set()
 
-def _exit_without_parent() -> None:
-    """Ends a worker whose parent was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        os._exit(1)
+        try:
+            return train_stack(stack, device, saving, on_record, lambda: send(BEAT), stop)
+        except BaseException:
+            if stop.is_set():  # the checkpoint is written, and nobody waits for an answer
+                os._exit(1)
+            raise
 
 
 def use_one_thread() -> None:
@@ -102,13 +149,24 @@ def release_memory(device: str) -> None:
         torch.cuda.empty_cache()
 
 
+def _exit_after_parent() -> None:
+    """Ends a worker whose parent has died, and which does not notice it, as in a function that hangs."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        time.sleep(EXIT_SECONDS)
+        os._exit(1)
+
+
 def serve(connection: Connection, device: str) -> None:
     """The worker process: answers each request (function, arguments) with its value or a Failure.
 
-    Ignores SIGINT, which the parent handles.
+    Sends BEAT once it is ready. Ignores SIGINT, which the parent handles.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
     use_one_thread()
+    connection.send(BEAT)
     while True:
         try:
             function, arguments = connection.recv()
@@ -118,6 +176,10 @@ def serve(connection: Connection, device: str) -> None:
             if function is train_and_report:
                 arguments = (*arguments, connection.send)
             connection.send(function(*arguments))
-        except (Exception, SystemExit) as error:  # a user's function may raise anything
+        except OSError:  # the parent has closed the connection
+            return
+        except (
+            BaseException
+        ) as error:  # a user's function may raise anything, KeyboardInterrupt and SystemExit included
             connection.send(failure_of(error))
         release_memory(device)

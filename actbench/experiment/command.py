@@ -35,6 +35,8 @@ class ExecutionSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda"]
     workers: Annotated[int, Field(gt=0)] | Auto
+    timeout: Positive
+    checkpoint_minutes: Annotated[float, Field(ge=0)]
 
 
 class StoreSettings(Settings):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from actbench.activations.own import OwnActivation, inspect_own
+from actbench.activations.table import TABLE, Activation
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
-from actbench.experiment.schema import ArchitectureSettings, RunSettings
+from actbench.experiment.schema import ActivationSettings, ArchitectureSettings, RunSettings
 
 if TYPE_CHECKING:
     from actbench.activations.bound import BoundActivation
@@ -20,46 +22,74 @@ ENGINE = 4  # raise it with every change that affects a run's numbers: run ids t
 
 @dataclass(frozen=True)
 class Run:
-    """One training. id: hash of everything that decides its numbers. phase: train, sweep or compare."""
+    """One training. id: hash of everything that decides its numbers. phase: train, sweep or compare.
+
+    own: the activation, where it is a user's own.
+    """
 
     id: str
     phase: str
     settings: RunSettings
     data: PreparedData
     steps: int
+    own: OwnActivation | None = None
 
 
 def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
-    """Returns the run of these settings on its data. Raises UsageError where batch norm sees one example."""
+    """Returns the run of these settings on its data.
+
+    Raises UsageError where batch norm sees one example, and for a user's own activation that is none.
+    """
     steps = training_steps(settings, data)
-    _check_batch_norm(settings, data, steps)
-    return Run(run_id(settings, data, steps), phase, settings, data, steps)
+    function = settings.activation.function
+    own = None if function is None else inspect_own(function)
+    run = Run(run_id(settings, data, steps, own), phase, settings, data, steps, own)
+    _check_batch_norm(run)
+    return run
 
 
-def bound_activation(settings: RunSettings) -> "BoundActivation":
-    """The activation of a run with its settings."""
+def bound_activation(run: Run) -> "BoundActivation":
+    """The activation of a run with its settings; a user's own is imported into this process.
+
+    Raises UsageError where its source is no longer the one that the run's id was made with.
+    """
     from actbench.activations.load import load_activation  # torch takes seconds, and a report needs none
 
-    activation = settings.activation
-    return load_activation(activation.name, activation.function, **activation.settings)
+    activation = run.settings.activation
+    bound = load_activation(activation.name, activation.function, **activation.settings)
+    if run.own is not None and bound.digest != run.own.digest:
+        raise UsageError(f"activation.function={activation.function}: its source changed while the command ran")
+    return bound
 
 
-def architecture_of(settings: RunSettings, data: PreparedData) -> "Architecture":
+def activation_record(run: Run) -> Activation:
+    """The table's row of a run's activation, or the record of a user's own; nothing is imported."""
+    return TABLE[run.settings.activation.name] if run.own is None else run.own.record
+
+
+def architecture_of(run: Run) -> "Architecture":
     """The network of a run, its units matched to ReLU's parameter count where `match_parameters` says so."""
+    return architecture(run.settings, run.data, run.own)
+
+
+def architecture(settings: RunSettings, data: PreparedData, own: OwnActivation | None) -> "Architecture":
+    """As `architecture_of`, of what a run consists of."""
     image = (data.height, data.width, data.channels)
-    return _architecture(settings.architecture, bound_activation(settings), image, data.classes)
+    return _architecture(settings.architecture, settings.activation, own, image, data.classes)
 
 
 @cache
 def _architecture(
-    settings: ArchitectureSettings, activation: "BoundActivation", image: tuple[int, int, int], classes: int
-) -> "Architecture":
+    settings: ArchitectureSettings, activation: ActivationSettings, own: OwnActivation | None,
+    image: tuple[int, int, int], classes: int,
+) -> "Architecture":  # fmt: skip
     from actbench.models.matching import build_architecture
     from actbench.models.parameters import Shape
 
     keys = settings.model_dump(exclude={"name", "match_parameters"})
-    shape = Shape(image, classes, activation.pieces)
-    return build_architecture(settings.name, keys, shape, activation.record, settings.match_parameters)
+    record = TABLE[activation.name] if own is None else own.record
+    shape = Shape(image, classes, int(activation.settings.get("pieces", record.pieces)))
+    return build_architecture(settings.name, keys, shape, record, settings.match_parameters)
 
 
 def training_steps(settings: RunSettings, data: PreparedData) -> int:
@@ -75,26 +105,26 @@ def training_examples(settings: RunSettings, data: PreparedData) -> int:
     return data.train - data.validation_size(settings.dataset.validation)
 
 
-def _check_batch_norm(settings: RunSettings, data: PreparedData, steps: int) -> None:
+def _check_batch_norm(run: Run) -> None:
     """Raises UsageError where batch norm would see a mini-batch of a single value a unit."""
-    size, examples = settings.training.batch_size, training_examples(settings, data)
-    if settings.architecture.norm != "batch" or not steps or min(architecture_of(settings, data).positions) > 1:
+    size, examples = run.settings.training.batch_size, training_examples(run.settings, run.data)
+    if run.settings.architecture.norm != "batch" or not run.steps or min(architecture_of(run).positions) > 1:
         return
-    if size == 1 or (examples % size == 1 and steps >= -(-examples // size)):
+    if size == 1 or (examples % size == 1 and run.steps >= -(-examples // size)):
         raise UsageError(
             f"architecture.norm=batch: with training.batch_size={size} one of {examples} training examples is alone "
             "in its mini-batch, which has no variance; take another batch size or norm"
         )
 
 
-def run_id(settings: RunSettings, data: PreparedData, steps: int) -> str:
+def run_id(settings: RunSettings, data: PreparedData, steps: int, own: OwnActivation | None = None) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON of everything that decides the run's numbers.
 
     The data enter by their content, not their path; a user's function by name and source; the length by its steps.
     """
     keys = settings.in_id()
     keys["dataset"]["fingerprint"] = data.fingerprint
-    keys["activation"]["digest"] = bound_activation(settings).digest
+    keys["activation"]["digest"] = "" if own is None else own.digest
     keys["training"]["steps"] = steps
     keys["engine"] = ENGINE
     text = json.dumps(keys, sort_keys=True, separators=(",", ":"))

@@ -15,11 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from actbench.activations.custom import own_facts
+from actbench.activations.load import load_activation
+from actbench.activations.source import source_digest
 from actbench.data.batches import Batches, Split, split
 from actbench.data.datasets import PreparedData, load_data, prepare_data
 from actbench.determinism import autocast, float32_products, whole_vectors
 from actbench.errors import UsageError
-from actbench.experiment.runs import Run, architecture_of, bound_activation
+from actbench.experiment.runs import Run, architecture
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
 from actbench.signals import replaced_file
@@ -62,11 +65,12 @@ class CheckpointWriter:
     evaluation is, the first of equals; for `all` these two and `step-N.safetensors` of every evaluation.
     """
 
-    def __init__(self, runs: Sequence[Run], save_weights: str) -> None:
-        self._runs, self._mode = runs, save_weights
-        self._best = [-math.inf] * len(runs)
-        for run in runs:  # left by a training that was interrupted
-            shutil.rmtree(weights_folder(run), ignore_errors=True)
+    def __init__(self, runs: Sequence[Run], save_weights: str, best: list[float]) -> None:
+        """best: highest accuracy of each run so far, -inf at the start of a training; it is kept up to date."""
+        self._runs, self._mode, self._best = runs, save_weights, best
+        for run, accuracy in zip(runs, best, strict=True):
+            if accuracy == -math.inf:  # left by a training that was interrupted
+                shutil.rmtree(weights_folder(run), ignore_errors=True)
 
     def __call__(self, step: int, evaluation: Evaluation, network: Network, batches: Batches) -> None:
         """At an evaluation."""
@@ -88,11 +92,19 @@ class CheckpointWriter:
                     save_checkpoint(weights_folder(run) / f"{name}{SUFFIX}", state, run, step, float(accuracy[index]))
 
 
+def lacks_weights(runs: Sequence[Run], save_weights: str, best: Sequence[float]) -> bool:
+    """Whether the best weights of a training that is to go on are gone. best: as CheckpointWriter has them."""
+    return save_weights in ("best", "all") and any(
+        math.isfinite(accuracy) and not (weights_folder(run) / f"best{SUFFIX}").is_file()
+        for run, accuracy in zip(runs, best, strict=True)
+    )
+
+
 def save_checkpoint(path: Path, tensors: State, run: Run, step: int, accuracy: float) -> None:
     """Writes tensors and, as JSON in the file's head, all that is needed to compute with them; replaces the file."""
     data = {key: value for key, value in asdict(run.data).items() if key != "folder"}
     config = run.settings.model_dump()
-    digest = bound_activation(run.settings).digest  # of the code of a user's own activation
+    digest = "" if run.own is None else run.own.digest
     head = {"run_id": run.id, "step": step, "val_accuracy": accuracy, "digest": digest, "config": config, "data": data}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(path) as scratch:
@@ -113,13 +125,15 @@ class Model(nn.Module):
         training = {"dropout": 0.0} | head["config"]["training"]
         self.config = groups_of(RunSettings, head["config"] | {"training": training})
         self.data = PreparedData(folder="", **head["data"])
-        self._applied = bound_activation(self.config)
-        if self._applied.digest != head["digest"]:
-            raise UsageError(
-                f"{self.config.activation.function} is not the code that run {self.run_id} was trained with; bring "
-                "that back, or train anew"
+        activation = self.config.activation
+        if activation.function is not None and source_digest(activation.function) != head["digest"]:
+            raise UsageError(  # before anything of it is imported
+                f"{activation.function} is not the code that run {self.run_id} was trained with; bring that back, or "
+                "train anew"
             )
-        self._architecture = architecture_of(self.config, self.data)
+        self._applied = load_activation(activation.name, activation.function, **activation.settings)
+        own = None if activation.function is None else own_facts(self._applied)
+        self._architecture = architecture(self.config, self.data, own)
         for name, tensor in tensors.items():
             *path, last = name.split(".")
             inner: nn.Module = self

@@ -88,7 +88,7 @@ def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, d
     for size, outputs in SIZES.items():
         passes: dict[str, Passes] = {COPY: _copy(outputs, device)}
         for label, run in zip(labels, runs, strict=True):
-            layer = _Layer(bound_activation(run.settings), outputs // UNITS, UNITS, device)
+            layer = _Layer(bound_activation(run), outputs // UNITS, UNITS, device)
             passes[label] = layer
             if size == list(SIZES)[-1]:
                 costs[label].kept, costs[label].peak = layer.kept() / outputs, layer.peak() / outputs
@@ -199,7 +199,7 @@ class _Step:
         sizes = list(zip(architecture.units, architecture.positions, strict=True))
         examples = min(settings.training.batch_size, run.data.train - validation)
         self._layers = [
-            _Layer(bound_activation(settings), examples * positions, units, device) for units, positions in sizes
+            _Layer(bound_activation(run), examples * positions, units, device) for units, positions in sizes
         ]
         self.outputs = examples * sum(units * positions for units, positions in sizes)
 

@@ -1,7 +1,5 @@
 """The training loop: trains a stack of runs and yields records."""
 
-import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,11 +17,11 @@ from actbench.training.losses import cross_entropy
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import norms, observe, record
+from actbench.training.progress import Progress
 from actbench.training.results import MOST_EXAMPLES, TEST_CORRECT, Record
+from actbench.training.resume import StackCheckpoint, StackState
 from actbench.training.schedules import multiplier
 from actbench.training.stacks import Stack
-
-HEARTBEAT = 1.0  # seconds
 
 
 class Evaluation(NamedTuple):
@@ -42,12 +40,14 @@ Evaluated = Callable[[int, Evaluation, Network, Batches], None]
 
 def train(
     stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None,
-    heartbeat: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None, checkpoint: StackCheckpoint | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Trains every run of the stack and yields records in order of steps.
 
     evaluated: called at each evaluation with the step, the evaluation, network and batches.
     heartbeat: called about every HEARTBEAT seconds. The training clock is stopped during both.
+    checkpoint: from which the training goes on, and to which it is saved. Raises KeyboardInterrupt where it asks for a
+    stop.
 
     Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
     at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none), `test_accuracy`
@@ -60,9 +60,14 @@ def train(
     seen = examples_seen(steps, settings.batch_size, training_examples(run.settings, run.data))
     plan = evaluation_plan(settings.evaluate_every, steps, seen, batches.validation_size)
     evaluations, measure_every = frozenset(plan.steps), measurement_interval(settings.measure_every, steps)
-    progress = _Progress(len(stack.runs), device)
-    for step in range(steps + 1):
-        progress.beat(heartbeat)
+    progress = Progress(len(stack.runs), device, heartbeat)
+    with progress.paused():
+        first = _restored(checkpoint, network, optimizer, progress)
+    for step in range(first, steps + 1):
+        progress.beat()
+        if checkpoint is not None and checkpoint.is_due(step in evaluations):
+            with progress.paused():
+                checkpoint.save(_state(step, network, optimizer, progress))
         if step in evaluations:
             with progress.paused():
                 size = batches.validation_size if step == steps else plan.part
@@ -84,7 +89,35 @@ def train(
             optimizer.step(gradients, multiplier(settings.schedule, step, steps, settings.warmup))
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
-    yield from _test(run, network, batches)
+    yield from _test(run, network, batches, progress.beat)
+
+
+def _state(step: int, network: Network, optimizer: StackOptimizer, progress: Progress) -> StackState:
+    """All that the steps from `step` on depend on."""
+    parts = {"parameter": network.parameters, "buffer": network.buffers, "optimizer": optimizer.state(),
+             "progress": progress.tensors()}  # fmt: skip
+    tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+    return StackState(step, tensors, {"seconds": progress.seconds, "losses": progress.losses})
+
+
+def _restored(
+    checkpoint: StackCheckpoint | None, network: Network, optimizer: StackOptimizer, progress: Progress
+) -> int:
+    """Sets network, optimizer and progress to a saved state, if there is one; returns the step to go on with."""
+    state = None if checkpoint is None else checkpoint.state
+    if state is None:
+        return 0
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in state.tensors.items():
+        part, name = key.split("/", 1)
+        parts.setdefault(part, {})[name] = tensor
+    own = {"parameter": network.parameters, "buffer": network.buffers, "progress": progress.tensors()}
+    for part, named in own.items():
+        for name, tensor in named.items():
+            tensor.detach().copy_(parts[part][name])
+    optimizer.restore(parts.get("optimizer", {}))
+    progress.seconds, progress.losses = float(state.numbers["seconds"]), int(state.numbers["losses"])
+    return state.step
 
 
 def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:
@@ -102,11 +135,11 @@ def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network
 
 
 def _evaluation(
-    step: int, network: Network, batches: Batches, size: int, part: int, progress: "_Progress", evaluated: Evaluated
+    step: int, network: Network, batches: Batches, size: int, part: int, progress: Progress, evaluated: Evaluated
 ) -> Iterator[Record]:
     """An evaluation on the first `size` validation examples; every evaluation of the run has the first `part`."""
     yield from progress.records(step)
-    loss, correct = evaluate(network, batches.validation, size)
+    loss, correct = evaluate(network, batches.validation, size, progress.beat)
     accuracy = correct.double().mean(1)
     progress.note_failures(loss, step)
     yield record(step, "val_loss", loss)
@@ -115,60 +148,12 @@ def _evaluation(
     evaluated(step, Evaluation(loss, accuracy, comparable), network, batches)
 
 
-def _test(run: Run, network: Network, batches: Batches) -> Iterator[Record]:
-    _, correct = evaluate(network, batches.test, batches.test_size)
+def _test(run: Run, network: Network, batches: Batches, beat: Callable[[], None]) -> Iterator[Record]:
+    _, correct = evaluate(network, batches.test, batches.test_size, beat)
     yield record(run.steps, "test_accuracy", correct.double().mean(1))
     if run.data.own_test:
         packed = np.packbits(correct[:, :MOST_EXAMPLES].cpu().numpy(), axis=1)
         yield Record(run.steps, TEST_CORRECT, packed)
-
-
-class _Progress:
-    """The training clock, the mean training loss since the last evaluation, and each run's first failed step.
-
-    failed_step: (runs,), the first step at which the loss was not finite; NaN if there was none.
-    """
-
-    def __init__(self, runs: int, device: torch.device) -> None:
-        self._device = device
-        self._seconds, self._started = 0.0, time.perf_counter()
-        self._last_beat = self._started
-        self._loss, self._count = torch.zeros(runs, dtype=torch.float64, device=device), 0
-        self.failed_step = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
-
-    def beat(self, heartbeat: Callable[[], None]) -> None:
-        """Calls `heartbeat` where the last call was HEARTBEAT ago."""
-        if time.perf_counter() - self._last_beat >= HEARTBEAT:
-            with self.paused():
-                heartbeat()
-            self._last_beat = time.perf_counter()
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stops the training clock during the block."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self._seconds += time.perf_counter() - self._started
-        yield
-        self._started = time.perf_counter()
-
-    def add_loss(self, loss: Tensor, step: int) -> None:
-        """Adds the mini-batch loss (runs,) of a step to the mean."""
-        self.note_failures(loss, step)
-        self._loss += loss
-        self._count += 1
-
-    def note_failures(self, loss: Tensor, step: int) -> None:
-        """Notes the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
-        self.failed_step = torch.where(self.failed_step.isnan() & ~loss.isfinite(), float(step), self.failed_step)
-
-    def records(self, step: int) -> Iterator[Record]:
-        """`train_loss` and `seconds`; the mean starts anew."""
-        if self._count:
-            yield record(step, "train_loss", self._loss / self._count)
-            self._loss.zero_()
-            self._count = 0
-        yield Record(step, "seconds", np.full(len(self._loss), self._seconds / len(self._loss)))
 
 
 def step_gradients(
@@ -193,12 +178,17 @@ def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> t
 
 @torch.no_grad()
 def evaluate(
-    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int
-) -> tuple[Tensor, Tensor]:
-    """Mean loss, float64 (runs,), over examples 0 to size, and whether each is classified correctly, (runs, size)."""
+    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int,
+    beat: Callable[[], None] = lambda: None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Mean loss, float64 (runs,), over examples 0 to size, and whether each is classified correctly, (runs, size).
+
+    beat: called before each chunk.
+    """
     loss = torch.zeros(len(network.runs), dtype=torch.float64, device=network.device)
     correct = []
     for start in range(0, size, EVALUATION_CHUNK):
+        beat()
         images, labels = examples(start, min(start + EVALUATION_CHUNK, size))
         logits = network.forward(images)
         loss += cross_entropy(logits, labels).double().sum(1)

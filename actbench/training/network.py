@@ -37,7 +37,7 @@ class Network:
     def __init__(self, stack: Stack, device: torch.device) -> None:
         self.runs = stack.runs
         self.seeds = [run.settings.seed for run in stack.runs]
-        self.architecture: Architecture = architecture_of(stack.runs[0].settings, stack.runs[0].data)
+        self.architecture: Architecture = architecture_of(stack.runs[0])
         self.segments = _segments(stack.runs)
         self.parameters: dict[str, Tensor] = {}
         self.owners: dict[str, list[int]] = {}
@@ -171,7 +171,7 @@ def layer_of(parameter: str) -> int | None:
 def _segments(runs: Sequence[Run]) -> list[Segment]:
     segments: list[Segment] = []
     for index, run in enumerate(runs):
-        applied = bound_activation(run.settings)
+        applied = bound_activation(run)
         if segments and segments[-1].applied is applied:
             segments[-1] = Segment(segments[-1].start, index + 1, applied)
         else:

@@ -1,7 +1,7 @@
 """torch's optimizers over a stack: each run has its own learning rate, and its bits are those of a run alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,14 @@ from actbench.determinism import VECTOR
 
 # (gradients, multiplier of the learning rate): updates some parameters in place.
 Update = Callable[[list[Tensor], float], None]
+
+
+class Updater(NamedTuple):
+    """An optimizer of some parameters. read: its state by name. write: sets the state to what `read` returned."""
+
+    update: Update
+    read: Callable[[], dict[str, Tensor]]
+    write: Callable[[Mapping[str, Tensor]], None]
 
 
 class StackOptimizer:
@@ -47,8 +55,22 @@ class StackOptimizer:
     def step(self, gradients: Sequence[Tensor], multiplier: float) -> None:
         """gradients: in the order of the parameters, (runs, ...). multiplier: of the learning rate, by schedule."""
         parts = [gradient.split(sizes) for gradient, sizes in zip(gradients, self._sizes, strict=True)]
-        for members, update in self._groups:
-            update([parts[index][part] for index, part in members], multiplier)
+        for members, updater in self._groups:
+            updater.update([parts[index][part] for index, part in members], multiplier)
+
+    def state(self) -> dict[str, Tensor]:
+        """What later steps depend on beside the parameters, by name."""
+        return {
+            f"{group}.{name}": tensor
+            for group, (_, updater) in enumerate(self._groups)
+            for name, tensor in updater.read().items()
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Sets the state to one that an equal stack's optimizer returned."""
+        for group, (_, updater) in enumerate(self._groups):
+            prefix = f"{group}."
+            updater.write({name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)})
 
 
 def _spans(rates: Sequence[float], merge: bool) -> list[int]:
@@ -71,7 +93,18 @@ def _steps(tensors: list[Tensor]) -> list[Tensor]:
     return [torch.zeros((), device=tensors[0].device)] * len(tensors)
 
 
-def _adam(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+def _updater(update: Update, **state: Sequence[Tensor]) -> Updater:
+    """An optimizer whose state is tensors that it changes in place."""
+    named = {f"{name}.{index}": tensor for name, tensors in state.items() for index, tensor in enumerate(tensors)}
+
+    def write(saved: Mapping[str, Tensor]) -> None:
+        for name, tensor in named.items():
+            tensor.copy_(saved[name])
+
+    return Updater(update, lambda: named, write)
+
+
+def _adam(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Updater:
     kernel = torch._fused_adam_ if settings.name == "adam" else torch._fused_adamw_
     means, squares, steps = _zeros(tensors), _zeros(tensors), _steps(tensors)
 
@@ -82,24 +115,23 @@ def _adam(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Upda
             beta2=settings.beta2, weight_decay=decay, eps=settings.eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 
-    return update
+    return _updater(update, mean=means, square=squares, steps=steps[:1])
 
 
-def _sgd(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
-    momenta, first = _zeros(tensors) if settings.momentum else [], True
+def _sgd(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Updater:
+    momenta, first = _zeros(tensors) if settings.momentum else [], torch.ones((), dtype=torch.bool)  # on the CPU
 
     def update(gradients: list[Tensor], multiplier: float) -> None:
-        nonlocal first
         torch._fused_sgd_(
             tensors, gradients, momenta, weight_decay=decay, momentum=settings.momentum, lr=lr * multiplier,
-            dampening=0.0, nesterov=settings.nesterov, maximize=False, is_first_step=first,
+            dampening=0.0, nesterov=settings.nesterov, maximize=False, is_first_step=bool(first),
         )  # fmt: skip
-        first = False
+        first.fill_(False)
 
-    return update
+    return _updater(update, momentum=momenta, first=[first])
 
 
-def _adagrad(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+def _adagrad(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Updater:
     if tensors[0].device.type != "cpu":  # where its kernel is newer than torch 2.10
         optimizer = torch.optim.Adagrad(tensors, lr_decay=settings.lr_decay, eps=settings.eps, weight_decay=decay)
         return _by_torch(optimizer, tensors, lr)
@@ -112,10 +144,10 @@ def _adagrad(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> U
             eps=settings.eps, maximize=False,
         )  # fmt: skip
 
-    return update
+    return _updater(update, sum=sums, steps=steps[:1])
 
 
-def _rmsprop(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Update:
+def _rmsprop(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> Updater:
     """RMSprop has no fused kernel."""
     optimizer = torch.optim.RMSprop(
         tensors, alpha=settings.alpha, eps=settings.eps, momentum=settings.momentum, weight_decay=decay
@@ -123,17 +155,32 @@ def _rmsprop(settings: Any, tensors: list[Tensor], lr: float, decay: float) -> U
     return _by_torch(optimizer, tensors, lr)
 
 
-def _by_torch(optimizer: torch.optim.Optimizer, tensors: list[Tensor], lr: float) -> Update:
+def _by_torch(optimizer: torch.optim.Optimizer, tensors: list[Tensor], lr: float) -> Updater:
+    """An optimizer of torch.optim, which makes its state at its first step."""
+
     def update(gradients: list[Tensor], multiplier: float) -> None:
         for tensor, gradient in zip(tensors, gradients, strict=True):
             tensor.grad = gradient
         optimizer.param_groups[0]["lr"] = lr * multiplier
         optimizer.step()
 
-    return update
+    def read() -> dict[str, Tensor]:
+        return {
+            f"{index}.{name}": value
+            for index, tensor in enumerate(tensors)
+            for name, value in optimizer.state[tensor].items()
+            if isinstance(value, Tensor)
+        }
+
+    def write(saved: Mapping[str, Tensor]) -> None:
+        for name, value in saved.items():
+            index, key = name.split(".", 1)
+            optimizer.state[tensors[int(index)]][key] = value
+
+    return Updater(update, read, write)
 
 
 # torch's fused kernels are called without torch.optim, whose bookkeeping took a tenth of a step of a small network.
-UPDATES: Mapping[str, Callable[[Any, list[Tensor], float, float], Update]] = {
+UPDATES: Mapping[str, Callable[[Any, list[Tensor], float, float], Updater]] = {
     "sgd": _sgd, "adam": _adam, "adamw": _adam, "rmsprop": _rmsprop, "adagrad": _adagrad,
 }  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actbench.experiment.evaluation import EVALUATION_CHUNK
-from actbench.experiment.runs import Run, architecture_of, bound_activation
+from actbench.experiment.runs import Run, activation_record, architecture_of
 from actbench.models.matching import parameter_count
 
 # Limits of a stack on a CPU core, for its cache: values of the widest layer over all runs, parameters beyond 8 runs.
@@ -54,8 +54,8 @@ def _parts(group: list[Run], count: int) -> Iterator[list[Run]]:
 def _work(stack: Stack) -> int:
     """An estimate of the work of a stack, parameters x examples x positions; only the order of stacks matters."""
     run = stack.runs[0]
-    network = architecture_of(run.settings, run.data)
-    work = parameter_count(network, bound_activation(run.settings).record) * max(network.positions)
+    network = architecture_of(run)
+    work = parameter_count(network, activation_record(run)) * max(network.positions)
     return len(stack.runs) * work * (run.steps + 1) * run.settings.training.batch_size
 
 
@@ -69,10 +69,11 @@ def _stack_size(run: Run, device: str, memory: int) -> int:
         return 1  # oneDNN sometimes rounds a product of bf16 by its place in a batch
     if settings.training.stack_size != "auto":
         return int(settings.training.stack_size)
-    network, applied = architecture_of(settings, run.data), bound_activation(settings)
-    parameters = parameter_count(network, applied.record)
+    network, record = architecture_of(run), activation_record(run)
+    pieces = int(settings.activation.settings.get("pieces", record.pieces))
+    parameters = parameter_count(network, record)
     layers = [  # values per example
-        units * positions * applied.pieces for units, positions in zip(network.units, network.positions, strict=True)
+        units * positions * pieces for units, positions in zip(network.units, network.positions, strict=True)
     ]
     if device != "cpu":
         examples = max(settings.training.batch_size, EVALUATION_CHUNK)
@@ -90,6 +91,6 @@ def _stack_key(run: Run) -> str:
     for key in ("activation", "initialization", "seed"):
         del settings[key]
     del settings["optimizer"]["lr"]
-    network = architecture_of(run.settings, run.data)
+    network = architecture_of(run)
     shapes = [(name, parameter.shape) for name, parameter in network.parameters.items()]
     return repr((sorted(settings.items(), key=str), run.data.fingerprint, run.steps, network.units, shapes))
