@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup compare test benchmark format lock clean
+.PHONY: setup compare test test-all benchmark format lock clean
 
 setup: $(READY)
 
@@ -35,7 +35,11 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+# The tests that take minutes: faults, clusters, browsers.
+test-all: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 # Sweeps against the loops one would write oneself, about 45 minutes on two cores: make benchmark MNIST=/path/to/mnist
 benchmark: setup
