@@ -9,6 +9,10 @@ class UsageError(ValueError):
     """Wrong usage, configuration or data: one line that names what is wrong and says what to do. Exit code 2."""
 
 
+class Submitted(Exception):
+    """The runs are left to the jobs of a cluster, and the command does not wait for them. Exit code 0."""
+
+
 def print_error(error: UsageError) -> None:
     """Prints an error on stderr, as one line even where the message has several."""
     print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -12,7 +12,7 @@ from actbench.errors import UsageError, nearest_names
 from actbench.experiment.questions import Hypothesis
 from actbench.training.results import COSTS_MEASURED, MARKS
 
-_NO_METRICS = (*IDENTITY, *MARKS, "run_id", "phase", "seed", "status", "device", "variant")
+_NO_METRICS = (*IDENTITY, *MARKS, "run_id", "phase", "seed", "status", "device", "processor", "torch", "variant")
 
 
 def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, racing: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from actbench.cli.streams import PipeSafeStream
-from actbench.errors import UsageError, print_error
+from actbench.errors import Submitted, UsageError, print_error
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
 
@@ -133,6 +133,9 @@ def _run(action: Callable[[], int]) -> int:
 def _exit_code(action: Callable[[], int]) -> int:
     try:
         return action()
+    except Submitted as note:
+        print(note)
+        return 0
     except UsageError as error:
         print_error(error)
         return USAGE

@@ -14,10 +14,8 @@ import pandas as pd
 from actbench.commands.live import LiveWriter
 from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
-from actbench.errors import UsageError
-from actbench.execution.devices import choose_device, memory_per_worker, worker_count
-from actbench.execution.local import Pool
-from actbench.execution.worker import Saving
+from actbench.errors import Submitted, UsageError
+from actbench.execution.pools import AnyPool, make_pool, pool_device
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.questions import Experiment, Hypothesis
@@ -88,7 +86,7 @@ class Session:
     command: str
     request: Request
     settings: CommandSettings
-    pool: Pool
+    pool: AnyPool
     folder: Path
     planned: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
@@ -149,9 +147,8 @@ class Session:
         ids = {run.id for stack in resumed for run in stack.runs}
         if ids:
             print(f"{count(len(ids), 'run')} of them from checkpoints", flush=True)
-        memory = memory_per_worker(self.pool.device, self.pool.workers)
         rest = [run for run in due if run.id not in ids]
-        return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, memory)
+        return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
 
     def _store(self, results: Sequence[Result], bar: RunProgress | None) -> None:
         with_weights = self.settings.store.save_weights != "none"
@@ -224,20 +221,14 @@ def open_session(
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have and a folder that cannot be written.
     """
-    device = choose_device(grid.command.execution)
+    device = pool_device(grid.command.execution)
     if device == "cpu" and any(run.training.precision == "tf32" for run in grid.runs):
         raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
     folder = results_folder(request.experiment)
-    workers = 1 if len(runs) == 1 else min(worker_count(grid.command.execution, device), len(runs))
-    execution = grid.command.execution
-    saving = Saving(
-        grid.command.store.save_weights, checkpoints_folder(request.experiment), execution.checkpoint_minutes
-    )
-    in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
-    with Pool(device, workers, in_process, saving, execution.timeout) as pool:
+    with make_pool(grid.command, request.experiment, runs) as pool:
         session = Session(command, request, grid.command, pool, folder, hypotheses=hypotheses)
         try:
             yield session
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Submitted):
             session.interrupted()
             raise

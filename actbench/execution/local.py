@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from actbench.errors import one_line
-from actbench.execution.devices import device_name, environment_variable, visible_gpus
+from actbench.execution.devices import device_name, environment_variable, memory_per_worker, visible_gpus
 from actbench.execution.retries import Retries
 from actbench.execution.worker import (
     BEAT,
@@ -74,6 +74,11 @@ class Pool:
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
         self._ready: list[bool] = []  # whether a worker has sent its first message
+
+    @property
+    def memory(self) -> int:
+        """Free bytes of the GPU for each worker, for `pack_stacks`."""
+        return memory_per_worker(self.device, self.workers)
 
     @property
     def worker_ids(self) -> list[int]:

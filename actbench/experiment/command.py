@@ -30,13 +30,47 @@ class ProtocolSettings(Settings):
         return self
 
 
+class SlurmSettings(Settings):
+    """conf/execution/slurm.yaml: what a job of Slurm asks for. memory: GB; additional: further options of sbatch."""
+
+    partition: str | None
+    account: str | None
+    minutes: Annotated[int, Field(gt=0)]
+    memory: Annotated[Positive | None, Strict(False)]
+    gpus: Annotated[int, Field(ge=0)]
+    additional: Annotated[
+        dict[str, str | int | float | bool], Field(description="options of sbatch, {qos: low, exclude: n1}")
+    ]
+
+
+class RaySettings(Settings):
+    """conf/execution/ray.yaml: the cluster, and what a task of Ray asks for."""
+
+    address: Annotated[str | None, Field(min_length=1, description="auto, or HOST:PORT of a cluster")]
+    minutes: Annotated[int, Field(gt=0)]
+    gpus: Annotated[float, Field(ge=0), Strict(False)]
+
+
 class ExecutionSettings(Settings):
-    """conf/execution: where runs train."""
+    """conf/execution: where runs train. retries, wait: of jobs on a cluster."""
 
     device: Literal["auto", "cpu", "cuda"]
     workers: Annotated[int, Field(gt=0)] | Auto
     timeout: Positive
     checkpoint_minutes: Annotated[float, Field(ge=0)]
+    retries: Annotated[int, Field(ge=0)]
+    wait: bool
+    slurm: SlurmSettings | None
+    ray: RaySettings | None
+
+    @model_validator(mode="after")
+    def _jobs_have_a_number(self) -> Self:
+        counted = self.workers != "auto" or (self.slurm is None and self.ray is None)
+        require(counted, "execution.workers", self.workers, "a whole number above 0, the jobs at once")
+        waits = self.wait or self.slurm is not None
+        require(waits, "execution.wait", self.wait, "true, as only jobs of Slurm outlive the command")
+        require(self.slurm is None or self.ray is None, "execution.slurm", "a group", "null with execution=ray")
+        return self
 
 
 class StoreSettings(Settings):

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from actbench.analysis.differences import CLIPPED
-from actbench.analysis.labels import at_edge
+from actbench.analysis.labels import at_edge, ended_runs
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPLES
 from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
@@ -56,8 +56,23 @@ def limits_section(
         f"Seconds, ns per output and shares of a step are{machine} and not of others; steps and accuracies come out "
         "the same on machines of one type."
     )
+    texts += _machines(comparisons)
     yield Heading(2, "Limits")
     yield Items(tuple(text for text in texts if text))
+
+
+def _machines(comparisons: Iterable[Comparison]) -> Iterator[str]:
+    """What differs between the machines of a comparison's runs. Runs of an older version do not say on which."""
+    names = {"processor": "processors", "device": "devices", "torch": "versions of torch"}
+    tasks: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        ended = ended_runs(comparison.planned)
+        values = {key: sorted(set(ended[key].dropna())) for key in names}
+        differing = [f"{names[key]} ({', '.join(map(str, own))})" for key, own in values.items() if len(own) > 1]
+        if differing:
+            tasks.setdefault(" and ".join(differing), []).append(comparison.task)
+    for text, own in tasks.items():
+        yield f"Runs of one comparison trained on different {text}, whose numbers may differ: {'; '.join(own)}."
 
 
 def _length(made: pd.DataFrame) -> str:

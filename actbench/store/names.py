@@ -28,6 +28,8 @@ TAGS = {
     "architecture": "name of the architecture",
     "activation": "label of the activation",
     "device": "device that the run was trained on",
+    "processor": "processor of the machine that trained the run; older runs have none, as of torch",
+    "torch": "version of torch that trained the run",
     "curves": "names of the metrics that are curves, without those of one layer, which always are",
     "error": "why a failed run failed",
     "test_correct": "base64: Result.test_correct, a bit for each test example, of data with a test set of their own",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actbench.signals import write_json
+from actbench.training.machine import processor
 
 ENVIRONMENT = "environment.json"
 
@@ -25,7 +26,7 @@ def environment(command: str) -> Mapping[str, object]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "versions": versions(),
         "revision": revision(),
@@ -50,14 +51,6 @@ def read_environment(folder: Path) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of the packages that decide or hold results, by name."""
     return {name: version(name) for name in _PACKAGES}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.is_file() else ():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def revision() -> str | None:

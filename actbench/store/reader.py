@@ -27,6 +27,7 @@ from actbench.store.journal import write_journals
 from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, IS_RUNNING, SUMMARY, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
 from actbench.store.writer import CHECKED, ParentRun, digest
+from actbench.training.machine import MACHINE
 from actbench.training.results import (
     COUNTS,
     IDENTITY,
@@ -154,6 +155,7 @@ class Store:
         row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
         row |= {key: data.params[key] for key in IDENTITY if key in data.params}
         row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
+        row |= {key: data.tags.get(key) for key in MACHINE}
         curves, layers = self._histories(child) if stored is None else stored
         diverged = row["status"] == "diverged"
         ends = {key: points[-1][0] for key, points in curves.items() if points}

@@ -24,6 +24,7 @@ from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES
 from actbench.store.names import FILES, NOTE, WEIGHTS
 from actbench.store.outbox import Outbox
 from actbench.store.summaries import Summary
+from actbench.training.machine import MACHINE
 from actbench.training.results import MEASURED, TEST_CORRECT, CurvePoint, Result, run_params
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
@@ -159,6 +160,7 @@ class ParentRun:
             **entry.tags, "status": str(result.row["status"]), "device": str(result.row["device"]),
             "curves": " ".join(result.curves),
         }  # fmt: skip
+        tags |= {key: str(result.row[key]) for key in MACHINE if result.row.get(key)}
         tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
         if result.test_correct is not None:
             tags[TEST_CORRECT] = base64.b64encode(result.test_correct).decode()

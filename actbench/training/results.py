@@ -12,6 +12,7 @@ from actbench.experiment.evaluation import examples_seen
 from actbench.experiment.runs import Run, flat, training_examples
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.names import HISTOGRAM
+from actbench.training.machine import MACHINE, machine
 
 IDENTITY = (
     "run_id", "phase", "dataset", "architecture", "activation", "initialization", "optimizer", "lr", "seed", "status",
@@ -36,6 +37,7 @@ COLUMNS = (
     *_MEASURED_LATER,
     *MARKS,
     *_MEASURED_LAST,
+    *MACHINE,
 )  # extended at the end only
 # The columns that differ between two trainings of one run.
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
@@ -150,7 +152,7 @@ def missing_result(run: Run, device: str) -> Result:
 
 
 def results_of_stack(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:
-    """One result for each run of a stack, from the records of its training."""
+    """One result for each run of a stack, from the records of its training in this process."""
     records = list(records)
     return [_result(run, index, records, device) for index, run in enumerate(runs)]
 
@@ -177,7 +179,8 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
             metrics = curves if record.layer is None else layers.setdefault(record.layer, {})
             metrics.setdefault(record.metric, []).append((record.step, value))
     diverged = not math.isnan(final["failed_step"])
-    row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED), "device": device}
+    row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED)}
+    row |= {"device": device, **machine()}
     if diverged:
         row |= {"reached_target": False, "failed_step": int(final["failed_step"])}
         test_correct = None

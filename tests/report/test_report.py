@@ -14,6 +14,7 @@ from actbench.experiment.questions import Hypothesis
 from actbench.experiment.request import Request
 from actbench.report.draw import drawer
 from actbench.report.formats.blocks import Heading, Items, Paragraph, Table
+from actbench.report.methods import limits_section
 from actbench.report.report import FORMATS, document, write_report
 from actbench.report.tables import chosen_rates, scores_table
 from actbench.store.files import costs_frame, curves_frame, histograms_frame, layers_frame, read_runs, write_runs
@@ -239,6 +240,23 @@ def test_limits_name_what_the_answer_does_not_cover(tmp_path: Path) -> None:
     assert "Not varied: optimizer adam, initialisation matched, the sizes of the networks" in text
     assert "Chosen at an end of the grid, so a better rate may lie outside: digits, mlp (0.1): relu." in text
     assert "of this machine (Some CPU) and not of others" in text
+
+
+def test_limits_name_the_machines_where_the_runs_of_a_comparison_come_from_several() -> None:
+    frame = chosen_runs({"relu": [0.9] * 6, "tanh": [0.8] * 6}, device="cpu", torch="2.15.0")
+    several = frame.assign(processor=["Some CPU", "Other CPU"] * 6)
+
+    def limits(runs: pd.DataFrame) -> str:
+        compared = list(comparisons(runs, costs_frame([]), REQUEST))
+        (items,) = (block for block in limits_section(labelled(runs), compared, {}) if isinstance(block, Items))
+        return "\n".join(items.texts)
+
+    assert (
+        "Runs of one comparison trained on different processors (Other CPU, Some CPU), whose numbers may differ: "
+        "digits, mlp." in limits(several)
+    )
+    for same in (frame, frame.assign(processor="Some CPU")):  # of an older version; of one machine
+        assert "whose numbers may differ" not in limits(same)
 
 
 def test_aggregates_are_given_of_five_tasks_and_not_of_four(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Chooses where the stacks of a command train: in processes of this machine, or in jobs of a cluster."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from actbench.errors import UsageError
+from actbench.execution.devices import choose_device, worker_count
+from actbench.execution.jobs import JobPool
+from actbench.execution.local import Pool
+from actbench.execution.worker import Saving
+from actbench.experiment.command import CommandSettings, ExecutionSettings
+from actbench.experiment.runs import Run
+from actbench.training.resume import checkpoints_folder
+
+AnyPool = Pool | JobPool
+
+
+def pool_device(settings: ExecutionSettings) -> str:
+    """`cpu` or `cuda`: of this machine, or of the jobs. Raises UsageError where it is not there."""
+    engine = settings.slurm or settings.ray
+    if engine is None:
+        return choose_device(settings)
+    device = ("cuda" if engine.gpus else "cpu") if settings.device == "auto" else settings.device
+    if device == "cuda" and not engine.gpus:
+        raise UsageError("execution.device=cuda: jobs ask for no GPU; set execution.slurm.gpus or execution.ray.gpus")
+    return device
+
+
+def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run]) -> AnyPool:
+    """A pool for a command that begins with these runs. Raises UsageError where its engine is not there."""
+    execution, device = settings.execution, pool_device(settings.execution)
+    weights = settings.store.save_weights
+    saving = Saving(weights, checkpoints_folder(experiment), execution.checkpoint_minutes)
+    if execution.slurm is None and execution.ray is None:
+        workers = 1 if len(runs) == 1 else min(worker_count(execution, device), len(runs))
+        in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
+        return Pool(device, workers, in_process, saving, execution.timeout)
+    engine = "slurm" if execution.slurm else "ray"
+    # Results of other weights or devices are never taken up, as their folder is another.
+    folder = Path("results") / ".jobs" / experiment / f"{engine}-{device}-{weights}"
+    if execution.slurm is not None:
+        from actbench.execution.slurm import Slurm
+
+        slurm = Slurm(execution.slurm, folder.resolve() / "logs")
+        return JobPool(slurm, folder, device, saving, execution, execution.slurm.minutes)
+    assert execution.ray is not None
+    from actbench.execution.ray import Ray
+
+    ray = Ray(execution.ray, int(execution.workers))
+    return JobPool(ray, folder, device, saving, execution, execution.ray.minutes)

@@ -1,0 +1,163 @@
+"""A real Slurm of two nodes of one CPU each on this machine, for tests and measurements."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from tests.support import until
+
+NODES = ("n1", "n2")
+_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+_CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+AuthType=auth/munge
+CryptoType=crypto/munge
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/ctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/ctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=batch_sched_delay=0,sched_interval=2
+SlurmdTimeout=10
+KillWait=5
+SlurmctldPort={port}
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=1 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+SlurmdParameters=config_overrides
+"""
+
+
+def unavailable() -> str | None:
+    """Why no Slurm can be started here; None where one can."""
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        return f"{', '.join(missing)}: not installed (apt-get install slurm-wlm munge)"
+    return None if os.getuid() == 0 else "a Slurm of the test's own must be started as root"
+
+
+class SlurmCluster:
+    """The running Slurm. environment: for commands that use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+
+    def start(self) -> None:
+        """Starts the authentication service, if none runs, the controller and both nodes."""
+        port = 16000 + os.getpid() % 10000
+        values = {"host": socket.gethostname().split(".")[0], "folder": self._folder, "port": port}
+        text = _CONFIGURATION.format(**values, first=port + 1, last=port + 2)
+        (self._folder / "slurm.conf").write_text(text)
+        for name in ("state", *(f"spool.{node}" for node in NODES)):
+            (self._folder / name).mkdir()
+        if not Path("/run/munge/munge.socket.2").exists():
+            owner = pwd.getpwnam("munge")
+            Path("/run/munge").mkdir(exist_ok=True)
+            os.chown("/run/munge", owner.pw_uid, owner.pw_gid)
+            subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged --num-threads=2"], check=True)
+        self._run("slurmctld")
+        for node in NODES:
+            self.start_node(node)
+        until(lambda: self.states() == {"idle"}, 60, 0.5)
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        return done.stdout
+
+    def start_node(self, node: str) -> None:
+        """Starts a node's service."""
+        self._run("slurmd", "-N", node)
+
+    def states(self) -> set[str]:
+        """The states of the nodes."""
+        return {line.strip(" *\n") for line in self._run("sinfo", "--noheader", "--Node", "--format=%T").splitlines()}
+
+    def set_down(self, node: str) -> None:
+        """Sets a node down, as its administrator does."""
+        self._run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+
+    def resume(self, node: str) -> None:
+        """Waits until a node can be used again, and resumes it if it does not return by itself."""
+        if "down" in self.states():
+            with contextlib.suppress(AssertionError):  # it has returned meanwhile
+                self._run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        until(lambda: self.states() <= {"idle", "mixed", "allocated", "completing"}, 60, 0.5)
+
+    def jobs(self, state: str = "running,pending,completing") -> dict[str, str]:
+        """The node of each job of a state."""
+        lines = self._run("squeue", "--noheader", "--array", f"--states={state}", "--format=%i %N").splitlines()
+        return {line.split()[0]: line.split()[-1] for line in lines}
+
+    def cancel(self, job: str) -> None:
+        """Cancels a job."""
+        self._run("scancel", job)
+
+    def requeue(self, job: str) -> None:
+        """Puts a running job back into the queue, as preemption does."""
+        self._run("scontrol", "requeue", job)
+
+    def vanish(self, node: str) -> None:
+        """Kills a node's service and all that it has started, as where its power fails."""
+        service = self._process(f"slurmd.{node}.pid")
+        assert service is not None
+        # A step's daemon leaves its parent; it names the node's spool or its job in its arguments.
+        steps = [process for process in psutil.process_iter() if self._is_step_of(process, node)]
+        assert steps, f"no job runs on {node}"
+        below = [child for step in steps for child in step.children(recursive=True)]
+        for process in [service, *steps, *below]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _is_step_of(self, process: psutil.Process, node: str) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return process.name() == "slurmstepd" and process.environ().get("SLURMD_NODENAME") == node
+        return False
+
+    def _process(self, file: str) -> psutil.Process | None:
+        with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+            return psutil.Process(int((self._folder / file).read_text()))
+        return None
+
+    def stop(self) -> None:
+        """Ends all jobs, the nodes and the controller."""
+        with contextlib.suppress(AssertionError):
+            self._run("scancel", "--user=root")
+            until(lambda: not self.jobs("running"), 30, 0.5)
+        processes = [self._process(f"slurmd.{node}.pid") for node in NODES] + [self._process("ctld.pid")]
+        for process in processes:
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+        psutil.wait_procs([process for process in processes if process is not None], timeout=20)
+
+
+@contextlib.contextmanager
+def slurm_cluster(folder: Path) -> Iterator[SlurmCluster]:
+    """A Slurm that runs in the block."""
+    cluster = SlurmCluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        time.sleep(0.5)
