@@ -1,24 +1,26 @@
 """Data sets as uint8 images and labels, cached on disk as plain arrays that every process maps into memory.
 
-`prepare_data` checks the source and fills the cache; `load_data` maps it.
+`prepare_data` checks the source and fills the cache; `load_data` maps it. Both compare the arrays with the fingerprint.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from actbench.data.arrays import Array, fingerprint, open_arrays
 from actbench.data.image_folder import image_files, read_image_folder
 from actbench.data.torchvision import TORCHVISION_NAMES, read_torchvision, torchvision_files
-from actbench.errors import UsageError
+from actbench.errors import UsageError, one_line
 
 CACHE_FORMAT = 2  # part of every cache key: raise it when the arrays change
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -103,7 +105,8 @@ def _cache_home() -> Path:
 def prepare_data(name: str, root: str | None, download: bool, image_size: int | None) -> PreparedData:
     """Checks the source and caches it as arrays; the cache's key holds the names, sizes and times of its files.
 
-    Raises UsageError in one line that names the file, what is wrong and what to do.
+    A cache whose arrays are not those of its fingerprint is reported and built again from the source. Raises UsageError
+    in one line that names the file, what is wrong and what to do.
     """
     source = SOURCES[name]
     folder = Path(root).expanduser() if root else default_root()
@@ -112,7 +115,7 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
     files = source.files(folder, download)
     key = _source_key(name, folder, files, image_size)
     cached = _cache_home() / "arrays" / f"{name}-{key}"
-    prepared = _cached(cached)
+    prepared = _cached(cached, report=True)
     if prepared is not None:
         return prepared
     arrays, classes = source.read(folder, image_size)
@@ -122,19 +125,32 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
     return _write(cached, name, arrays, classes, source.own_test)
 
 
-def _cached(folder: Path) -> PreparedData | None:
-    """The data set in a folder of the cache; None where it is missing or damaged."""
+def _cached(folder: Path, report: bool) -> PreparedData | None:
+    """The data set in a folder of the cache; None where it is missing or damaged. report: print that it is damaged."""
+    if not folder.exists():
+        return None
     try:
         prepared = PreparedData(folder=str(folder), **json.loads((folder / "meta.json").read_text()))
-        data = [np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS]
-    except (OSError, ValueError, TypeError, EOFError):
+        _open(prepared, "r")
+    except (OSError, ValueError, TypeError) as error:
+        problem = f"data cache {folder} is damaged ({one_line(error)})"
+        if report:
+            print(f"actbench: {problem}; it is built again from the source", file=sys.stderr, flush=True)
         return None
+    return prepared
+
+
+def _open(prepared: PreparedData, mode: Literal["r", "c"]) -> list[Array]:
+    """The arrays of a data set, in the order of PARTS. Raises OSError, or ValueError where they are damaged."""
+    paths = [Path(prepared.folder) / f"{part}.npy" for part in PARTS]
+    arrays = open_arrays(paths, prepared.fingerprint, mode)
     image = (prepared.height, prepared.width, prepared.channels)
     train, test = prepared.train, prepared.test
     if not prepared.own_test:
         train, test = train + test, 0
-    shapes = ((train, *image), (train,), (test, *image), (test,))
-    return prepared if tuple(array.shape for array in data) == shapes else None
+    if [array.shape for array in arrays] != [(train, *image), (train,), (test, *image), (test,)]:
+        raise ValueError("its arrays have other shapes than meta.json says")
+    return arrays
 
 
 def _source_key(name: str, root: Path, files: list[Path], image_size: int | None) -> str:
@@ -173,14 +189,10 @@ def _check(name: str, root: Path, arrays: Arrays, own_test: bool) -> None:
 
 
 def _write(cached: Path, name: str, arrays: Arrays, classes: int, own_test: bool) -> PreparedData:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(repr((array.shape, str(array.dtype))).encode())
-        digest.update(np.ascontiguousarray(array).data)
     height, width, channels = arrays[0].shape[1:]
     drawn = 0 if own_test else drawn_test(len(arrays[0]))
     prepared = PreparedData(
-        name, str(cached), digest.hexdigest()[:16], height, width, channels, classes, len(arrays[0]) - drawn,
+        name, str(cached), fingerprint(arrays), height, width, channels, classes, len(arrays[0]) - drawn,
         len(arrays[2]) + drawn, own_test,
     )  # fmt: skip
     meta = {key: value for key, value in asdict(prepared).items() if key != "folder"}
@@ -192,7 +204,7 @@ def _write(cached: Path, name: str, arrays: Arrays, classes: int, own_test: bool
             for part, values in zip(PARTS, arrays, strict=True):
                 np.save(folder / f"{part}.npy", np.asarray(values))
             (folder / "meta.json").write_text(json.dumps(meta))
-            if _cached(cached) is None:
+            if _cached(cached, report=False) is None:  # no other process has built it meanwhile
                 shutil.rmtree(cached, ignore_errors=True)
                 folder.rename(cached)
     except OSError as error:
@@ -228,12 +240,13 @@ def drawn_test(images: int) -> int:
 def load_data(prepared: PreparedData) -> ImageData:
     """The cached arrays as tensors, mapped copy on write, so that processes share the pages.
 
-    Raises UsageError where the cache is damaged.
+    Raises UsageError where the cache is damaged: where its arrays are not those that were prepared.
     """
     import torch
 
-    folder = Path(prepared.folder)
     try:
-        return ImageData(*(torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in PARTS))
+        return ImageData(*map(torch.from_numpy, _open(prepared, "c")))
     except (OSError, ValueError) as error:
-        raise UsageError(f"data cache {folder} is damaged ({error}); delete it and run again") from error
+        raise UsageError(
+            f"data cache {prepared.folder} is damaged ({one_line(error)}); run the command again: it builds it anew"
+        ) from error

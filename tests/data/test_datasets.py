@@ -2,7 +2,10 @@
 
 import gzip
 import hashlib
+import os
 import pickle
+import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import torch
 import torchvision
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -22,6 +26,7 @@ from actbench.data import torchvision as sources
 from actbench.data.datasets import SOURCES, PreparedData, load_data, prepare_data
 from actbench.data.torchvision import TORCHVISION_NAMES
 from actbench.errors import UsageError
+from tests.support import COMMAND, ENVIRONMENT
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHAPES = ((300, 28, 28), (300,), (60, 28, 28), (60,))
@@ -105,6 +110,74 @@ def test_images_are_resized(own_cache: Path) -> None:
 def test_damaged_cache_is_named(tmp_path: Path, digits: PreparedData) -> None:
     with pytest.raises(UsageError, match="damaged"):
         load_data(PreparedData(**{**vars(digits), "folder": str(tmp_path)}))
+
+
+def flip_a_pixel(folder: str) -> None:
+    """Changes one bit of the training images; keeps the file's size and time."""
+    path = Path(folder) / "train_images.npy"
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_cache_with_a_changed_pixel_is_reported_and_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    prepared = prepare_data("digits", None, False, None)
+    images = load_data(prepared).train_images.clone()
+    assert capsys.readouterr().err == ""
+    flip_a_pixel(prepared.folder)
+    assert prepare_data("digits", None, False, None) == prepared
+    (line,) = capsys.readouterr().err.splitlines()
+    assert prepared.folder in line
+    assert "is damaged" in line
+    assert "built again from the source" in line
+    assert torch.equal(load_data(prepared).train_images, images)
+
+
+def test_data_check_in_a_new_process_notices_a_changed_pixel(tmp_path: Path, digits: PreparedData) -> None:
+    """The comparison of checksums does not depend on what this process has seen."""
+    shutil.copytree(digits.folder, copied := tmp_path / "actbench" / "arrays" / Path(digits.folder).name)
+    flip_a_pixel(str(copied))
+    environment = ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path)}
+    checked = subprocess.run([*COMMAND, "data", "check", "digits"], env=environment, capture_output=True, text=True)
+    assert checked.returncode == 0
+    assert "the checksum of its arrays differs" in checked.stderr
+    assert (copied / "train_images.npy").read_bytes() == (Path(digits.folder) / "train_images.npy").read_bytes()
+
+
+def test_no_process_trains_on_arrays_that_changed_after_they_were_checked(tmp_path: Path, digits: PreparedData) -> None:
+    copied = replace(digits, folder=str(shutil.copytree(digits.folder, tmp_path / "copied")))
+    load_data(copied)
+    flip_a_pixel(copied.folder)
+    with pytest.raises(UsageError, match="the checksum of its arrays differs"):
+        load_data(copied)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("meta.json", b""),
+        ("meta.json", b"[]"),
+        ("meta.json", b"\xff"),
+        ("meta.json", b'{"name": 1}'),
+        ("test_labels.npy", b""),
+        ("test_labels.npy", b"PK\x03\x04"),
+        ("test_labels.npy", b"\x93NUMPY\x01\x00\x04\x00{[(\n"),
+    ],
+)
+def test_a_cache_of_any_content_is_built_again(
+    file: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    prepared = prepare_data("digits", None, False, None)
+    (Path(prepared.folder) / file).write_bytes(content)
+    assert prepare_data("digits", None, False, None) == prepared
+    assert capsys.readouterr().err.count("\n") == 1
+    load_data(prepared)
 
 
 def test_mnist_is_read_bit_exact(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
