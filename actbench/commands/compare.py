@@ -23,7 +23,7 @@ from actbench.experiment.protocol import (
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.signals import deferred_signals
-from actbench.store.files import COSTS, costs_frame, read_costs, runs_frame, write_table
+from actbench.store.files import COSTS, costs_frame, existing_folder, read_costs, runs_frame, write_table
 from actbench.training.cost import measure_step_costs
 from actbench.training.results import Mark, Result, missing_result
 
@@ -169,7 +169,9 @@ def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> 
     except RuntimeError as error:
         print(f"costs could not be measured: {error}", flush=True)
         return costs_frame([])
-    write_table(session.folder / COSTS, costs)  # at once: a killed command that goes on keeps the ratios of costs
+    write_table(
+        existing_folder(session.folder) / COSTS, costs
+    )  # at once: a killed command that goes on keeps the ratios of costs
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():  # at a run whose score counts, so that views of those show the costs
         session.parent.add_metrics({

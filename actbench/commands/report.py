@@ -23,6 +23,7 @@ from actbench.store.files import (
     unpacked_examples,
     write_table,
 )
+from actbench.store.lock import folder_lock
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 
@@ -79,7 +80,10 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:
-    """Writes the reports of the newest ended comparison again, from the store's copy of its files."""
+    """Writes the reports of the newest ended comparison again, from the store's copy of its files.
+
+    Raises UsageError where a command that is running will write this folder: it may run for hours, and reports itself.
+    """
     from actbench.report.report import FORMATS
 
     for suffix in formats:
@@ -88,6 +92,8 @@ def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: b
     experiment = load_experiment(name)
     store = Store(compose_command(overrides).store.uri, experiment.name, create=False)
     folder = results_folder(experiment.name)
-    request = Request.from_tags(store.restore("compare", folder))
-    print("\n".join(map(str, write_reports(folder, request, formats, pairs).paths)))
+    with folder_lock(folder, "report", wait=False):
+        request = Request.from_tags(store.restore("compare", folder))
+        paths = write_reports(folder, request, formats, pairs).paths
+    print("\n".join(map(str, paths)))
     return 0

@@ -25,6 +25,8 @@ from actbench.experiment.schema import DatasetSettings, RunSettings
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
+from actbench.store.journal import journals_folder
+from actbench.store.lock import folder_lock
 from actbench.store.provenance import command_line, read_environment, revision, versions
 from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
@@ -81,6 +83,7 @@ class Session:
 
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
     trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
+    checkpoints: the folder of those of stacks, None where none are kept.
     """
 
     command: str
@@ -88,6 +91,7 @@ class Session:
     settings: CommandSettings
     pool: AnyPool
     folder: Path
+    checkpoints: Path | None
     planned: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     trained: int = 0
@@ -103,6 +107,11 @@ class Session:
         return Store(self.settings.store.uri, self.request.experiment)
 
     @property
+    def _is_new(self) -> bool:
+        """Whether there is no store yet, and nothing that waits for it; one that has gone since is not a new one."""
+        return "store" not in vars(self) and is_new(self.settings.store.uri) and not journals_folder().exists()
+
+    @property
     def parent(self) -> ParentRun:
         """The command's parent run, created at the first access."""
         if self._parent is None:
@@ -113,7 +122,7 @@ class Session:
         """Adds the results of all these runs to `results`: found in the store, or trained now and stored one by one."""
         settings = self.settings.store
         self.planned |= {run.id: run for run in runs}
-        finished = {} if is_new(settings.uri) else self.store.finished(runs, settings.save_weights)
+        finished = {} if self._is_new else self.store.finished(runs, settings.save_weights)
         self.results |= finished
         due = list({run.id: run for run in runs if run.id not in finished}.values())
         print(
@@ -135,15 +144,14 @@ class Session:
                 self.parent.monitor_system()
             for results in groups:
                 self._store(results, None if single else bar)
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
-
-    @property
-    def _checkpoints(self) -> Path:
-        return checkpoints_folder(self.request.experiment)
+        if self.checkpoints is not None:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _stacks(self, due: Sequence[Run]) -> list[Stack]:
         """Stacks that go on from their checkpoints, then those of the other runs."""
-        resumed = [Stack(runs) for runs in resumable_stacks(self._checkpoints, {run.id: run for run in due})]
+        resumed: list[Stack] = []
+        if self.checkpoints is not None:
+            resumed = [Stack(runs) for runs in resumable_stacks(self.checkpoints, {run.id: run for run in due})]
         ids = {run.id for stack in resumed for run in stack.runs}
         if ids:
             print(f"{count(len(ids), 'run')} of them from checkpoints", flush=True)
@@ -160,7 +168,8 @@ class Session:
                 self.trained += 1
             if bar is not None:
                 bar.done(result)
-        checkpoint_path(self._checkpoints, [result.run for result in results]).unlink(missing_ok=True)
+        if self.checkpoints is not None:
+            checkpoint_path(self.checkpoints, [result.run for result in results]).unlink(missing_ok=True)
 
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
@@ -177,8 +186,10 @@ class Session:
 
         note: Markdown that describes the command in MLflow.
         """
-        self.parent.end("KILLED" if killed else "FAILED" if self.failures else "FINISHED", note, self.folder)
-        checkpoint_log(self.settings.store.uri)
+        status = "KILLED" if killed else "FAILED" if self.failures else "FINISHED"
+        self.parent.end(status, note, self.folder, self.results.values())
+        if self.parent.is_stored:
+            checkpoint_log(self.settings.store.uri)
         return self.parent.is_stored
 
     def interrupted(self) -> None:
@@ -201,8 +212,8 @@ class Session:
             print(f"failed: run {run.id} ({run.settings.activation.label}, seed {run.settings.seed}): {result.error}")
         if not stored:
             print(
-                f"not in {uri} yet, as it is unreachable; the rest is in {self.parent.journal_folder}, and the next "
-                "command on this store in this folder writes it"
+                f"not in {uri} yet, as {self.parent.outbox.problem}; the rest is in {self.parent.journal_folder}, and "
+                "the next command on this store in this folder writes it"
             )
         return FAILED if self.failures or not stored else 0
 
@@ -214,9 +225,16 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    command: str, request: Request, grid: Grid, runs: Sequence[Run], hypotheses: Sequence[Hypothesis] | None = None
+    command: str,
+    request: Request,
+    grid: Grid,
+    runs: Sequence[Run],
+    hypotheses: Sequence[Hypothesis] | None = None,
+    alone: bool = True,
 ) -> Iterator[Session]:
     """A session for a command that begins with these runs; finished runs survive an interruption.
+
+    alone: wait until no other command uses the results folder.
 
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have and a folder that cannot be written.
@@ -225,8 +243,12 @@ def open_session(
     if device == "cpu" and any(run.training.precision == "tf32" for run in grid.runs):
         raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
     folder = results_folder(request.experiment)
-    with make_pool(grid.command, request.experiment, runs) as pool:
-        session = Session(command, request, grid.command, pool, folder, hypotheses=hypotheses)
+    checkpoints = checkpoints_folder(request.experiment) if alone else None  # others would remove them
+    with (
+        folder_lock(folder, command) if alone else contextlib.nullcontext(),
+        make_pool(grid.command, request.experiment, runs, checkpoints) as pool,
+    ):
+        session = Session(command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses)
         try:
             yield session
         except (KeyboardInterrupt, Submitted):

@@ -19,15 +19,15 @@ def sweep(name: str | None, overrides: Sequence[str], config_dir: str | None) ->
 
 
 def train_grid(
-    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid
+    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, alone: bool = True
 ) -> tuple[Session, int]:
     """Trains the runs of a grid, writes results/<experiment>/ and prints a table; (session, exit code).
 
-    command: sweep or train, which is also the phase of the runs.
+    command: sweep or train, which is also the phase of the runs. alone: as for `open_session`.
     """
     runs = make_runs(grid.runs, prepared_data(grid.runs), command)
     request = make_request(command, experiment, overrides, grid, runs)
-    with open_session(command, request, grid, runs) as session:
+    with open_session(command, request, grid, runs, alone=alone) as session:
         session.train(runs, command)
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()

@@ -22,10 +22,11 @@ def train(overrides: Sequence[str], config_dir: str | None) -> int:
 def train_composed(composed: Mapping[str, Any]) -> float | None:
     """Trains one run of a composed configuration; returns its validation accuracy, None where it diverged.
 
+    Jobs of Hydra's launchers, which run at once, share results/train/, which holds the run that ended last.
     Raises UsageError, or RuntimeError where the run failed.
     """
     grid = Grid((groups_of(RunSettings, composed),), groups_of(CommandSettings, composed))
-    session, exit_code = train_grid("train", None, [], grid)
+    session, exit_code = train_grid("train", None, [], grid, alone=False)
     if exit_code:
         raise RuntimeError("the run did not finish")
     (result,) = session.results.values()

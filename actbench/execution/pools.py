@@ -10,7 +10,6 @@ from actbench.execution.local import Pool
 from actbench.execution.worker import Saving
 from actbench.experiment.command import CommandSettings, ExecutionSettings
 from actbench.experiment.runs import Run
-from actbench.training.resume import checkpoints_folder
 
 AnyPool = Pool | JobPool
 
@@ -26,11 +25,14 @@ def pool_device(settings: ExecutionSettings) -> str:
     return device
 
 
-def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run]) -> AnyPool:
-    """A pool for a command that begins with these runs. Raises UsageError where its engine is not there."""
+def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None) -> AnyPool:
+    """A pool for a command that begins with these runs. checkpoints: the folder of those of stacks, if any are kept.
+
+    Raises UsageError where its engine is not there.
+    """
     execution, device = settings.execution, pool_device(settings.execution)
     weights = settings.store.save_weights
-    saving = Saving(weights, checkpoints_folder(experiment), execution.checkpoint_minutes)
+    saving = Saving(weights, checkpoints, execution.checkpoint_minutes)
     if execution.slurm is None and execution.ray is None:
         workers = 1 if len(runs) == 1 else min(worker_count(execution, device), len(runs))
         in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash

@@ -11,9 +11,9 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from actbench.errors import UsageError
-from actbench.store.sqlite import check_database, create_database, database_lock
+from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
 
-_BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure")  # packages whose errors MLflow passes on
+_BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure", "sqlite3")  # packages whose errors MLflow passes on
 _DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
 
@@ -23,6 +23,8 @@ _REASONS = {  # part of a message -> what it means
     "Connection aborted": "the connection broke",
     "Connection broken": "the connection broke",
     "timed out": "no answer in time",
+    "database is locked": "another process holds the database locked",
+    "database or disk is full": "the disk is full",
 }
 
 
@@ -30,7 +32,7 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
     """A client of the store at `uri`; creates a SQLite database that does not exist, if asked. Raises UsageError."""
     database = check_database(uri, create)
     with store_errors(uri), database_lock(database):  # two processes that create one database break it
-        if database is not None and not database.exists():
+        if database is not None and is_absent(database):
             create_database(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
         try:
             if uri.startswith(_DATABASES):

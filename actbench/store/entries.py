@@ -3,15 +3,19 @@
 import json
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from actbench.store.client import search_runs
 from actbench.store.names import IS_SUMMARY, NOTE, PARENT, WEIGHTS
+from actbench.store.sqlite import Watch, ended_uids
 
 Point = tuple[str, float, int, int]  # metric, value, step, time (ms since 1970)
 
@@ -41,14 +45,8 @@ class Entry:
     started: int = field(default_factory=lambda: int(time.time() * 1000))  # ms since 1970
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Entry":
-        """The inverse of `to_json`."""
-        fields = json.loads(text)
-        return cls(**fields | {key: [tuple(item) for item in fields[key]] for key in ("points", "files")})
+        """One line of JSON. Characters that are not in Unicode, as of undecodable arguments, become question marks."""
+        return json.dumps(asdict(self), ensure_ascii=False).encode(errors="replace").decode()
 
 
 def drop_weights(entry: Entry) -> None:
@@ -61,16 +59,18 @@ def drop_weights(entry: Entry) -> None:
 class Writer:
     """Writes entries into one MLflow experiment. Raises what MLflow raises."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
-        self.client, self._experiment_id = client, experiment_id
+    def __init__(self, client: MlflowClient, experiment_id: str, watch: Watch) -> None:
+        self.client, self._experiment_id, self.watch = client, experiment_id, watch
         self.ids: dict[str, str] = {}  # uid -> MLflow's run id
+        self._artifacts: dict[str, str] = {}  # uid -> URI of the run's artifacts
 
     def create(self, entry: Entry) -> str:
         """Creates the run as RUNNING, with its tags and its data set; returns MLflow's run id."""
         parent = {PARENT: self.ids[entry.parent]} if entry.parent in self.ids else {}
         tags = {**entry.tags, **parent, "uid": entry.uid}
-        run_id = str(self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info.run_id)
-        self.ids[entry.uid] = run_id
+        info = self.client.create_run(self._experiment_id, entry.started, tags, entry.name).info
+        run_id = self.ids[entry.uid] = str(info.run_id)
+        self._artifacts[entry.uid] = str(info.artifact_uri)
         if entry.dataset:
             data = DatasetInput(Dataset(**entry.dataset), [InputTag("mlflow.data.context", "training")])
             self.client.log_inputs(run_id, [data])
@@ -101,20 +101,39 @@ class Writer:
         """Adds final values to every finished run of that id that has none of them."""
         now = int(time.time() * 1000)
         condition = f"tags.run_id_hash = '{run_id_hash}' and attributes.status = 'FINISHED'"
-        for run in search_runs(self.client, self._experiment_id, condition):
+        for run in self._search(condition):
             if not set(values) & set(run.data.metrics):
                 self.log(run.info.run_id, [(key, value, 0, now) for key, value in values.items()])
 
     def mark_chosen(self, ids: Collection[str]) -> None:
         """Sets the tag `chosen` of every run of the experiment, where it differs. ids: the run ids that are chosen."""
-        for run in search_runs(self.client, self._experiment_id, "tags.kind = 'run'"):
+        for run in self._search("tags.kind = 'run'"):
             chosen = str(run.data.tags.get("run_id_hash") in ids).lower()
             if run.data.tags.get("chosen", "false") != chosen:
                 self.client.set_tag(run.info.run_id, "chosen", chosen)
 
+    def artifacts(self, uid: str, folder: str) -> Path | None:
+        """A folder among the artifacts of a run that this writer has created, where they are files of this machine."""
+        uri = urlsplit(self._artifacts.get(uid, "http:"))
+        return Path(url2pathname(uri.path), folder) if uri.scheme in ("", "file") else None
+
+    def held(self, parent: str) -> set[str]:
+        """The uids of a parent run (its uid) and of its trainings, those that the store holds and that have ended.
+
+        A SQLite database is opened anew, so that what only open connections still see does not count.
+        """
+        self.watch.check()
+        if self.watch.database is not None:
+            return ended_uids(self.watch.database, self._experiment_id)
+        runs = [*self.find(parent), *self._search(f"tags.`{PARENT}` = '{self.ids.get(parent, '')}'")]
+        return {run.data.tags["uid"] for run in runs if run.info.status != RUNNING and "uid" in run.data.tags}
+
+    def _search(self, condition: str) -> Iterator[Any]:
+        return search_runs(self.client, self._experiment_id, condition)
+
     def find(self, uid: str) -> list[Any]:
         """The runs with a uid: more than one only where a request was repeated on its way."""
-        return list(search_runs(self.client, self._experiment_id, f"tags.uid = '{uid}'"))
+        return list(self._search(f"tags.uid = '{uid}'"))
 
     def delete(self, uid: str) -> None:
         """Deletes the runs with a uid."""
@@ -123,7 +142,7 @@ class Writer:
 
     def delete_summaries(self) -> None:
         """Deletes the summaries of the experiment, which are those of earlier comparisons."""
-        for run in search_runs(self.client, self._experiment_id, IS_SUMMARY):
+        for run in self._search(IS_SUMMARY):
             self.client.delete_run(run.info.run_id)
 
     def ensure(self, entry: Entry) -> str:
@@ -137,7 +156,15 @@ class Writer:
         return self.ids[entry.uid]
 
     def rewrite(self, entry: Entry) -> None:
-        """Writes an entry that an earlier attempt may have written in part: not again where the run is complete."""
-        if not any(run.info.status == entry.status for run in self.find(entry.uid)):
+        """Writes an entry that an earlier attempt may have written in part, or another command as a run of its own.
+
+        Not again where the run is complete, or where the store has its results from an equal run.
+        """
+        if not any(run.info.status == entry.status for run in self.find(entry.uid)) and not self._has_equal(entry):
             self.delete(entry.uid)
             self.fill(self.create(entry), entry, {})
+
+    def _has_equal(self, entry: Entry) -> bool:
+        """Whether an equal run has ended, for an entry without weights."""
+        condition = f"tags.run_id_hash = '{entry.tags.get('run_id_hash')}' and attributes.status = 'FINISHED'"
+        return entry.tags["kind"] == "run" and not entry.files and any(self._search(condition))

@@ -1,6 +1,7 @@
 """The files of `results/<experiment>/`: what a report reads, and what MLflow keeps a copy of."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -54,8 +55,16 @@ def results_folder(experiment: str) -> Path:
         probe.unlink()
     except OSError as error:
         raise UsageError(
-            f"cannot write to {path.resolve()}: {error.strerror}; free it or run in another folder"
+            f"cannot write to {path.resolve()}: {error.strerror or error}; free it or run in another folder"
         ) from error
+    return path
+
+
+def existing_folder(path: Path) -> Path:
+    """A results folder; says that it is gone, and makes it again, where it was removed while the command ran."""
+    if not path.is_dir():
+        print(f"{path} was removed while the command ran; it is written again", file=sys.stderr, flush=True)
+        path.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -79,16 +88,20 @@ def write_results(
 
     seconds: of the command so far. marks: as for `runs_frame`.
 
-    Each file is replaced as a whole. Raises UsageError where the folder cannot be written.
+    Each file is replaced as a whole, and a folder that was removed is made again. Raises UsageError where it cannot be
+    written.
     """
     try:
+        existing_folder(path)
         write_runs(path / RUNS, runs_frame(results, marks))
         for file, frame_of in _FRAMES.items():
             with replaced_file(path / file) as scratch:
                 frame_of(results).to_parquet(scratch, index=False)
         write_environment(path, command, seconds)
     except OSError as error:
-        raise UsageError(f"cannot write to {path.resolve()}: {error.strerror}; the runs are in the store") from error
+        raise UsageError(
+            f"cannot write to {path.resolve()}: {error.strerror or error}; the runs are in the store"
+        ) from error
 
 
 def write_runs(path: Path, runs: pd.DataFrame) -> None:

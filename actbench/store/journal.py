@@ -4,20 +4,17 @@ import contextlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-from mlflow import MlflowClient
+from filelock import FileLock
 
-from actbench.errors import UsageError
-from actbench.store.client import absolute_uri, experiment_id, is_service_error, reason
-from actbench.store.entries import Entry, Writer, drop_weights
+from actbench.store.entries import Entry, Writer
+from actbench.store.names import WEIGHTS
 
-_ENTRIES, _FILES, _LOCK = "entries.jsonl", "files", ".lock"
+ENTRIES, FILES, LOCK = "entries.jsonl", "files", ".lock"
 
 
 def journals_folder() -> Path:
@@ -37,142 +34,84 @@ class Journal:
         self.folder = journals_folder() / name
         self.entries: list[Entry] = []
         self._head = {"uri": uri, "experiment": experiment}
-        self._lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
-        self._file: TextIO | None = None
-        self._parents: set[str] = set()  # uids of those that have a line
+        self._lock = FileLock(self.folder / LOCK, timeout=0, thread_local=False)
+        self._file: BinaryIO | None = None
+        self._parents: list[Entry] = []  # those that have a line
 
     def append(self, entry: Entry, parents: Sequence[Entry]) -> None:
         """Writes an entry and copies of its files through to the disk. Raises OSError."""
-        if self._file is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-            self._file = (self.folder / _ENTRIES).open("a", encoding="utf-8")
-            self._write(self._file, json.dumps(self._head))
-        for parent in parents:
-            if parent.uid not in self._parents:
-                self._parents.add(parent.uid)
-                self._write(self._file, json.dumps({"above": parent.to_json()}))
-        copies = [(f"{_FILES}/{entry.uid}", artifact_folder) for _, artifact_folder in entry.files]
+        self._write_again_if_removed()
+        file = self._file or self._create()
+        new = [parent for parent in parents if parent.uid not in {written.uid for written in self._parents}]
+        copies = [(f"{FILES}/{entry.uid}", artifact_folder) for _, artifact_folder in entry.files]
         for (folder, _), (copy, _) in zip(entry.files, copies, strict=True):
             shutil.copytree(folder, self.folder / copy, dirs_exist_ok=True)
-        self._write(self._file, json.dumps({"entry": replace(entry, files=copies).to_json()}))
-        os.fsync(self._file.fileno())
-        self.entries.append(_located(replace(entry, files=copies), self.folder))
-        drop_weights(entry)
+        lines = [{"above": parent.to_json()} for parent in new]
+        _write(file, [*lines, {"entry": replace(entry, files=copies).to_json()}])
+        self._parents += new
+        self.entries.append(located(replace(entry, files=copies), self.folder))
 
-    def _write(self, file: TextIO, line: str) -> None:
-        file.write(line + "\n")
-        file.flush()
+    def _create(self) -> BinaryIO:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        self._file = (self.folder / ENTRIES).open("ab", buffering=0)
+        _write(self._file, [self._head])
+        return self._file
 
-    def close(self) -> None:
-        """Ends writing; the entries that are left are for the next command in this folder."""
+    def _write_again_if_removed(self) -> None:
+        """Writes all entries again where the folder was removed, without the files that went with it."""
+        if self._file is None or os.fstat(self._file.fileno()).st_nlink:
+            return
+        entries, parents = list(self.entries), list(self._parents)
+        self._release()
+        self.entries.clear()
+        self._parents.clear()
+        for entry in entries:
+            tags = {key: value for key, value in entry.tags.items() if key != WEIGHTS}
+            self.append(replace(entry, tags=tags, files=[]), parents)
+
+    def _release(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
             self._lock.release()
 
+    def close(self) -> None:
+        """Ends writing; the entries that are left are for the next command in this folder."""
+        self._write_again_if_removed()
+        self._release()
+
     def clear(self) -> None:
         """Removes the journal, whose entries are stored."""
         self.entries.clear()
         self._parents.clear()
-        _remove(self.folder)  # before the lock is released, so that no other command reads it
-        self.close()
+        remove(self.folder)  # before the lock is released, so that no other command reads it
+        self._release()
 
 
-def _located(entry: Entry, folder: Path) -> Entry:
+def _write(file: BinaryIO, lines: Sequence[object]) -> None:
+    """Appends lines of JSON: all, or none where it raises OSError."""
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    before = file.seek(0, os.SEEK_END)
+    try:
+        while content:
+            content = content[file.write(content) or 0 :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(before)
+        raise
+
+
+def located(entry: Entry, folder: Path) -> Entry:
     """An entry with its files in a journal's folder, which may have been moved together with the project."""
     return replace(entry, files=[(str(folder / name), artifact_folder) for name, artifact_folder in entry.files])
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Removes a journal, and the folder of all journals with the last of them."""
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
-
-
-def write_journals(client: MlflowClient, uri: str) -> int:
-    """Stores the entries that ended commands in this folder kept for this store; returns how many are trainings.
-
-    Raises UsageError where the store does not take it; the journal then stays as it is. Damaged lines are reported, and
-    kept in a file with the suffix .damaged.
-    """
-    count = 0
-    for path in sorted(journals_folder().glob(f"*/{_ENTRIES}")):
-        with contextlib.suppress(Timeout), FileLock(path.parent / _LOCK, timeout=0):
-            if not path.exists():  # another command has written and removed it since the search
-                _remove(path.parent)
-                continue
-            contents = _read(path)
-            if contents.head is None:
-                _warn(path, "its first line is damaged, so its store is unknown; move it away")
-            elif absolute_uri(contents.head["uri"]) == absolute_uri(uri):
-                with _journal_errors(uri, path):
-                    writer = Writer(client, experiment_id(client, uri, contents.head["experiment"]))
-                    write_entries(writer, contents.parents, contents.entries)
-                count += count_trainings(contents.entries)
-                _discard(path, contents.damaged)
-    return count
-
-
-@contextlib.contextmanager
-def _journal_errors(uri: str, path: Path) -> Iterator[None]:
-    """Turns errors of the service into UsageError that names the journal."""
-    hint = "move that away to go on without them"
-    try:
-        yield
-    except UsageError as error:
-        raise UsageError(f"{error}; runs of it wait in {path}: {hint}") from error
-    except Exception as error:
-        if not is_service_error(error):
-            raise
-        problem = f"store.uri={uri}: {reason(error)}, while runs that wait in {path.parent} were written"
-        raise UsageError(f"{problem}; {hint}") from error
-
-
-@dataclass
-class _Contents:
-    """head: the store's URI and the experiment. damaged: number of lines that could not be read."""
-
-    head: dict[str, str] | None = None
-    parents: list[Entry] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    damaged: int = 0
-
-
-def _read(path: Path) -> _Contents:
-    """Reads a journal. A line cut short by a kill counts as damaged, as does an entry whose files are gone."""
-    contents = _Contents()
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                values = json.loads(line)
-                if contents.head is None:
-                    contents.head = {"uri": str(values["uri"]), "experiment": str(values["experiment"])}
-                elif "above" in values:
-                    contents.parents.append(Entry.from_json(values["above"]))
-                else:
-                    entry = _located(Entry.from_json(values["entry"]), path.parent)
-                    if not all(Path(folder).is_dir() for folder, _ in entry.files):
-                        raise ValueError("its files are gone")
-                    contents.entries.append(entry)
-            except (ValueError, KeyError, TypeError):
-                contents.damaged += 1
-    return contents
-
-
-def _discard(path: Path, damaged: int) -> None:
-    """Removes a journal that is stored, except for one with damaged lines."""
-    if not damaged:
-        _remove(path.parent)
-        return
-    renamed = path.with_suffix(".damaged")
-    path.rename(renamed)
-    _warn(renamed, f"{damaged} damaged lines could not be written; the same command trains their runs again")
-
-
-def _warn(path: Path, problem: str) -> None:
-    print(f"actbench: {path}: {problem}", file=sys.stderr, flush=True)
 
 
 def count_trainings(entries: Sequence[Entry]) -> int:

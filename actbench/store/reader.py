@@ -7,7 +7,6 @@ import base64
 import contextlib
 import json
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -16,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 
 from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
+from actbench.store.abandoned import end_abandoned
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
+from actbench.store.entries import Writer
 from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
-from actbench.store.journal import write_journals
-from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, IS_RUNNING, SUMMARY, WEIGHTS
+from actbench.store.journal_reader import write_journals
+from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
+from actbench.store.sqlite import StoreChanged, Watch
 from actbench.store.writer import CHECKED, ParentRun, digest
 from actbench.training.machine import MACHINE
 from actbench.training.results import (
@@ -52,9 +53,13 @@ class Store:
     def __init__(self, uri: str, experiment: str, create: bool = True) -> None:
         self.uri, self.experiment = uri, experiment
         self._client = connect(uri, create)
+        self._watch = Watch(uri)
         with store_errors(uri):
             self._experiment_id = experiment_id(self._client, uri, experiment)
             written = write_journals(self._client, uri)
+        if create:
+            with _as_far_as_it_answers():
+                end_abandoned(self._client, self._experiment_id)
         if written:
             print(f"{written} runs that an earlier command could not store are written to {uri}", flush=True)
         self._finished_children: dict[str, list[Any]] | None = None  # by run id, as of the first search
@@ -63,7 +68,7 @@ class Store:
         """Results of those runs that the store already has, by run id; without failed runs, which are tried again.
 
         Runs without the weights that are asked for do not count. Waits for a store that has answered before and is
-        unreachable now.
+        unreachable now; of one that is gone there are none.
         """
         reported = False
         while True:
@@ -73,11 +78,21 @@ class Store:
                 if self._finished_children is None or not is_service_error(error):
                     with store_errors(self.uri):
                         raise
+                if self._is_gone():
+                    return {}
                 if not reported:
                     problem = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this command"
                     print(f"{problem} (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
                 reported = True
                 time.sleep(_RETRY_EVERY)
+
+    def _is_gone(self) -> bool:
+        """Whether the database was removed or replaced, so that waiting for it is of no use."""
+        try:
+            self._watch.check()
+        except StoreChanged:
+            return True
+        return False
 
     def _finished(self, runs: Sequence[Run], weights: str) -> dict[str, Result]:
         wanted = {run.id: run for run in runs}
@@ -183,19 +198,8 @@ class Store:
 
     def start(self, kind: str, tags: Mapping[str, str]) -> ParentRun:
         """Starts the parent run of a command. kind: train, sweep or compare."""
-        with _as_far_as_it_answers():
-            self._end_abandoned()
-        return ParentRun(self._client, self._experiment_id, self.uri, self.experiment, kind, tags)
-
-    def _end_abandoned(self) -> None:
-        """Ends what killed commands of this machine left RUNNING; incomplete trainings and summaries are deleted."""
-        for run in list(self._search(IS_RUNNING)):
-            tags = run.data.tags
-            if tags.get("host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("pid", "0"))):
-                if tags.get("kind") in ("run", SUMMARY):
-                    self._client.delete_run(run.info.run_id)
-                else:
-                    self._client.set_terminated(run.info.run_id, "KILLED")
+        writer = Writer(self._client, self._experiment_id, self._watch)
+        return ParentRun(writer, self.uri, self.experiment, kind, tags)
 
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
         """Copies the files of the newest ended command of that kind to `folder`; returns its tags.

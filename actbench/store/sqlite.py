@@ -15,7 +15,54 @@ _LOCAL_FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "t
 def is_new(uri: str) -> bool:
     """Whether the URI names a SQLite database that does not exist yet. Raises UsageError where it cannot be a store."""
     database = check_database(uri, True)
-    return database is not None and not database.exists()
+    return database is not None and is_absent(database)
+
+
+def is_absent(database: Path) -> bool:
+    """Whether there is no database: no file, or an empty one, which an open connection to a removed database leaves."""
+    return not database.exists() or database.stat().st_size == 0
+
+
+class StoreChanged(OSError):
+    """The database was removed, or replaced by another file, since it was opened."""
+
+
+class Watch:
+    """Notices that the file of a SQLite store is not the one that was opened.
+
+    SQLite goes on writing to a file that has no name any more, and reports no error. Stores without a file are not
+    watched. database: that file; None without one.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.database = Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+        self._opened = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self.database is None:
+            return None
+        try:
+            status = self.database.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def check(self) -> None:
+        """Raises StoreChanged."""
+        found = self._identity()
+        if self.database is not None and found != self._opened:
+            done = "removed" if found is None else "replaced by another file"
+            raise StoreChanged(f"{self.database.name} was {done} while the command ran")
+
+
+def ended_uids(database: Path, experiment_id: str) -> set[str]:
+    """The tags `uid` of runs that have ended, read through a new connection. Raises sqlite3.Error."""
+    query = (
+        "select tags.value from tags join runs on runs.run_uuid = tags.run_uuid where tags.key = 'uid' and "
+        "runs.experiment_id = ? and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'"
+    )
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+        return {uid for (uid,) in connection.execute(query, (int(experiment_id),))}
 
 
 def check_database(uri: str, create: bool) -> Path | None:
@@ -63,6 +110,8 @@ def create_database(database: Path, fill: Callable[[str], object]) -> None:
     fill(f"sqlite:///{scratch}")
     if is_local(database):
         _use_write_ahead_log(scratch)
+    for log in ("-wal", "-shm", "-journal"):  # of a database that was removed: SQLite would apply them to the new one
+        database.with_name(database.name + log).unlink(missing_ok=True)
     scratch.rename(database)
 
 

@@ -9,7 +9,7 @@ from mlflow.entities import ViewType
 from actbench.store.charts import run_sections, summary_sections
 from actbench.store.client import connect, is_service_error, search_runs, store_errors
 from actbench.store.dashboard import LOADED, TAG, View, packed_state
-from actbench.store.journal import write_journals
+from actbench.store.journal_reader import write_journals
 from actbench.store.names import IS_COMPARISON, IS_RUN, IS_SUMMARY, PARENT
 from actbench.store.summaries import DIFFERENCE
 

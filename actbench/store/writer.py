@@ -1,9 +1,7 @@
 """Writing to MLflow: the parent run of a command, and each training, while it runs and when it ends."""
 
-import base64
 import hashlib
 import json
-import math
 import os
 import socket
 import time
@@ -13,19 +11,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from actbench.experiment.runs import Run
-from actbench.metrics.names import HISTOGRAM, layer_key
 from actbench.store.client import absolute_uri
 from actbench.store.entries import Entry, Point, Writer, drop_weights
 from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.names import FILES, NOTE, WEIGHTS
 from actbench.store.outbox import Outbox
+from actbench.store.runs import begun_entry, ended_entry, points_of
 from actbench.store.summaries import Summary
-from actbench.training.machine import MACHINE
-from actbench.training.results import MEASURED, TEST_CORRECT, CurvePoint, Result, run_params
+from actbench.training.results import CurvePoint, Result
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
 _MONITOR_EVERY = 5  # seconds
@@ -50,22 +46,31 @@ class _LiveRun:
     unsent: list[Point] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What is needed to write a run again; an entry itself would take 10 KB."""
+
+    uid: str
+    started: int
+    result: Result
+
+
 class ParentRun:
     """The parent run of one command in MLflow, under which its trainings are written.
 
-    An unreachable store does not stop a command: a journal keeps the entries, which are written later.
+    An unreachable store does not stop a command: a journal keeps the entries, which are written later. That holds for
+    all entries of the command, those included that a store had taken which is then gone.
     """
 
-    def __init__(
-        self, client: MlflowClient, experiment_id: str, uri: str, experiment: str, kind: str, tags: Mapping[str, str]
-    ) -> None:
-        self._writer, self._uri = Writer(client, experiment_id), uri
+    def __init__(self, writer: Writer, uri: str, experiment: str, kind: str, tags: Mapping[str, str]) -> None:
+        self._writer, self._uri = writer, uri
         self._tags = {**tags, "host": socket.gethostname(), "pid": str(os.getpid())}
         name = f"{kind} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
         self._live: dict[str, _LiveRun] = {}  # by run id
+        self._ended: dict[str, _Ended] = {}  # by run id
         self._monitor: SystemMetricsMonitor | None = None
-        self.outbox = Outbox(self._writer, uri, experiment, self._parent)
+        self.outbox = Outbox(self._writer, uri, experiment, self._parent, self._keep_all)
         self.outbox.send(partial(self._writer.create, self._parent))
 
     @property
@@ -92,7 +97,7 @@ class ParentRun:
                 self.outbox.send(partial(self._begin, run))
 
     def _begin(self, run: Run) -> None:
-        entry = self._entry(run, "running")
+        entry = begun_entry(run, "running", self._tags, self._parent.uid)
         self._writer.ensure(self._parent)
         live = self._live[run.id] = _LiveRun(entry)
         self._writer.fill(self._writer.create(entry), entry, {})
@@ -102,7 +107,7 @@ class ParentRun:
         """Writes points of a run that has begun, without those that it has already."""
         if run.id in self._live:
             live = self._live[run.id]
-            live.unsent += [point for point in _points(points) if (point[0], point[2]) not in live.known]
+            live.unsent += [point for point in points_of(points) if (point[0], point[2]) not in live.known]
             live.known |= {(metric, step) for metric, _, step, _ in live.unsent}
             # Points whose arrival was not confirmed are sent again: MLflow ignores a point that it already has.
             send = partial(self._send_points, live)
@@ -118,15 +123,28 @@ class ParentRun:
         weights: folder of its weight files, which is deleted once they are stored.
         """
         live = self._live.pop(result.run.id, None)
-        entry = self._ended(result, weights, live.entry if live else None)
+        begun = live.entry if live else begun_entry(result.run, "", self._tags, self._parent.uid)
+        entry = ended_entry(begun, result, weights)
         if live is None:
             is_stored = self.outbox.send(partial(self._write, entry))
         else:
             is_stored = live.is_created and self.outbox.send(partial(self._complete, live, entry))
-        if is_stored:
-            drop_weights(entry)
-        else:
+        if not is_stored:
             self.outbox.keep(entry)
+        self._ended[result.run.id] = _Ended(entry.uid, entry.started, result)
+        drop_weights(entry)
+
+    def _keep(self, runs: Iterable[_Ended]) -> None:
+        """Keeps runs in the journal that the store had taken; their weights where the artifacts still have them."""
+        kept = {entry.uid for entry in self.outbox.journal.entries}
+        for run in runs:
+            if run.uid not in kept:
+                begun = begun_entry(run.result.run, "", self._tags, self._parent.uid)
+                begun = replace(begun, uid=run.uid, started=run.started)
+                self.outbox.keep(ended_entry(begun, run.result, self._writer.artifacts(run.uid, WEIGHTS)))
+
+    def _keep_all(self) -> None:
+        self._keep(self._ended.values())
 
     def _write(self, entry: Entry) -> None:
         self._writer.ensure(self._parent)
@@ -137,41 +155,6 @@ class ParentRun:
         missing = [point for point in entry.points if (point[0], point[2]) not in live.known]
         rest = replace(entry, points=[*live.unsent, *missing], params={})
         self._writer.fill(self._writer.ids[entry.uid], rest, entry.tags)
-
-    def _entry(self, run: Run, status: str) -> Entry:
-        settings = run.settings
-        label, dataset = settings.activation.label, run.data
-        tags = {
-            **self._tags, "kind": "run", "run_id_hash": run.id, "phase": run.phase, "status": status,
-            "architecture": settings.architecture.name, "activation": label,
-        }  # fmt: skip
-        size = {"train": dataset.train, "test": dataset.test}
-        described = {
-            "name": dataset.name, "digest": dataset.fingerprint, "source_type": "actbench",
-            "source": json.dumps({"dataset": dataset.name}), "profile": json.dumps(size),
-        }  # fmt: skip
-        name = f"{label} lr={settings.optimizer.lr:g} seed={settings.seed}"
-        params = {key: str(value) for key, value in run_params(run).items()}
-        return Entry(uuid.uuid4().hex, name, tags, self._parent.uid, params=params, dataset=described)
-
-    def _ended(self, result: Result, weights: Path | None, begun: Entry | None) -> Entry:
-        entry = begun or self._entry(result.run, "")
-        tags = {
-            **entry.tags, "status": str(result.row["status"]), "device": str(result.row["device"]),
-            "curves": " ".join(result.curves),
-        }  # fmt: skip
-        tags |= {key: str(result.row[key]) for key in MACHINE if result.row.get(key)}
-        tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
-        if result.test_correct is not None:
-            tags[TEST_CORRECT] = base64.b64encode(result.test_correct).decode()
-        if result.error is not None:
-            tags["error"] = result.error
-        if weights is not None and weights.is_dir():
-            tags[WEIGHTS] = " ".join(sorted(file.stem for file in weights.glob("*.safetensors")))
-        files = [(str(weights.resolve()), WEIGHTS)] if weights is not None and tags.get(WEIGHTS) else []
-        status = "FAILED" if result.error is not None else "FINISHED"
-        points = [*_points(result.points()), *_final(result)]
-        return replace(entry, tags=tags, points=points, status=status, files=files)
 
     def add_metrics(self, values: Mapping[str, Mapping[str, float]]) -> None:
         """Adds final values, metric -> value by run id, to runs that have ended.
@@ -205,11 +188,12 @@ class ParentRun:
             if not self.outbox.send(partial(self._write, entry)):
                 self.outbox.keep(entry)
 
-    def end(self, status: str, note: str, folder: Path) -> None:
-        """Writes the command's files and ends its runs.
+    def end(self, status: str, note: str, folder: Path, results: Iterable[Result] = ()) -> None:
+        """Writes the command's files, ends its runs and looks whether the store holds what it has taken.
 
         status: FINISHED, FAILED or KILLED. note: Markdown, shown as the run's description, with RUN_ID for MLflow's id.
-        folder: of results; all its content becomes artifacts.
+        folder: of results; all its content becomes artifacts. results: of all runs of the plan, those included that
+        were found in the store.
         """
         self._delete_live()
         if self._monitor is not None:
@@ -217,9 +201,25 @@ class ParentRun:
         digests = {name: digest(folder / name) for name in CHECKED if (folder / name).is_file()}
         tags = {FILES: json.dumps(digests), NOTE: note}
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
-        if not self.outbox.send(partial(self._finish, ended, tags), force=True):
+        if not self.outbox.send(partial(self._finish, ended, tags), force=True) or not self._has_everything():
+            if self.outbox.has_lost:
+                found = [result for result in results if result.run.id not in self._ended and result.error is None]
+                self._keep(_Ended(uuid.uuid4().hex, self._parent.started, result) for result in found)
             self.outbox.keep(replace(ended, tags={**ended.tags, **tags}))
         self.outbox.journal.close()
+
+    def _has_everything(self) -> bool:
+        """Whether the store holds the command's run and all its trainings; keeps those that it lacks."""
+        held: set[str] = set()
+        if not self.outbox.send(lambda: held.update(self._writer.held(self._parent.uid))):
+            self._keep_all()
+            return False
+        lost = [run for run in self._ended.values() if run.uid not in held]
+        if not lost and self._parent.uid in held:
+            return True
+        self.outbox.report_lost(len(lost))
+        self._keep(lost)
+        return False
 
     def _finish(self, ended: Entry, tags: Mapping[str, str]) -> None:
         self._writer.fill(self._writer.ensure(self._parent), ended, tags)
@@ -229,22 +229,3 @@ class ParentRun:
         for live in self._live.values():
             self.outbox.send(partial(self._writer.delete, live.entry.uid))
         self._live.clear()
-
-
-def _points(points: Iterable[CurvePoint]) -> list[Point]:
-    now = int(time.time() * 1000)
-    return [
-        (point.metric if point.layer is None else layer_key(point.layer, point.metric), point.value, point.step, now)
-        for point in points
-    ]
-
-
-def _final(result: Result) -> list[Point]:
-    """Final values of a run that have no curve, as points at its last step."""
-    now, last = int(time.time() * 1000), result.run.steps
-    found = []
-    for key in MEASURED:
-        value = None if key in result.curves else result.row[key]
-        if value is not None and not isinstance(value, str) and math.isfinite(float(value)):
-            found.append((key, float(value), last, now))
-    return found

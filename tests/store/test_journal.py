@@ -92,7 +92,7 @@ def test_a_run_whose_files_are_gone_is_reported_and_not_stored_without_them(
     copied.unlink()
     copied.parent.rmdir()
     Store(uri, "trial")
-    assert "1 damaged lines could not be written" in capsys.readouterr().err
+    assert "1 runs whose files are gone are not written" in capsys.readouterr().err
     assert MlflowClient(uri).search_runs(["1"], "tags.kind = 'run' and attributes.status != 'RUNNING'") == []
 
 

@@ -21,7 +21,6 @@ from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
 from actbench.store import client, entries, sqlite
-from actbench.store.entries import Writer
 from actbench.store.files import (
     CURVES,
     EXAMPLES,
@@ -338,35 +337,6 @@ def test_a_locked_database_is_not_reported_as_damaged(tmp_path: Path, monkeypatc
         other.execute("begin exclusive")
         with pytest.raises(UsageError, match=r"another process holds .*mlflow.db locked; wait for it"):
             Store(uri, "trial")
-
-
-def test_damaged_lines_of_a_journal_lose_only_their_own_runs_and_are_kept(
-    four: list[Result], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tmp_path, uri = own_folder, f"sqlite:///{own_folder}/mlflow.db"
-    parent = Store(uri, "trial").start("sweep", {})
-
-    def unreachable(*words: object) -> None:
-        raise OSError("away")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Writer, "fill", unreachable)
-        for result in four[:3]:
-            parent.add(result)
-        (tmp_path / "results/trial").mkdir(parents=True)
-        parent.end("FINISHED", "?", tmp_path / "results/trial")
-    assert not parent.is_stored
-    (journal,) = (tmp_path / "results/.journal").rglob("entries.jsonl")
-    lines = journal.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 6  # head, parent, three runs and the parent's end
-    journal.write_bytes(b"".join([*lines[:3], b"\xff" + lines[3][:50] + b"\n", *lines[4:], b'{"entry": "cut']))
-    found = Store(uri, "trial").finished([result.run for result in four])
-    assert set(found) == {four[0].run.id, four[2].run.id}
-    assert "entries.damaged: 2 damaged lines could not be written" in capsys.readouterr().err
-    assert not list((tmp_path / "results/.journal").rglob("entries.jsonl"))
-    journal.write_text("[1]\n")
-    Store(uri, "trial")
-    assert "its first line is damaged, so its store is unknown; move it away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", ["qu?est", "quo'te", "pct%20x"])

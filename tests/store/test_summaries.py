@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from actbench.store import abandoned
 from actbench.store.entries import Writer
 from actbench.store.names import IS_COMMAND, IS_SUMMARY, TAGS
 from actbench.store.reader import Store
@@ -57,8 +58,8 @@ def test_an_incomplete_summary_of_a_killed_command_is_deleted(
         patched.setattr(Writer, "fill", lambda *words: None)  # killed after the creation
         parent.add_summaries(TWO[:1])
     assert [run.info.status for run in stored(own_folder)] == ["RUNNING"]
-    monkeypatch.setattr("psutil.pid_exists", lambda pid: False)
-    store.start("compare", {})
+    monkeypatch.setattr(abandoned, "_is_alive", lambda tags, started: False)
+    Store(f"sqlite:///{own_folder}/mlflow.db", "trial")
     assert stored(own_folder) == []
 
 
