@@ -1,15 +1,19 @@
-"""MNIST, Fashion-MNIST, KMNIST, CIFAR-10 and CIFAR-100, downloaded and read by torchvision; every file is checked here.
+"""MNIST, Fashion-MNIST, KMNIST, CIFAR-10 and CIFAR-100, downloaded by torchvision, checked and read here.
 
-torchvision does not check MNIST's extracted files, so a truncated one would pass for a complete data set.
+torchvision does not check MNIST's extracted files, prefers files of torch.save beside them, and reads CIFAR with an
+unpickler that runs what the file says. Here what is read are the bytes that were checked.
 """
 
 import contextlib
 import hashlib
 import io
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy._core import multiarray
 
 from actbench.errors import UsageError
 
@@ -37,6 +41,7 @@ _CIFAR_FILES = {
     "cifar10": (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"),
     "cifar100": ("train", "test", "meta"),
 }
+_LARGEST_CIFAR = 2**28  # bytes; the largest published file, the training set of CIFAR-100, has 155,249,918
 
 
 def _folder(name: str, root: Path) -> Path:
@@ -68,7 +73,10 @@ def _download(name: str, root: Path, missing: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            _torchvision_class(name)(root, download=True)
+            cls = _torchvision_class(name)
+            source = cls.__new__(cls)  # its constructor would also load files
+            source.root = str(root)
+            source.download()
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(
@@ -79,16 +87,7 @@ def _download(name: str, root: Path, missing: Path) -> None:
 
 def read_torchvision(name: str, root: Path) -> tuple[Any, int]:
     """((train images, train labels, test images, test labels), classes), every file checked. Raises UsageError."""
-    cls = _torchvision_class(name)
-    if name in _CIFAR_FOLDERS:
-        _check_cifar(name, cls, root)
-    else:
-        _check_idx(name, root)
-    parts: list[Any] = []
-    for train in (True, False):
-        source = cls(root, train=train, download=False)
-        images = np.asarray(source.data, dtype=np.uint8)
-        parts += [images if images.ndim == 4 else images[..., None], np.asarray(source.targets, dtype=np.int64)]
+    parts = _read_cifar(name, root) if name in _CIFAR_FOLDERS else _read_idx(name, root)
     classes = 100 if name == "cifar100" else 10
     for labels in (parts[1], parts[3]):
         if labels.min() < 0 or labels.max() >= classes:
@@ -100,13 +99,17 @@ def _refetch(name: str) -> str:
     return f"delete it and run `actbench data fetch {name}`"
 
 
-def _check_idx(name: str, root: Path) -> None:
-    """Header, size and, where known, MD5 of the four idx files (format: http://yann.lecun.com/exdb/mnist)."""
+def _read_idx(name: str, root: Path) -> list[Any]:
+    """The four idx files (format: http://yann.lecun.com/exdb/mnist): size, header and, where known, MD5 are checked.
+
+    The size is checked before a byte is read: a file may be larger than the memory.
+    """
+    parts: list[Any] = []
     for index, (file, shape) in enumerate(zip(_IDX_FILES, IDX_SHAPES, strict=True)):
         path = _folder(name, root) / file
-        content = _read_bytes(name, path)
         header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
         size = len(header) + int(np.prod(shape))
+        content = _read_bytes(name, path, size)
         if len(content) < size:
             raise UsageError(f"dataset={name}: {path} is truncated: {len(content)} of {size} bytes; {_refetch(name)}")
         if len(content) > size or not content.startswith(header):
@@ -114,18 +117,66 @@ def _check_idx(name: str, root: Path) -> None:
         known = IDX_MD5.get(name)
         if known and hashlib.md5(content, usedforsecurity=False).hexdigest() != known[index]:
             raise UsageError(f"dataset={name}: {path} is corrupt (its MD5 sum is wrong); {_refetch(name)}")
+        values = np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
+        parts.append(values[..., None] if len(shape) == 3 else values.astype(np.int64))
+    return parts
 
 
-def _check_cifar(name: str, cls: Any, root: Path) -> None:
-    sums = [*cls.train_list, *cls.test_list, (cls.meta["filename"], cls.meta["md5"])]
-    for file, known in sums:
-        path = _folder(name, root) / file
-        if hashlib.md5(_read_bytes(name, path), usedforsecurity=False).hexdigest() != known:
-            raise UsageError(f"dataset={name}: {path} is truncated or corrupt (its MD5 sum is wrong); {_refetch(name)}")
+def _read_cifar(name: str, root: Path) -> list[Any]:
+    """The batches of CIFAR, of which each file's MD5 sum is checked."""
+    cls, folder = _torchvision_class(name), _folder(name, root)
+    contents = {
+        file: _checked_bytes(name, folder / file, known)
+        for file, known in (*cls.train_list, *cls.test_list, (cls.meta["filename"], cls.meta["md5"]))
+    }
+    parts: list[Any] = []
+    for files in (cls.train_list, cls.test_list):
+        batches = [_batch(name, folder / file, contents[file]) for file, _ in files]
+        images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = [label for batch in batches for label in batch["labels" if "labels" in batch else "fine_labels"]]
+        parts += [np.ascontiguousarray(images, dtype=np.uint8), np.array(labels, dtype=np.int64)]
+    return parts
 
 
-def _read_bytes(name: str, path: Path) -> bytes:
+def _batch(name: str, path: Path, content: bytes) -> dict[str, Any]:
     try:
-        return path.read_bytes()
+        return dict(_Batch(io.BytesIO(content), encoding="latin1").load())
+    except pickle.UnpicklingError as error:
+        raise UsageError(f"dataset={name}: {path} is no batch of images: {error}; {_refetch(name)}") from error
+
+
+class _Batch(pickle.Unpickler):
+    """Reads a batch of CIFAR, which is published as a pickle of a dict: arrays and plain values, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a batch may name; anything else is refused, so that no code of a file runs."""
+        key = (module.replace("numpy.core", "numpy._core"), name)
+        if key not in _ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of one")
+        return _ALLOWED[key]
+
+
+def _dtype(text: str, align: int, copy: int) -> np.dtype[Any]:
+    return np.dtype(text, align=bool(align), copy=bool(copy))  # NumPy 2.4 warns of the integers of old pickles
+
+
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): _dtype,
+    ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
+}  # fmt: skip
+
+
+def _checked_bytes(name: str, path: Path, md5: str) -> bytes:
+    content = _read_bytes(name, path, _LARGEST_CIFAR)
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise UsageError(f"dataset={name}: {path} is truncated or corrupt (its MD5 sum is wrong); {_refetch(name)}")
+    return content
+
+
+def _read_bytes(name: str, path: Path, most: int) -> bytes:
+    """The content of a file, of which no more than one byte beyond `most` is read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
     except OSError as error:
         raise UsageError(f"dataset={name}: {path} cannot be read: {error.strerror}") from error

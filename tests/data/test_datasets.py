@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -209,6 +210,61 @@ def test_damaged_idx_files_are_named(
     assert message in str(caught.value)
     assert str(raw / file) in str(caught.value)
     assert "data fetch mnist" in str(caught.value)
+
+
+def test_an_idx_file_of_any_size_and_header_is_refused_before_it_is_in_memory(
+    tmp_path: Path, small_mnist: dict[str, bytes]
+) -> None:
+    file = lay_out(tmp_path, small_mnist) / "train-images-idx3-ubyte"
+    file.write_bytes(bytes([0, 0, 8, 3]) + 3 * (10**4).to_bytes(4, "big"))  # 10^12 items
+    with file.open("r+b") as sparse:
+        sparse.truncate(10**12)
+    tracemalloc.start()
+    with pytest.raises(UsageError, match="is not the idx file it should be"):
+        prepare_data("mnist", str(tmp_path), False, None)
+    assert tracemalloc.get_traced_memory()[1] < 10**8
+    tracemalloc.stop()
+
+
+def test_files_of_torch_save_beside_mnist_are_never_loaded(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
+    raw = lay_out(tmp_path, small_mnist)
+    processed = raw.parent / "processed"
+    processed.mkdir()
+    for file in ("training.pt", "test.pt"):  # torchvision would prefer them
+        torch.save((torch.zeros(3, 28, 28, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)), processed / file)
+    assert prepare_data("mnist", str(tmp_path), False, None).train == 300
+
+
+def test_a_batch_as_python_2_has_published_it_is_read() -> None:
+    pixels = bytes(range(256)) * 24
+    dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR(K\x01(K\x02M\x00\x0ct"
+    array += dtype + b"\x89T" + len(pixels).to_bytes(4, "little") + pixels + b"tb"
+    batch = sources._batch("cifar10", Path(), b"\x80\x02}(U\x04data" + array + b"U\x06labels](K\x03K\x07eu.")
+    assert batch["labels"] == [3, 7]
+    assert (batch["data"].shape, batch["data"].tobytes()) == ((2, 3072), pixels)
+
+
+def test_a_batch_of_cifar_that_names_code_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Prints:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return print, ("executed",)
+
+    cls = torchvision.datasets.CIFAR10
+    content = pickle.dumps({"data": Prints()})
+    for files in (cls.train_list, cls.test_list, [[cls.meta["filename"]]]):
+        for file, *_ in files:
+            (tmp_path / cls.base_folder).mkdir(exist_ok=True)
+            (tmp_path / cls.base_folder / file).write_bytes(content)
+    md5 = hashlib.md5(content).hexdigest()
+    for key in ("train_list", "test_list"):
+        monkeypatch.setattr(cls, key, [[file, md5] for file, _ in getattr(cls, key)])
+    monkeypatch.setattr(cls, "meta", {**cls.meta, "md5": md5})
+    with pytest.raises(UsageError, match=r"data_batch_1 is no batch of images: builtins.print is no part of one"):
+        prepare_data("cifar10", str(tmp_path), False, None)
+    assert "executed" not in capsys.readouterr().out
 
 
 def test_missing_files_without_a_download_are_named(tmp_path: Path) -> None:
