@@ -1,8 +1,19 @@
 """The error that a user can cause and correct, and errors as one line of text."""
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)  # control characters, those that reverse the direction of a text, and halves of a pair
+_LINE_BREAK = re.compile(r" *[\t\n\r\x0b\x0c\x85\u2028\u2029]\s*")
+
+
+def printable(text: str) -> str:
+    """A text as one line in which nothing controls a terminal or a document: such characters become U+FFFD."""
+    return _UNPRINTABLE.sub("\ufffd", _LINE_BREAK.sub(" ", text)).strip()
 
 
 class UsageError(ValueError):
@@ -15,7 +26,7 @@ class Submitted(Exception):
 
 def print_error(error: UsageError) -> None:
     """Prints an error on stderr, as one line even where the message has several."""
-    print(f"actbench: error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"actbench: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
@@ -24,7 +35,7 @@ def one_line(error: BaseException) -> str:
         text = str(error).strip().splitlines()
     except Exception:  # str() of a user's exception class may raise
         text = []
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return printable(f"{type(error).__name__}: {text[0]}") if text else type(error).__name__
 
 
 def nearest_names(name: str, options: Sequence[str]) -> str:

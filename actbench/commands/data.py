@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from actbench.data.datasets import SOURCES, prepare_data
-from actbench.errors import UsageError
+from actbench.errors import UsageError, printable
 from actbench.experiment.compose import compose_run
 
 
@@ -16,12 +16,14 @@ def data(action: str, names: Sequence[str], overrides: Sequence[str]) -> int:
     errors: list[UsageError] = []
     for settings in [compose_run([f"dataset={name}", *overrides]).dataset for name in chosen]:
         try:
-            prepared = prepare_data(settings.name, settings.root, action == "fetch", settings.image_size)
+            prepared = prepare_data(
+                settings.name, settings.root, action == "fetch", settings.image_size, settings.max_pixels
+            )
         except UsageError as error:
             if len(chosen) == 1:
                 raise
             errors.append(error)
-            print(error)
+            print(printable(str(error)))
             continue
         print(
             f"{prepared.name}: {prepared.train} training and {prepared.test} test images, "

@@ -44,7 +44,7 @@ Data = Mapping[DatasetSettings, PreparedData]
 def prepared_data(runs: Iterable[RunSettings]) -> Data:
     """Checks and caches each distinct data set; returns them by their settings."""
     return {
-        dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size)
+        dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size, dataset.max_pixels)
         for dataset in dict.fromkeys(run.dataset for run in runs)
     }
 

@@ -60,16 +60,16 @@ class PreparedData:
 class Source:
     """Where a data set comes from.
 
-    files(root, download): its files, checked for presence. read(root, image_size): (arrays, number of classes).
-    own_test: as in PreparedData; without a test set of its own all images are in the arrays of training.
+    files(root, download): its files, checked for presence. read(root, image_size, max_pixels): (arrays, number of
+    classes). own_test: as in PreparedData; without a test set of its own all images are in the arrays of training.
     """
 
     files: Callable[[Path, bool], list[Path]]
-    read: Callable[[Path, int | None], tuple[Arrays, int]]
+    read: Callable[[Path, int | None, int | None], tuple[Arrays, int]]
     own_test: bool = True
 
 
-def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
+def _digits(root: Path, size: int | None, max_pixels: int | None) -> tuple[Arrays, int]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -81,7 +81,7 @@ def _digits(root: Path, size: int | None) -> tuple[Arrays, int]:
 def _torchvision(name: str) -> Source:
     return Source(
         lambda root, download: torchvision_files(name, root, download),
-        lambda root, size: read_torchvision(name, root),
+        lambda root, size, max_pixels: read_torchvision(name, root),
     )
 
 
@@ -102,11 +102,14 @@ def _cache_home() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "actbench"
 
 
-def prepare_data(name: str, root: str | None, download: bool, image_size: int | None) -> PreparedData:
+def prepare_data(
+    name: str, root: str | None, download: bool, image_size: int | None, max_pixels: int | None = None
+) -> PreparedData:
     """Checks the source and caches it as arrays; the cache's key holds the names, sizes and times of its files.
 
-    A cache whose arrays are not those of its fingerprint is reported and built again from the source. Raises UsageError
-    in one line that names the file, what is wrong and what to do.
+    max_pixels: of an image of a user's folder; None: any number. A cache whose arrays are not those of its fingerprint
+    is reported and built again from the source. Raises UsageError in one line that names the file, what is wrong and
+    what to do.
     """
     source = SOURCES[name]
     folder = Path(root).expanduser() if root else default_root()
@@ -118,7 +121,7 @@ def prepare_data(name: str, root: str | None, download: bool, image_size: int | 
     prepared = _cached(cached, report=True)
     if prepared is not None:
         return prepared
-    arrays, classes = source.read(folder, image_size)
+    arrays, classes = source.read(folder, image_size, max_pixels)
     if image_size is not None:
         arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
     _check(name, folder, arrays, source.own_test)

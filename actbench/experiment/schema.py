@@ -30,6 +30,7 @@ class DatasetSettings(Settings):
     ]  # the data enter the id by their content
     download: Annotated[bool, OUTSIDE_ID]
     image_size: Annotated[int | None, Field(ge=8, le=1024)]
+    max_pixels: Annotated[int | None, Field(gt=0), OUTSIDE_ID]
     normalize: Literal["channel", "pixel", "none"]
     validation: Annotated[float, Field(gt=0, lt=1)]
     target: Annotated[float, OUTSIDE_ID]  # training.target follows it and is part of the id

@@ -20,7 +20,7 @@ _SETS = (
     "Compared with the highest mean of each task, not with the baseline: take what is shown to be less than {0} below "
     "it, avoid what is shown to be more than {0} below it; the rest is undecided."
 )
-_NO_NUMBERS = ("dataset.root=", "dataset.download=", "execution.", "store.")
+_NO_NUMBERS = ("dataset.root=", "dataset.download=", "dataset.max_pixels=", "execution.", "store.")
 _DEAD = 0.01  # share of units from which on an activation is named
 _MOST_TASKS = 3  # as columns of the table; more are its rows
 _MOST_UNDECIDED = 6  # names in a cell

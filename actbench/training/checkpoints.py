@@ -121,9 +121,10 @@ class Model(nn.Module):
     def __init__(self, head: Mapping[str, Any], tensors: State) -> None:
         super().__init__()
         self.run_id, self.step, self.val_accuracy = str(head["run_id"]), int(head["step"]), float(head["val_accuracy"])
-        # Older files hold groups of the command too, and no dropout.
+        # Older files hold groups of the command too, and neither dropout nor max_pixels.
         training = {"dropout": 0.0} | head["config"]["training"]
-        self.config = groups_of(RunSettings, head["config"] | {"training": training})
+        dataset = {"max_pixels": None} | head["config"]["dataset"]
+        self.config = groups_of(RunSettings, head["config"] | {"training": training, "dataset": dataset})
         self.data = PreparedData(folder="", **head["data"])
         activation = self.config.activation
         if activation.function is not None and source_digest(activation.function) != head["digest"]:
@@ -185,7 +186,7 @@ class Model(nn.Module):
         there or differs from the run's.
         """
         dataset = self.config.dataset
-        prepared = prepare_data(dataset.name, root or dataset.root, False, dataset.image_size)
+        prepared = prepare_data(dataset.name, root or dataset.root, False, dataset.image_size, dataset.max_pixels)
         if prepared.fingerprint != self.data.fingerprint:
             raise UsageError(
                 f"dataset={dataset.name}: these images are not those of run {self.run_id}; name their root"

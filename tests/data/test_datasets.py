@@ -95,7 +95,7 @@ def test_digits_are_scikit_learns_and_have_no_test_set_of_their_own(digits: Prep
 
 
 def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(root: Path, size: int | None) -> NoReturn:
+    def refuse(root: Path, size: int | None, max_pixels: int | None) -> NoReturn:
         raise AssertionError("the images were read again")
 
     monkeypatch.setitem(SOURCES, "digits", replace(SOURCES["digits"], read=refuse))
@@ -391,7 +391,7 @@ def test_files_that_are_no_images_are_named(tmp_path: Path) -> None:
     refused(lambda root: (root / "train/ants/0.png").write_text("text"), "train/ants/0.png cannot be read as an image")
     refused(lambda root: (root / "train/ants/0.png").write_bytes((root / "train/ants/0.png").read_bytes()[:99]),
             "train/ants/0.png cannot be read as an image")  # fmt: skip
-    refused(lambda root: (root / "train/x.png").write_text("x"), "stands outside a class folder")
+    refused(lambda root: (root / "train/x.png").write_text("x"), "train/x.png is no class folder")
     refused(lambda root: (root / "train/wasps").mkdir(), "train/wasps is empty")
     refused(lambda root: [f.unlink() for f in (root / "test/bees").iterdir()], "test/bees is empty")
     refused(lambda root: (root / "test").rename(root / "val"), "test is missing")
