@@ -22,6 +22,7 @@ from actbench.experiment.protocol import (
 )
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
+from actbench.report.formats.blocks import TERMINAL
 from actbench.signals import deferred_signals
 from actbench.store.files import COSTS, costs_frame, existing_folder, read_costs, runs_frame, write_table
 from actbench.training.cost import measure_step_costs
@@ -58,7 +59,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             report = write_reports(session.folder, request, pairs=pairs)
             store_summaries(session.parent, report.compared, session.results)
             stored = session.end(report.note)
-    answer, *tasks, conditions = (line.replace("**", "") for line in report.answers)
+    answer, *tasks, conditions = map(TERMINAL, report.answers)
     lines = [answer, *(f"- {line}" for line in tasks), conditions]
     print("\n".join(["", *(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines), ""]))
     print(f"report: {', '.join(map(str, report.paths))}")

@@ -22,7 +22,8 @@ class RunProgress:
         self._best: Result | None = None
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn(unit),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[best]}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}", markup=False),
             console=self._console, disable=not self._console.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task(title, total=total, best="")
@@ -53,7 +54,7 @@ class RunProgress:
 
 def print_table(table: pd.DataFrame) -> None:
     """Prints a frame of texts, folded to the width of a terminal; elsewhere lines are not folded."""
-    console = Console() if Console().is_terminal else Console(width=WIDEST)
+    console = Console(markup=False) if Console().is_terminal else Console(width=WIDEST, markup=False)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         left = column in ("dataset", "architecture", "initialization", "optimizer", "activation")

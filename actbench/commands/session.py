@@ -14,7 +14,7 @@ import pandas as pd
 from actbench.commands.live import LiveWriter
 from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
-from actbench.errors import Submitted, UsageError
+from actbench.errors import Submitted, UsageError, printable
 from actbench.execution.pools import AnyPool, make_pool, pool_device
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
@@ -22,6 +22,8 @@ from actbench.experiment.questions import Experiment, Hypothesis
 from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import DatasetSettings, RunSettings
+from actbench.report.formats.blocks import literal
+from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
@@ -66,7 +68,7 @@ def make_request(
         experiment=experiment.name if experiment else command,
         question=experiment.question if experiment else f"A {command} of the command line.",
         command=command_line(),
-        overrides=" ".join(overrides),
+        overrides=printable(" ".join(overrides)),
         baseline=grid.command.protocol.baseline,
         margin=grid.command.protocol.margin,
         targets=tuple(dict.fromkeys(settings.target for settings in training)),
@@ -75,6 +77,11 @@ def make_request(
         versions=versions(),
         test_sizes={run.data.name: run.data.test for run in runs},
     )
+
+
+def note_of(request: Request) -> str:
+    """The question as Markdown, which MLflow shows beside a command that has no report."""
+    return MARKS["md"].inline(literal(request.question))
 
 
 @dataclass
@@ -197,7 +204,7 @@ class Session:
         with deferred_signals():  # a second Ctrl-C must not cost what the first one kept
             if self._parent is not None:
                 self.write_files()
-                self.end(self.request.question, killed=True)
+                self.end(note_of(self.request), killed=True)
         print(f"\n{len(self.results)} finished runs are kept; the same command goes on from there", flush=True)
 
     def exit_code(self, stored: bool) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actbench.commands.progress import print_runs
-from actbench.commands.session import Session, make_request, make_runs, open_session, prepared_data
+from actbench.commands.session import Session, make_request, make_runs, note_of, open_session, prepared_data
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.questions import Experiment, load_experiment
 from actbench.signals import deferred_signals
@@ -32,7 +32,7 @@ def train_grid(
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
             drawn = _draw(session.folder) if len(runs) > 1 else []
-            stored = session.end(request.question) if session.trained else True
+            stored = session.end(note_of(request)) if session.trained else True
     print_runs(read_runs(session.folder / RUNS))
     if drawn:
         print(f"figures: {', '.join(f'{session.folder / name}.svg' for name in drawn)}")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Field, PlainValidator, Strict, model_validator
 
-from actbench.errors import UsageError, nearest_names
+from actbench.errors import UsageError, nearest_names, printable
 from actbench.experiment.validation import Settings, validated
 
 FULL = "_full"
@@ -21,9 +21,12 @@ FULL = "_full"
 def _selector(value: Any) -> dict[str, float | str]:
     """Converts a value to a selector by column or dotted key; a bare name selects an activation's runs."""
     if isinstance(value, str) and value:
-        return {"activation": value}
+        return {"activation": printable(value)}
     if isinstance(value, dict) and all(isinstance(part, str | float | int) for part in (*value, *value.values())):
-        return {str(key): float(part) if _is_number(part) else str(part) for key, part in value.items()}
+        return {
+            printable(str(key)): float(part) if _is_number(part) else printable(str(part))
+            for key, part in value.items()
+        }
     raise ValueError("must name an activation, or runs by key: value")
 
 
@@ -38,7 +41,7 @@ def _is_number(value: Any) -> bool:
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
-    return text
+    return printable(text)
 
 
 Text = Annotated[str, AfterValidator(_not_blank)]
@@ -70,7 +73,7 @@ class Hypothesis(Settings):
     source: Text | None = None
     kind: Literal["claim", "definition", "cost"] = "claim"
     testable: Literal["yes", "in part", "no"] | None = None
-    reason: str = ""
+    reason: Annotated[str, AfterValidator(printable)] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -96,8 +99,8 @@ class Experiment(Settings):
     """
 
     name: str
-    question: str
-    source: str | None
+    question: Text
+    source: Text | None
     overrides: Lines
     full: Lines = ()
     hypotheses: tuple[Hypothesis, ...] = ()

@@ -4,7 +4,7 @@ import itertools
 
 import pandas as pd
 
-from actbench.report.formats.blocks import Table
+from actbench.report.formats.blocks import Paragraph, Table, literal
 from actbench.report.formats.documents import markdown
 from actbench.training.results import COPY
 
@@ -57,7 +57,7 @@ def cost_page(costs: pd.DataFrame, rounds: int, step: str, command: str, environ
         markdown([Table(cost_table(costs, spread=True))]),
         f"![Nanoseconds an output]({FIGURE})",
         "",
-        f"Made by `{command}`; the machine is in `{environment}`.",
+        markdown([Paragraph(f"Made by `{literal(command)}`; the machine is in `{environment}`.")]).strip(),
         "",
     ]
     return "\n".join(text)

@@ -10,7 +10,7 @@ from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
 from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
-from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table
+from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table, literal
 from actbench.report.headline import claim_lines, full_answer
 from actbench.report.numbers import count, duration, in_points, rate
 from actbench.report.sentences import answers, is_judged, short_names, with_score
@@ -31,7 +31,7 @@ def front_page(
     draw: Draw,
 ) -> Iterator[Block]:  # fmt: skip
     """The blocks of the first page. judged: by judge_hypotheses. environment: as in environment.json, or empty."""
-    yield Heading(1, request.question)
+    yield Heading(1, literal(request.question))
     yield Paragraph(full_answer(comparisons, judged), "lead")
     if len(judged):
         yield Items(tuple(claim_lines(judged)))
@@ -59,16 +59,16 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     drawn = all(not comparison.covers_examples for comparison in comparisons)
     seconds = environment.get("seconds")
     known = "processor" in environment and "cores" in environment
-    machine = f"on {environment['processor']}, {count(environment['cores'], 'core')}" if known else ""
+    machine = f"on {literal(str(environment['processor']))}, {count(environment['cores'], 'core')}" if known else ""
     parts = [
         f"{_range(seeds)} seeds" if seeds else "",
         f"{_range(sizes)} test examples{' drawn by each seed' * drawn}" if sizes else "",
         f"margin {in_points(request.margin)}",
         f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
-        str(environment.get("date", ""))[:10],
-        f"actbench {request.versions['actbench']}" if "actbench" in request.versions else "",
+        literal(str(environment.get("date", "")))[:10],
+        f"actbench {literal(request.versions['actbench'])}" if "actbench" in request.versions else "",
         " ".join(part for part in (duration(seconds) if seconds else "", machine) if part),
-        f"asked with `{asked}`" if (asked := _asked(request.overrides)) else "",
+        f"asked with `{literal(asked)}`" if (asked := _asked(request.overrides)) else "",
     ]
     return " · ".join(part for part in parts if part) + "."
 

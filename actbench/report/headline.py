@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from actbench.analysis.pairs import Comparison
+from actbench.report.formats.blocks import literal
+from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import short
 from actbench.report.sentences import answers, overall_answer, short_names
 
@@ -53,7 +55,7 @@ def claim_lines(judged: pd.DataFrame) -> list[str]:
             task = f"{names[str(row['task'])]} " if len(names) > 1 else ""
             by_verdict.setdefault(str(row["verdict"]), []).append(task + sides)
         texts = [f"**{verdict}** ({', '.join(sides)})" for verdict, sides in by_verdict.items()]
-        lines.append(f"“{claim}”: {'; '.join(texts)}")
+        lines.append(f"“{literal(str(claim))}”: {'; '.join(texts)}")
     return lines
 
 
@@ -62,12 +64,13 @@ def comparison_note(question: str, comparisons: Sequence[Comparison], judged: pd
 
     figure: path of the main figure among the run's artifacts (RUN_ID: MLflow's id of the run).
     """
+    written = MARKS["md"].inline
     lines = [
-        f"**{full_answer(comparisons, judged)}**",
+        written(f"**{full_answer(comparisons, judged)}**"),
         "",
-        question,
+        written(literal(question)),
         "",
-        *(f"- {line}" for line in answers(comparisons)),
+        *(f"- {written(line)}" for line in answers(comparisons)),
     ]
     while sum(map(len, lines)) > _LONGEST_NOTE:
         lines.pop()

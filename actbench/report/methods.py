@@ -12,7 +12,7 @@ from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPL
 from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
 from actbench.experiment.request import Request
 from actbench.metrics.names import DEAD_SLOPE
-from actbench.report.formats.blocks import Block, Heading, Items, Paragraph
+from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, literal
 from actbench.report.numbers import count, in_points, rate
 from actbench.report.sentences import ESTIMATED, ESTIMATED_BEFORE, coverage
 
@@ -51,7 +51,11 @@ def limits_section(
     edges = _edges(made[at_edge(made) & made["chosen"].eq(True)])
     if edges:
         texts.append(f"Chosen at an end of the grid, so a better rate may lie outside: {'; '.join(edges)}.")
-    machine = f" of this machine ({environment['processor']})" if "processor" in environment else " of one machine"
+    machine = (
+        f" of this machine ({literal(str(environment['processor']))})"
+        if "processor" in environment
+        else " of one machine"
+    )
     texts.append(
         f"Seconds, ns per output and shares of a step are{machine} and not of others; steps and accuracies come out "
         "the same on machines of one type."

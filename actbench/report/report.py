@@ -13,7 +13,7 @@ from actbench.experiment.request import Request
 from actbench.report.draw import Draw, drawer
 from actbench.report.figures.flow import MOST_TASKS, flow_figure
 from actbench.report.figures.style import VERDICTS
-from actbench.report.formats.blocks import Block, Heading, Paragraph, Table
+from actbench.report.formats.blocks import Block, Heading, Paragraph, Table, literal
 from actbench.report.formats.documents import html_page, latex, markdown, pdf
 from actbench.report.front import front_page
 from actbench.report.methods import limits_section, methods_section
@@ -87,8 +87,8 @@ def document(
     if request.versions:
         versions = ", ".join(f"{package} {number}" for package, number in sorted(request.versions.items()))
         yield Paragraph(
-            f"{versions}; revision {request.revision}. Reproduce with `{request.command}`; every run is in `runs.csv`, "
-            "the first page in `answer.json`, the machine in `environment.json`.",
+            f"{literal(versions)}; revision {literal(request.revision)}. Reproduce with `{literal(request.command)}`; "
+            "every run is in `runs.csv`, the first page in `answer.json`, the machine in `environment.json`.",
             "note",
         )
 

@@ -10,6 +10,7 @@ from actbench.analysis.differences import INCONCLUSIVE, Difference
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.rates import equal_time_differences, tolerated_rates, tried_rates
 from actbench.analysis.survival import median_time
+from actbench.report.formats.blocks import literal
 from actbench.report.numbers import NEVER, about, accuracy, interval, number, p_value, rate, short
 
 EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
@@ -158,7 +159,8 @@ def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
     """The frame of `judge_hypotheses` as text."""
     return _without_empty(pd.DataFrame([
         {
-            "claim": row["claim"], "verdict": row["verdict"], "task": row["task"], "metric": row["metric"],
+            "claim": literal(row["claim"]), "verdict": row["verdict"], "task": row["task"],
+            "metric": literal(row["metric"]),
             "A": f"{_marked(row, 'a')}: {short(row['mean_a'])}", "B": _side_b(row),
             "A − B [95 %]": f"{short(row['difference'])} [{short(row['low'])}, {short(row['high'])}]",
             "n": f"{row['n']}" + (f" ({row['censored']})" if row["censored"] else ""),
@@ -169,7 +171,7 @@ def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def _marked(row: Mapping[Any, Any], side: str) -> str:
-    return str(row[side]) + EDGE * (side in row["edges"])
+    return literal(str(row[side])) + EDGE * (side in row["edges"])
 
 
 def _side_b(row: Mapping[Any, Any]) -> str:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from actbench.errors import printable
 from actbench.signals import write_json
 from actbench.training.machine import processor
 
@@ -70,4 +71,4 @@ def revision() -> str | None:
 
 def command_line() -> str:
     """The command of this process, as the user typed it."""
-    return " ".join(["actbench", *sys.argv[1:]])
+    return printable(" ".join(["actbench", *sys.argv[1:]]))

@@ -5,8 +5,9 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from actbench.errors import UsageError
+from actbench.errors import UsageError, printable
 from actbench.signals import replaced_file
 
 # Green, slate and orange differ for colour-blind readers, and in lightness from the light grey.
@@ -40,6 +41,13 @@ def plain(axis: Any) -> None:
         axis.spines[side].set_visible(False)
 
 
+def _plain_texts(figure: Figure) -> None:
+    """Draws every text of a figure as it is: no mathematics between dollars, no character that XML does not allow."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes or replaces `path` in the format of its suffix, without dates: the same figure gives the same bytes.
 
@@ -47,6 +55,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     the file cannot be written.
     """
     FigureCanvasAgg(figure)
+    _plain_texts(figure)
     formats = tuple(sorted(figure.canvas.get_supported_filetypes()))
     suffix = path.suffix.lstrip(".").lower()
     if suffix not in formats:

@@ -1,6 +1,7 @@
 """A document as blocks of text, tables and figures, before it is written in any language.
 
-Text in blocks knows **bold**, `code` and [links](https://...); everything else in it is literal.
+Text in blocks knows **bold**, `code` and [links](https://...), http and https alone; everything else in it is literal,
+and all of it where `literal` was called.
 """
 
 import re
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
+
+from actbench.errors import printable
 
 FIGURES = "figures"  # folder of a report's figures, beside it
 
@@ -63,8 +66,17 @@ Block = Heading | Paragraph | Items | Table | Figure
 _NUMBER = re.compile(r"^$|^[<>≤≥≈]?[+\-−]?\.?\d|^(never|none)\b|^n/a$")
 _LINE = 100  # characters of a row up to which no text wraps
 _WRAPPED = 24  # characters of a text that wraps, unless a word is longer
+_WIDEST = 60  # characters of the longest word for which a column grows
 _GAP = 2  # characters between columns
-_INLINE = re.compile(r"\*\*(.+?)\*\*|`(.+?)`|\[([^\[\]]+)\]\((\S+?)\)")
+_INLINE = re.compile(r"\*\*(.+?)\*\*|`(.+?)`|\[([^\[\]]+)\]\((https?://[^\s\\()<>{}\"'`^|]+)\)")
+_MARKING = "*`["  # without these characters there is no mark
+_NO_MARKS = str.maketrans(_MARKING, "\ufdd0\ufdd1\ufdd2")  # Unicode keeps them for use inside a program
+_AGAIN = str.maketrans("\ufdd0\ufdd1\ufdd2", _MARKING)
+
+
+def literal(text: str) -> str:
+    """A text from outside, a user's for example, in which nothing is a mark."""
+    return printable(text).translate(_NO_MARKS)
 
 
 @dataclass(frozen=True)
@@ -80,15 +92,16 @@ class Marks:
     def inline(self, text: str) -> str:
         """The text with its marks in this language."""
         parts = _INLINE.split(text)
-        written = self.plain(parts[0])
+        written = self.plain(parts[0].translate(_AGAIN))
         for bold, code, label, url, plain in zip(*(parts[start::5] for start in range(1, 6)), strict=True):
-            link = self.link(self.plain(label), url) if label else ""
-            written += self.bold(self.inline(bold)) if bold else self.code(code) if code else link
-            written += self.plain(plain)
+            link = self.link(self.plain(label.translate(_AGAIN)), url) if label else ""
+            written += self.bold(self.inline(bold)) if bold else self.code(code.translate(_AGAIN)) if code else link
+            written += self.plain(plain.translate(_AGAIN))
         return written
 
 
 UNMARKED = Marks().inline  # the text without its marks
+TERMINAL = Marks(code=lambda text: f"`{text}`").inline  # the text as it is printed
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ def columns(frame: pd.DataFrame) -> list[Column]:
         number = index > 0 and all(map(_NUMBER.match, cells))
         wraps = not number and width > _WRAPPED and sum(longest) + _GAP * len(longest) > _LINE
         if wraps:
-            width = max(_WRAPPED, *map(len, " ".join(cells).split()))
+            width = min(_WIDEST, max(_WRAPPED, *map(len, " ".join(cells).split())))
         head = [title]
         if UNMARKED(title) == title:  # marks do not go on in the next line
             most = max(width, len(title) // 3, 8)

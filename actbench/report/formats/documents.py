@@ -1,66 +1,46 @@
 """Documents in Markdown, HTML, LaTeX and Typst by the templates of Jinja2 in templates/, and as PDF."""
 
-import html
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from actbench.report.formats.blocks import UNMARKED, Block, Heading, Marks, Table, columns
+from actbench.errors import printable
+from actbench.report.formats.blocks import UNMARKED, Block, Figure, Heading, Items, Paragraph, Table, columns
+from actbench.report.formats.languages import MARKS, quoted
 
-# Only where they would be marks: `leaky_relu`, `5 < 6` and `[1, 2]` stay as they are.
-_MARKDOWN = re.compile(r"[\\`*~$]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[:])|^(?:#|>|[-+=](?=\s))")
-_LATEX = str.maketrans({
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "'": r"\textquotesingle{}",
-    '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "†": r"\textdagger{}", "−": "$-$", "′": "$'$", "<": "$<$",
-    ">": "$>$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "×": r"$\times$", "✗": r"$\times$",
-    "✓": r"\checkmark{}", "→": r"$\to$", "α": r"$\alpha$", "β": r"$\beta$", "Δ": r"$\Delta$", "η": r"$\eta$",
-    "λ": r"$\lambda$", "μ": r"$\mu$", "σ": r"$\sigma$", "[": "{[}", "*": "{*}",  # these two would be arguments of \\
-} | {character: f"\\{character}" for character in "&%$#_{}"})  # fmt: skip
+_LONGEST = 100  # characters of a word: no page has room for more
+_LONGER = re.compile(rf"[^\s/=,.:;&?%+-]{{{_LONGEST + 1},}}")  # a line may break at the others
 
 
-def _latex(text: str) -> str:
-    return re.sub("-(?=-)", "-{}", text.translate(_LATEX)).replace(r" \%", r"~\%")
+def _line(text: object) -> str:
+    """A text without line breaks and control characters; what is too long of a word is left out."""
+    return _LONGER.sub(lambda word: f"{word[0][: _LONGEST - 1]}…", printable(str(text)))
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-_MARKS = {
-    "md": Marks(
-        plain=lambda text: _MARKDOWN.sub(r"\\\g<0>", text), bold=lambda inner: f"**{inner}**",
-        code=lambda text: f"`{text}`", link=lambda label, url: f"[{label}]({url})",
-    ),
-    "html": Marks(
-        plain=lambda text: html.escape(text).replace(" %", "&nbsp;%"), bold=lambda inner: f"<strong>{inner}</strong>",
-        code=lambda text: f"<code>{html.escape(text)}</code>",
-        link=lambda label, url: f'<a href="{html.escape(url)}">{label}</a>',
-        coloured=lambda inner, colour: f'<strong style="color: {colour}">{inner}</strong>',
-    ),
-    "tex": Marks(
-        plain=_latex, bold=lambda inner: rf"\textbf{{{inner}}}",
-        code=lambda text: r"\texttt{" + re.sub(r"([/=,.:])", r"\1\\allowbreak{}", _latex(text)) + "}",
-        link=lambda label, url: r"\href{" + re.sub(r"([%#\\{}])", r"\\\1", url) + f"}}{{{label}}}",
-        coloured=lambda inner, colour: rf"\textcolor[HTML]{{{colour.lstrip('#').upper()}}}{{\textbf{{{inner}}}}}",
-    ),
-    "typ": Marks(  # in a string nothing is a mark
-        plain=lambda text: "#" + _quoted(text.replace(" %", "\u00a0%")) + ";" if text else "",
-        bold=lambda inner: f"#strong[{inner}];", code=lambda text: f"#raw({_quoted(text)});",
-        link=lambda label, url: f"#link({_quoted(url)})[{label}];",
-        coloured=lambda inner, colour: f"#text(fill: rgb({_quoted(colour)}))[#strong[{inner}]];",
-    ),
-}  # fmt: skip
+def _cleaned(block: Block) -> Block:
+    """A block in which nothing but its marks controls a document."""
+    match block:
+        case Heading() | Paragraph():
+            return replace(block, text=_line(block.text))
+        case Items():
+            return Items(tuple(map(_line, block.texts)))
+        case Figure():
+            return replace(block, caption=_line(block.caption))
+        case Table():
+            frame = block.frame.map(_line).set_axis(list(map(_line, block.frame.columns)), axis=1)
+            return replace(block, frame=frame, caption=_line(block.caption))
 
 
 def _document(language: str, blocks: Sequence[Block], **functions: Callable[[str], str]) -> str:
     """The document by the language's template; a table without columns is left out. functions: that it calls."""
-    kept = [block for block in blocks if not (isinstance(block, Table) and block.frame.columns.empty)]
+    kept = [_cleaned(block) for block in blocks if not (isinstance(block, Table) and block.frame.columns.empty)]
     headings = {index: block for index, block in enumerate(kept, 1) if isinstance(block, Heading)}
-    inline, coloured = _MARKS[language].inline, _MARKS[language].coloured
+    inline, coloured = MARKS[language].inline, MARKS[language].coloured
 
     def rows(table: Table) -> list[list[str]]:
         return [
@@ -103,7 +83,7 @@ def pdf(blocks: Sequence[Block], folder: Path) -> bytes:
     import typst  # takes 0.1 s
 
     source = folder / ".report.typ"
-    source.write_text(_document("typ", blocks, quoted=_quoted), encoding="utf-8")
+    source.write_text(_document("typ", blocks, quoted=quoted), encoding="utf-8")
     try:
         return bytes(typst.compile(str(source), timestamp=datetime.fromtimestamp(0, UTC), ignore_system_fonts=True))
     finally:
