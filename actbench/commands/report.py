@@ -21,11 +21,11 @@ from actbench.store.files import (
     read_series,
     results_folder,
     unpacked_examples,
-    write_table,
 )
 from actbench.store.lock import folder_lock
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
+from actbench.store.tables import write_table
 
 if TYPE_CHECKING:
     from actbench.analysis.pairs import Comparison

@@ -17,6 +17,7 @@ from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
 from actbench.store.provenance import write_environment
+from actbench.store.tables import read_table, write_table
 from actbench.training.results import (
     COLUMNS,
     COSTS_MEASURED,
@@ -110,12 +111,6 @@ def write_runs(path: Path, runs: pd.DataFrame) -> None:
     write_table(path, runs.assign(variant=texts))
 
 
-def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Writes a frame as CSV; the file is replaced as a whole."""
-    with replaced_file(path) as scratch:
-        frame.to_csv(scratch, index=False, lineterminator="\n")
-
-
 def _points(curves: Curves) -> Iterator[tuple[int, str, float]]:
     """(step, metric, value), metrics by name, then steps."""
     for metric, points in sorted(curves.items()):
@@ -176,7 +171,7 @@ def read_runs(path: Path) -> pd.DataFrame:
 
     pandas reads floats to the last bit from 3.1 on.
     """
-    frame = pd.read_csv(
+    frame = read_table(
         path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
     )
     texts = frame["variant"] if "variant" in frame else [""] * len(frame)
@@ -252,4 +247,4 @@ def read_hypotheses(folder: Path) -> tuple[Hypothesis, ...]:
 
 def read_costs(path: Path) -> pd.DataFrame:
     """Rows of a costs.csv; empty where there is no such file."""
-    return pd.read_csv(path, dtype={"run_id": "str"}) if path.exists() else costs_frame([])
+    return read_table(path, dtype={"run_id": "str"}) if path.exists() else costs_frame([])
