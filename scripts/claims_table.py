@@ -19,6 +19,7 @@ from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import FULL, Experiment, Hypothesis, load_experiment
 from actbench.report.formats.blocks import Block, Heading, Paragraph, Table
 from actbench.report.formats.documents import markdown, pdf
+from actbench.report.tables import short_source
 from actbench.store.files import ANSWER, COSTS, RUNS, read_costs, read_runs
 
 ROOT = Path(__file__).parent.parent
@@ -70,11 +71,6 @@ class Claim:
         """What the marks of a cell stand for, where a cell has several."""
         most = max(self.marks.values(), key=len, default=[])
         return " | ".join(mark.terms for mark in most) if len(most) > 1 else ""
-
-
-def short_source(text: str | None) -> str:
-    """Authors and year without title and number: `Clevert et al. 2016`."""
-    return (text or "").split(",")[0].split(";")[0].split(" (")[0]
 
 
 def collect(judged: Iterable[tuple[Experiment, pd.DataFrame]]) -> list[Claim]:

@@ -15,7 +15,7 @@ from actbench.analysis.statistics import LEVEL, holm
 from actbench.experiment.questions import Hypothesis
 
 COLUMNS = ["claim", "task", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
-           "p", "margin", "verdict", "censored", "edges"]  # fmt: skip
+           "p", "margin", "verdict", "censored", "edges", "kind", "source", "testable", "reason"]  # fmt: skip
 
 
 def judge_hypotheses(
@@ -28,8 +28,9 @@ def judge_hypotheses(
     that expect a difference and over those that expect equality, separately for each kind of hypothesis: definitions
     and costs make no claim harder to show. A run that never reaches its target counts with its full length in the
     means; a direction is supported or refuted only where it holds for every later time at which that run could have
-    arrived. censored: pairs with such a run. edges: which of a and b have a learning rate at an end of the grid. runs,
-    costs: rows of runs.csv and costs.csv. margin: of the score.
+    arrived. censored: pairs with such a run. edges: which of a and b have a learning rate at an end of the grid. kind,
+    source, testable, reason: the hypothesis's, empty where it has none. runs, costs: rows of runs.csv and costs.csv.
+    margin: of the score.
     """
     compared = usual_length(compared_runs(runs))
     edge_runs = set(compared.loc[at_edge(labelled(compared)), "run_id"])
@@ -77,7 +78,8 @@ def _line(hypothesis: Hypothesis, task: Task, sides: Sides, edge_runs: set[str])
         "claim": hypothesis.claim, "task": name, "metric": hypothesis.metric, "a": selector_text(hypothesis.a),
         "b": scale + selector_text(hypothesis.b), "direction": hypothesis.direction, "mean_a": mean_a,
         "mean_b": mean_b, "n": len(sides.pairs), "censored": int(sides.censored.any(axis=1).sum()),
-        "edges": " ".join(edges),
+        "edges": " ".join(edges), "kind": hypothesis.kind, "source": hypothesis.source or "",
+        "testable": hypothesis.testable or "", "reason": hypothesis.reason,
     }  # fmt: skip
 
 

@@ -170,12 +170,13 @@ class Comparison:
         ]
 
     def interval(self, series: str) -> tuple[float, float]:
-        """The 95 % interval of a mean score; NaN for a single seed."""
+        """The 95 % interval of a mean score, cut at 0 and 1; NaN for a single seed."""
         scores = self.scores[series].to_numpy()
         if len(scores) < 2:
             return float("nan"), float("nan")
         factor = example_factor(self._correct(series)) if self.covers_examples else 1.0
-        return percentiles(self._resampled[series], float(scores.mean()), len(scores), factor)
+        low, high = percentiles(self._resampled[series], float(scores.mean()), len(scores), factor)
+        return max(low, 0.0), min(high, 1.0)
 
     @cached_property
     def covers_examples(self) -> bool:
@@ -232,15 +233,20 @@ class Comparison:
         return [str(series) for series in reached.index[reached >= 0.5]]
 
     @cached_property
+    def is_untrained(self) -> bool:
+        """Whether the runs from which scores are taken have no training step: they measure initial networks."""
+        return len(self.ended) > 0 and bool(self.ended["steps"].eq(0).all())
+
+    @cached_property
     def recommendation(self) -> Recommendation | None:
-        """Which to take and which to avoid; None for a single series or without common seeds."""
-        if len(self.ranking) < 2:
+        """Which to take and which to avoid; None for a single series, without common seeds or without training."""
+        if len(self.ranking) < 2 or self.is_untrained:
             return None
         close = {name: within(self.pair(name, self.ranking[0]), self.margin) for name in self.ranking[1:]}
         costs = {series: float(rounds["step_ns"].mul(rounds["step_share"]).median())
                  for series, rounds in self.costs.items()}  # fmt: skip
         costs = costs if set(costs) >= set(self.ranking) else {}
-        return recommend(self.ranking, self.to_best, close, self.fastest_steps, self.arrives, costs)
+        return recommend(self.ranking, self.to_best, close, self.fastest_steps, self.arrives, costs, self.baseline)
 
 
 def comparisons(

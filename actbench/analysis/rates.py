@@ -1,6 +1,7 @@
 """How an activation depends on its learning rate, and what it reaches in the baseline's time."""
 
 import numpy as np
+import pandas as pd
 
 from actbench.analysis.differences import Difference, Pair, judge
 from actbench.analysis.labels import ended_runs
@@ -8,6 +9,12 @@ from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import resample_weights
 from actbench.analysis.tuned import WORST
 from actbench.experiment.protocol import all_seeds, choose
+
+
+def mean_accuracies(comparison: Comparison) -> pd.DataFrame:
+    """Mean validation accuracy (rates, series) of the seeds that a rate has; a run that diverged counts as 0."""
+    runs = ended_runs(comparison.planned)
+    return runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "series")
 
 
 def tried_rates(comparison: Comparison, series: str) -> list[float]:

@@ -15,7 +15,8 @@ from actbench.experiment.protocol import FEWEST_SEEDS
 class Recommendation:
     """Sets of activations. Only scores decide who is in which; speed and cost order `take`.
 
-    best: the highest mean score. take: shown to be less than the margin below the best, and the best itself. avoid:
+    best: the highest mean score. take: shown to be less than the margin below the best, and the best itself; the
+    baseline first, then the fastest, of these the cheapest, and the others by their steps to the target. avoid:
     shown to be more than the margin below it. undecided: the others, by score. fastest: not shown to need more steps
     to the target than the one with the fewest; empty where none gets there.
     """
@@ -29,7 +30,7 @@ class Recommendation:
 
 def recommend(
     ranking: Sequence[str], to_best: Mapping[str, Difference], close: Mapping[str, float], steps: pd.DataFrame,
-    arrives: Sequence[str], costs: Mapping[str, float],
+    arrives: Sequence[str], costs: Mapping[str, float], baseline: str = "",
 ) -> Recommendation:  # fmt: skip
     """Returns the sets of one task.
 
@@ -43,7 +44,8 @@ def recommend(
     avoid = [name for name in others if decided and name not in take and to_best[name].verdict == "worse"]
     fastest = _fastest(steps[list(arrives)])
     means = steps.mean()
-    ordered = sorted(take, key=lambda name: (name not in fastest, costs.get(name, 0.0) if name in fastest else 0.0,
+    ordered = sorted(take, key=lambda name: (name != baseline, name not in fastest,
+                                             costs.get(name, 0.0) if name in fastest else 0.0,
                                              means[name], ranking.index(name)))  # fmt: skip
     undecided = [name for name in others if name not in take and name not in avoid]
     return Recommendation(best, tuple(ordered), tuple(avoid), tuple(undecided), fastest)

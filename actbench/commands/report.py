@@ -75,7 +75,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     lines = [full_answer(compared, verdicts), *claim_lines(verdicts), *answers(compared)]
     lines.append(conditions(compared, request, environment))
     figure = f"{FIGURES}/{DIFFERENCES}.svg"  # MLflow shows a PNG at its full size in pixels, which is too wide
-    note = comparison_note(request.question, compared, verdicts, figure)
+    note = comparison_note(request, compared, verdicts, figure)
     return Reports(compared, paths, lines, note)
 
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from actbench.analysis.labels import ended_runs
 from actbench.report.numbers import in_points, rate
 from actbench.store.charts import CURVES
 from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
@@ -13,6 +12,8 @@ from actbench.store.writer import ParentRun
 from actbench.training.results import COSTS_MEASURED, Result
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from actbench.analysis.pairs import Comparison  # its libraries take half a second
 
 Curve = Sequence[tuple[int, float]]
@@ -55,8 +56,10 @@ def _key(task: str) -> str:
 
 def summaries(comparison: "Comparison", results: Mapping[str, Result]) -> Iterator[Summary]:
     """The summary of each series that has scores, the best first, in the colours of the report."""
+    from actbench.analysis.rates import mean_accuracies
     from actbench.report.figures.style import BASELINE, VERDICTS
 
+    by_rate = mean_accuracies(comparison)
     colors = {**VERDICTS, "baseline": BASELINE}
     for place, series in enumerate(comparison.ranking, 1):
         runs = comparison.ended[comparison.ended["series"].eq(series) & comparison.ended["seed"].isin(comparison.seeds)]
@@ -67,7 +70,8 @@ def summaries(comparison: "Comparison", results: Mapping[str, Result]) -> Iterat
             "seeds": str(len(comparison.seeds)),
         }  # fmt: skip
         verdict, values, curves = _against_baseline(comparison, series, place)
-        curves |= mean_curves([results[str(id)].curves for id in runs["run_id"]]) | _by_rate(comparison, series)
+        curves |= mean_curves([results[str(id)].curves for id in runs["run_id"]])
+        curves |= _by_rate(by_rate[series].dropna())
         values |= _values(comparison, series)
         known = {key: value for key, value in values.items() if math.isfinite(value)}
         yield Summary(series, params, verdict, colors[verdict], known, curves)
@@ -102,10 +106,8 @@ def _values(comparison: "Comparison", series: str) -> dict[str, float]:
     return {key: float(value) for key, value in values.items()}
 
 
-def _by_rate(comparison: "Comparison", series: str) -> dict[str, Curve]:
-    """Mean validation accuracy at each rate, over the seeds that were trained there; 0 where a run diverged."""
-    runs = ended_runs(comparison.planned[comparison.planned["series"] == series])
-    means = runs.assign(value=runs["val_accuracy"].fillna(0.0)).groupby("lr")["value"].mean().sort_index()
+def _by_rate(means: "pd.Series[float]") -> dict[str, Curve]:
+    """Mean validation accuracies as a curve over the logarithm of the rate. means: by rate, ascending."""
     return {
         LOG_RATE: [(step, math.log10(lr)) for step, lr in enumerate(means.index)],
         BY_RATE: [(step, float(value)) for step, value in enumerate(means)],

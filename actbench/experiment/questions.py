@@ -56,9 +56,9 @@ class Hypothesis(Settings):
     or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which difference
     the two are equal, in the unit of the metric; that of the test accuracy is protocol.margin. rates: at which
     learning rate it is asked: the one chosen by validation accuracy, the fastest to the target among those that were
-    not raced out, or every one that was tried. source: the publication of this claim; None: the experiment's. kind:
-    definition: true by how the metric is defined; cost: of nanoseconds. testable: whether this design can test what
-    the source says; None: not said. reason: why it can do so in part or not at all.
+    not raced out, or every one that was tried. source: the publication of this claim, the experiment's where its file
+    gives none. kind: definition: true by how the metric is defined; cost: of nanoseconds. testable: whether this design
+    can test what the source says; None: not said. reason: why it can do so in part or not at all.
     """
 
     claim: Text
@@ -142,6 +142,8 @@ def load_experiment(name: str) -> Experiment:
         validated(Hypothesis, entry, f"{path}: hypothesis {number}: ") for number, entry in enumerate(entries, 1)
     )
     experiment = validated(Experiment, {**content, "name": path.stem, "hypotheses": hypotheses}, f"{path}: ")
+    sourced = tuple(own.model_copy(update={"source": own.source or experiment.source}) for own in hypotheses)
+    experiment = experiment.model_copy(update={"hypotheses": sourced})
     if not full:
         return experiment
     if not experiment.full:

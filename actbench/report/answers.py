@@ -32,7 +32,7 @@ def answer_document(
 
 def _task(comparison: Comparison) -> dict[str, Any]:
     found = comparison.recommendation
-    take = found.take if found else comparison.ranking
+    take = found.take if found else () if comparison.is_untrained else comparison.ranking
     return {
         "task": comparison.task, "metric": SCORE, "baseline": comparison.baseline, "margin": comparison.margin,
         "n": len(comparison.scores), "n_test": comparison.n_test or None, "covers": coverage(comparison),

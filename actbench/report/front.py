@@ -11,7 +11,7 @@ from actbench.experiment.request import Request
 from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table, literal
-from actbench.report.headline import claim_lines, full_answer
+from actbench.report.headline import claim_lines, full_answer, overrides_line
 from actbench.report.numbers import count, duration, in_points, rate
 from actbench.report.sentences import answers, is_judged, short_names, with_score
 
@@ -20,7 +20,6 @@ _SETS = (
     "Compared with the highest mean of each task, not with the baseline: take what is shown to be less than {0} below "
     "it, avoid what is shown to be more than {0} below it; the rest is undecided."
 )
-_NO_NUMBERS = ("dataset.root=", "dataset.download=", "dataset.max_pixels=", "execution.", "store.")
 _DEAD = 0.01  # share of units from which on an activation is named
 _MOST_TASKS = 3  # as columns of the table; more are its rows
 _MOST_UNDECIDED = 6  # names in a cell
@@ -32,6 +31,8 @@ def front_page(
 ) -> Iterator[Block]:  # fmt: skip
     """The blocks of the first page. judged: by judge_hypotheses. environment: as in environment.json, or empty."""
     yield Heading(1, literal(request.question))
+    if asked := overrides_line(request.overrides):
+        yield Paragraph(asked, "note")
     yield Paragraph(full_answer(comparisons, judged), "lead")
     if len(judged):
         yield Items(tuple(claim_lines(judged)))
@@ -68,14 +69,8 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
         literal(str(environment.get("date", "")))[:10],
         f"actbench {literal(request.versions['actbench'])}" if "actbench" in request.versions else "",
         " ".join(part for part in (duration(seconds) if seconds else "", machine) if part),
-        f"asked with `{literal(asked)}`" if (asked := _asked(request.overrides)) else "",
     ]
     return " · ".join(part for part in parts if part) + "."
-
-
-def _asked(overrides: str) -> str:
-    """The overrides without those that decide no number: where data lie, how runs are executed and stored."""
-    return " ".join(term for term in overrides.split() if not term.startswith(_NO_NUMBERS))
 
 
 def _range(numbers: Iterable[int]) -> str:
@@ -90,7 +85,7 @@ def front_table(comparisons: Sequence[Comparison], request: Request) -> pd.DataF
     ordered = order(comparisons)
     columns = {
         names[comparison.task]: {
-            "**take**": ", ".join(_in_order(_recommended(comparison, "take"), ordered)),
+            "**take**": ", ".join(_recommended(comparison, "take")),
             "**avoid**": ", ".join(with_score(comparison, name) for name in _recommended(comparison, "avoid")),
             "undecided": _undecided(comparison, ordered),
             f"fastest to {target}": _fastest(comparison),

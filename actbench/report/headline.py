@@ -1,16 +1,22 @@
 """The first sentences of a report: what is shown of the claims, and what to take and to avoid."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from actbench.analysis.pairs import Comparison
+from actbench.experiment.request import Request
 from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import short
 from actbench.report.sentences import answers, overall_answer, short_names
+from actbench.report.tables import short_source
 
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
+_NO_NUMBERS = ("dataset.root=", "dataset.download=", "dataset.max_pixels=", "execution.", "store.")
+_NEXT_OVERRIDE = re.compile(r" +(?=[~+]*[\w./@-]+=|~)")  # values, such as lists, may hold spaces
 
 
 def full_answer(comparisons: Sequence[Comparison], judged: pd.DataFrame) -> str:
@@ -45,7 +51,7 @@ def _outcome(verdicts: set[str]) -> str:
 
 
 def claim_lines(judged: pd.DataFrame) -> list[str]:
-    """A line of Markdown on each claim: its verdicts, and the mean of each side in each task."""
+    """A line of Markdown on each claim: its source, its verdicts, and the mean of each side in each task."""
     names = short_names(list(dict.fromkeys(judged["task"])))
     lines = []
     for claim, group in judged.groupby("claim", sort=False):
@@ -55,25 +61,41 @@ def claim_lines(judged: pd.DataFrame) -> list[str]:
             task = f"{names[str(row['task'])]} " if len(names) > 1 else ""
             by_verdict.setdefault(str(row["verdict"]), []).append(task + sides)
         texts = [f"**{verdict}** ({', '.join(sides)})" for verdict, sides in by_verdict.items()]
-        lines.append(f"“{literal(str(claim))}”: {'; '.join(texts)}")
+        lines.append(f"“{literal(str(claim))}”{_origin(group.iloc[0].to_dict())}: {'; '.join(texts)}")
     return lines
 
 
-def comparison_note(question: str, comparisons: Sequence[Comparison], judged: pd.DataFrame, figure: str) -> str:
+def _origin(row: Mapping[Any, Any]) -> str:
+    """The source of a claim and whether this design can test it, in brackets; empty where neither is known."""
+    testable = {"yes": "testable here", "in part": "testable in part", "no": "not testable here"}
+    parts = [part for part in (literal(short_source(row["source"])), testable.get(row["testable"], "")) if part]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def overrides_line(overrides: str) -> str:
+    """The overrides that narrow or change the question, in a line of Markdown; empty where there are none.
+
+    Without those that decide no number: where data lie, how runs are executed and stored.
+    """
+    terms = [term for term in _NEXT_OVERRIDE.split(overrides.strip()) if term and not term.startswith(_NO_NUMBERS)]
+    return f"With: {', '.join(f'`{literal(term)}`' for term in terms)}." if terms else ""
+
+
+def comparison_note(
+    request: Request, comparisons: Sequence[Comparison], judged: pd.DataFrame, figure: str
+) -> str:  # fmt: skip
     """A comparison in short, in Markdown, as MLflow shows it beside the parent run; the answer is its first line.
 
     figure: path of the main figure among the run's artifacts (RUN_ID: MLflow's id of the run).
     """
     written = MARKS["md"].inline
-    lines = [
-        written(f"**{full_answer(comparisons, judged)}**"),
-        "",
-        written(literal(question)),
-        "",
-        *(f"- {written(line)}" for line in answers(comparisons)),
-    ]
-    while sum(map(len, lines)) > _LONGEST_NOTE:
-        lines.pop()
+    head = [f"**{full_answer(comparisons, judged)}**", literal(request.question), overrides_line(request.overrides)]
+    text = "\n\n".join(map(written, filter(None, head)))
+    for line in [*claim_lines(judged), *answers(comparisons)]:
+        item = f"- {written(line)}"
+        if len(text) + len(item) > _LONGEST_NOTE:
+            break
+        text += ("\n" if "\n- " in text else "\n\n") + item
     if any(comparison.differences for comparison in comparisons):
-        lines += ["", f"![Differences to the baseline](get-artifact?run_uuid=RUN_ID&path={figure})"]
-    return "\n".join([*lines, "", "Everything else is in `report.html`, among the artifacts."])
+        text += f"\n\n![Differences to the baseline](get-artifact?run_uuid=RUN_ID&path={figure})"
+    return text + "\n\nEverything else is in `report.html`, among the artifacts."

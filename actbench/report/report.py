@@ -19,7 +19,15 @@ from actbench.report.front import front_page
 from actbench.report.methods import limits_section, methods_section
 from actbench.report.numbers import count
 from actbench.report.sentences import is_judged, listed, short_names
-from actbench.report.tables import EDGE, aggregates_table, equal_time_table, hypotheses_table, pairs_table, scores_table
+from actbench.report.tables import (
+    EDGE,
+    aggregates_table,
+    equal_time_table,
+    hypotheses_table,
+    pairs_table,
+    scores_table,
+    sources_table,
+)
 from actbench.report.training import training_section
 
 FORMATS = ("md", "html", "pdf", "tex")
@@ -98,6 +106,7 @@ def _hypotheses(judged: pd.DataFrame) -> Iterator[Block]:
         return
     counts = judged["verdict"].value_counts()
     yield Heading(2, "Hypotheses")
+    yield Table(sources_table(judged))
     yield Table(hypotheses_table(judged), "", _COLOURS)
     yield Paragraph(
         f"Of {count(len(judged), 'verdict')}: "

@@ -16,6 +16,7 @@ ESTIMATED_BEFORE = (
     "fixed: the luck of that choice is in no interval."
 )
 ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transformer"}
+OTHERS = "the others"
 MOST_NAMED = 4  # names in a sentence, and tasks; more are counted
 
 
@@ -40,7 +41,7 @@ def short_names(tasks: Sequence[str]) -> dict[str, str]:
 
 
 def is_judged(comparison: Comparison) -> bool:
-    """Whether the task has what a verdict needs: two activations, enough seeds, and a run that did not diverge."""
+    """Whether the task has what a verdict needs: two trained activations, enough seeds, a run that did not diverge."""
     enough = comparison.recommendation is not None and len(comparison.scores) >= FEWEST_SEEDS
     return enough and not all_diverged(comparison)
 
@@ -58,6 +59,14 @@ def hardly_matters(comparison: Comparison) -> bool:
     return len(found.take) == number or 3 * len(found.take) >= max(2 * number, 9)
 
 
+def avoids_others(comparison: Comparison) -> bool:
+    """Whether more than three are to be avoided, and these are all but the few that are named as what to take."""
+    found = comparison.recommendation
+    if found is None or hardly_matters(comparison) or len(found.take) > MOST_NAMED:
+        return False
+    return 3 < len(found.avoid) == len(comparison.ranking) - len(found.take)
+
+
 def task_sentence(comparison: Comparison) -> str:
     """What to take and what to avoid on one task, as plain text."""
     scores, found = comparison.scores, comparison.recommendation
@@ -65,6 +74,8 @@ def task_sentence(comparison: Comparison) -> str:
         return "No seed that all activations have; nothing can be compared."
     if all_diverged(comparison):
         return "All runs diverged at every rate that was tried; nothing can be recommended."
+    if comparison.is_untrained:
+        return "The networks were not trained (0 steps); nothing is recommended."
     best = comparison.ranking[0]
     top = f"{best}, {100 * scores[best].mean():.1f} %"
     if found is None:
@@ -82,9 +93,10 @@ def task_sentence(comparison: Comparison) -> str:
     else:
         within = f"within {margin} of the best: {top}" if len(found.take) > 1 else top.removeprefix(f"{best}, ")
         doubt = _doubt(comparison)
-        parts = [f"{'Try' if doubt else 'Take'} {_joined(_taken(comparison), 'or')} ({within}){doubt}."]
+        parts = [f"{'Try' if doubt else 'Take'} {_joined(found.take, 'or')} ({within}){doubt}."]
     if found.avoid:
-        parts.append(f"Avoid {_joined([with_score(comparison, name) for name in found.avoid], 'and')}.")
+        avoided = [with_score(comparison, name) for name in found.avoid]
+        parts.append(f"Avoid {OTHERS if avoids_others(comparison) else _joined(avoided, 'and')}.")
     if found.undecided:
         rest = len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > MOST_NAMED
         text = f"not shown to be within {margin} of it"
@@ -130,7 +142,7 @@ def overall_answer(comparisons: Sequence[Comparison]) -> str:
     names = short_names([comparison.task for comparison in comparisons])
     tasks = {names[comparison.task]: comparison for comparison in judged}
     parts = _choices(tasks)
-    if avoided := _by_task(tasks, _avoided):
+    if avoided := _by_task(tasks, lambda own: [OTHERS] if avoids_others(own) else _avoided(own)):
         parts.append(f"Avoid {avoided}.")
     baseline = judged[0].baseline
     if not any(comparison.differences for comparison in judged):
@@ -146,6 +158,8 @@ def _no_answer(comparisons: Sequence[Comparison]) -> str:
         return "No task has been compared."
     if all(all_diverged(comparison) for comparison in comparisons):
         return "All runs diverged; nothing can be recommended."
+    if all(comparison.is_untrained for comparison in comparisons):
+        return "The networks were not trained (0 steps); nothing is recommended."
     if all(len(comparison.ranking) == 1 for comparison in comparisons):
         return "Only one activation was trained; there is nothing to compare it with."
     return "Too few seeds for an answer."
@@ -166,7 +180,7 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
     for name, comparison in tasks.items():
         if name not in alike and comparison.recommendation is not None:
             doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
-            names, doubted = _joined(_taken(comparison), "or"), bool(_doubt(comparison))
+            names, doubted = _joined(comparison.recommendation.take, "or"), bool(_doubt(comparison))
             key = ("Try", names, doubt) if doubted else ("Take", names, "")
             groups.setdefault(key, []).append(name)
     if len(groups) > MOST_NAMED:
@@ -208,12 +222,6 @@ def _joined(names: Sequence[str], word: str) -> str:
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[: MOST_NAMED - 1])} {word} {len(names) - MOST_NAMED + 1} more"
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _taken(comparison: Comparison) -> list[str]:
-    """What to take, the baseline first."""
-    take = comparison.recommendation.take if comparison.recommendation else ()
-    return sorted(take, key=lambda name: name != comparison.baseline)
 
 
 def _avoided(comparison: Comparison) -> Sequence[str]:

@@ -170,6 +170,25 @@ def hypotheses_table(judged: pd.DataFrame) -> pd.DataFrame:
     ]))  # fmt: skip
 
 
+def sources_table(judged: pd.DataFrame) -> pd.DataFrame:
+    """A line per claim that has a source: whether this design can test it, and why not. judged: by judge_hypotheses."""
+    claims = judged.drop_duplicates("claim")
+    kinds = {"definition": "true by definition", "cost": "a cost, which differs by machine"}
+    return _without_empty(pd.DataFrame([
+        {
+            "claim": literal(row["claim"]), "source": literal(short_source(row["source"])),
+            "can this design test the source?": literal(": ".join(filter(None, (row["testable"], row["reason"]))))
+            or kinds.get(str(row["kind"]), ""),
+        }
+        for row in claims[claims["source"] != ""].to_dict("records")
+    ]))  # fmt: skip
+
+
+def short_source(text: str | None) -> str:
+    """Authors and year without title and number: `Clevert et al. 2016`."""
+    return (text or "").split(",")[0].split(";")[0].split(" (")[0]
+
+
 def _marked(row: Mapping[Any, Any], side: str) -> str:
     return literal(str(row[side])) + EDGE * (side in row["edges"])
 

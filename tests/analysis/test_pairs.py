@@ -56,6 +56,15 @@ def test_scores_and_intervals_follow_the_rates_chosen_on_other_seeds() -> None:
     assert comparison.interval("relu")[0] <= comparison.scores["relu"].mean()
 
 
+def test_the_interval_of_an_accuracy_ends_at_0_and_at_1() -> None:
+    comparison = compared(chosen_runs({"relu": [1.0] * 5 + [0.6], "gelu": [0.0] * 5 + [0.3]}))
+    scores = comparison.scores.mean()
+    assert comparison.interval("relu")[1] == 1.0 > scores["relu"]
+    assert comparison.interval("gelu")[0] == 0.0 < scores["gelu"]
+    alone = compared(chosen_runs({"relu": [1.0]})).interval("relu")
+    assert np.isnan(alone).all()
+
+
 def test_a_raced_out_rate_counts_for_tolerance_alone() -> None:
     frame = at_rates(relu={0.01: NINE, 0.03: [a - 0.005 for a in NINE], 0.1: [0.99] * 3}, gelu={0.01: NINE})
     frame.loc[frame["lr"] == 0.1, "raced_out"] = True

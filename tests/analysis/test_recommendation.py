@@ -54,6 +54,11 @@ def test_costs_and_speed_order_what_to_take_and_change_no_set() -> None:
     assert found({"gelu": 1.0, "relu": 2.0, "tanh": 1.0, "sigmoid": 1.0}, level).take == ("gelu", "relu")
 
 
+def test_the_baseline_is_named_first_among_what_to_take() -> None:
+    assert recommend(RANKING, TO_BEST, CLOSE, NINE, ARRIVE, {}, "gelu").take == ("gelu", "relu")
+    assert recommend(RANKING, TO_BEST, CLOSE, NINE, ARRIVE, {}, "tanh").take == ("relu", "gelu")
+
+
 def test_fastest_are_those_not_shown_to_need_more_steps() -> None:
     assert found({}).fastest == ("relu",)  # gelu needs more on five seeds of nine, and never fewer
     level = steps(gelu=[50, 40] * 4 + [50], relu=[40, 50] * 4 + [40], tanh=[60] * 9, sigmoid=[120] * 9)

@@ -8,12 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
+from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
 from actbench.report.figures.style import VERDICTS
-from actbench.report.front import conditions, front_table
+from actbench.report.formats.blocks import Figure, Heading, Paragraph
+from actbench.report.front import conditions, front_page, front_table
+from actbench.report.headline import overrides_line
+from actbench.store.files import costs_frame
 from tests.analysis.frames import chosen_runs
 
 REQUEST = Request("mine", "Which?", "actbench compare", "", "relu", 0.01, (0.95,), versions={"actbench": "0.1"})
@@ -26,6 +31,7 @@ def compared(scores: Mapping[str, Sequence[float | None]], architecture: str = "
 
 
 SCORES = {"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.6] * 6}
+NONE = judge_hypotheses([], chosen_runs({"relu": [0.9]}), costs_frame([]), 0.01)
 MLP, CNN = compared(SCORES), compared({"relu": [0.9] * 6, "gelu": [0.93] * 6, "tanh": [0.9] * 6}, "cnn")
 
 
@@ -34,16 +40,24 @@ def test_the_conditions_are_one_line() -> None:
         "6 seeds · 359 test examples drawn by each seed · margin 1 point · 2026-11-22 · actbench 0.1 · 2 min 13 s on "
         "Some CPU, 2 cores."
     )
-    narrowed = dataclasses.replace(REQUEST, overrides="dataset.root=data activation=relu,gelu store.uri=x")
-    assert conditions([MLP], narrowed, {}).endswith(" · actbench 0.1 · asked with `activation=relu,gelu`.")
     slow = labelled(pd.concat([MLP.runs, chosen_runs({"relu": [0.5] * 6}, lr=1 / 30, chosen=False, raced_out=True)]))
     tuned = Comparison("digits, mlp", slow, "relu", 0.01)
     assert "learning rate tuned per activation (0.0333 to 0.1)" in conditions([tuned], REQUEST, {})
 
 
+def test_overrides_that_change_the_question_stand_below_it() -> None:
+    narrowed = "dataset.root=data activation=relu,gelu store.uri=x seed=range(0, 3) ~optimizer.momentum"
+    assert overrides_line(narrowed) == "With: `activation=relu,gelu`, `seed=range(0, 3)`, `~optimizer.momentum`."
+    assert overrides_line("execution.workers=2") == overrides_line("") == ""
+    request = dataclasses.replace(REQUEST, overrides="seed=1")
+    no_figure: Draw = lambda make, name, caption: Figure(name, caption)  # noqa: E731
+    first, second, *_ = front_page([MLP], NONE, request, {}, no_figure)
+    assert (first, second) == (Heading(1, "Which?"), Paragraph("With: `seed=1`.", "note"))
+
+
 def test_the_table_has_a_column_per_task_or_with_many_tasks_a_row() -> None:
     table = front_table([MLP, CNN], REQUEST).set_index(" ").to_dict("index")
-    assert table["**take**"] == {"MLP": "gelu, relu", "CNN": "gelu"}  # in the order of the figure
+    assert table["**take**"] == {"MLP": "relu, gelu", "CNN": "gelu"}  # the baseline first
     assert table["**avoid**"] == {"MLP": "tanh (60.0 %)", "CNN": "relu (90.0 %), tanh (90.0 %)"}
     assert "undecided" not in table  # nothing is
     assert table["fastest to 95 %"]["MLP"] == "no difference shown (35 to 35 steps; relu 35)"

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 
-from actbench.report.figures.rates import arrows, mean_accuracies, rates_figure, zoomed
+from actbench.analysis.rates import mean_accuracies
+from actbench.report.figures.rates import arrows, rates_figure, zoomed
 from actbench.report.figures.style import VERDICTS
 from tests.report.runs import ByRate, compared, compared_at_rates
 

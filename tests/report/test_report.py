@@ -167,7 +167,7 @@ def test_the_request_is_in_the_text(tmp_path: Path) -> None:
     judged = judge_hypotheses([], frame, costs_frame([]), request.margin)
     blocks = list(document([], labelled(frame), POINTS, request, judged, {}, drawer(tmp_path), False))
     text = "\n".join(block.text for block in blocks if isinstance(block, Paragraph))
-    assert "asked with `seed=1`." in text
+    assert "With: `seed=1`." in text
     assert "Budget: 100 steps of 64, 128 examples. Target: validation accuracy 0.95, 0.9. " in text
     assert "two one-sided t tests against the margin of 0.5 points." in text
     assert "numpy 2, torch 2.10; revision abc." in text
@@ -181,14 +181,26 @@ def test_hypotheses_are_a_table_with_their_verdicts(tmp_path: Path) -> None:
     relu: dict[str, float | str] = {"activation": "relu"}
     tanh: dict[str, float | str] = {"activation": "tanh"}
     hypotheses = [
-        Hypothesis(claim="relu scores", metric="test_accuracy", a=relu, b=tanh, direction="higher"),
-        Hypothesis(claim="relu is slow", metric="steps_to_target", a=relu, b=tanh, direction="higher"),
+        Hypothesis(claim="relu scores", metric="test_accuracy", a=relu, b=tanh, direction="higher",
+                   source="Nair & Hinton 2010, ICML", testable="in part", reason="the source trains longer"),
+        Hypothesis(claim="relu is slow", metric="steps_to_target", a=relu, b=tanh, direction="higher",
+                   source="Some One 2020; others", kind="definition"),
         Hypothesis(claim="relu at 0.9", metric="test_accuracy", a=relu, b=0.9, direction="equal"),
-    ]
+    ]  # fmt: skip
     judged = judge_hypotheses(hypotheses, frame, costs_frame([]), REQUEST.margin)
     blocks = list(document([], labelled(frame), POINTS, REQUEST, judged, {}, drawer(tmp_path), False))
     start = blocks.index(Heading(2, "Hypotheses"))
-    table, paragraph = blocks[start + 1 : start + 3]
+    sources, table, paragraph = blocks[start + 1 : start + 4]
+    assert isinstance(sources, Table)
+    assert sources.frame.to_dict("records") == [
+        {"claim": "relu scores", "source": "Nair & Hinton 2010",
+         "can this design test the source?": "in part: the source trains longer"},
+        {"claim": "relu is slow", "source": "Some One 2020", "can this design test the source?": "true by definition"},
+    ]  # fmt: skip
+    lines = next(block.texts for block in blocks if isinstance(block, Items))
+    assert lines[0].startswith("“relu scores” (Nair & Hinton 2010, testable in part): **supported** (")
+    assert lines[1].startswith("“relu is slow” (Some One 2020): **inconclusive** (")
+    assert lines[2].startswith("“relu at 0.9”: **supported** (")
     assert isinstance(paragraph, Paragraph)
     assert isinstance(table, Table)
     assert paragraph.text.startswith("Of 3 verdicts: 2 supported, 1 inconclusive. ")

@@ -8,6 +8,7 @@ import pandas as pd
 from actbench.analysis.hypotheses import judge_hypotheses
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
+from actbench.experiment.request import Request
 from actbench.report.headline import claim_lines, claims_answer, comparison_note, full_answer
 from actbench.report.sentences import answer, coverage, overall_answer, short_names, task_sentence
 from actbench.store.files import costs_frame
@@ -22,6 +23,10 @@ def compared(
 
 
 NONE = judge_hypotheses([], chosen_runs({"relu": [0.9]}), costs_frame([]), 0.01)
+JUDGED = pd.DataFrame([{
+    "claim": "it *is* better", "task": "digits, mlp", "verdict": "supported", "mean_a": 0.9, "mean_b": 0.8,
+    "source": "One 2020", "testable": "",
+}])  # fmt: skip
 WORSE = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.8] * 6})
 
 
@@ -79,6 +84,28 @@ def test_the_highest_mean_that_is_not_shown_to_beat_the_baseline_is_said_to_be_s
     )
 
 
+def test_where_all_but_what_to_take_is_to_be_avoided_only_a_few_are_listed() -> None:
+    bad = {name: [0.5 + number / 100] * 6 for number, name in enumerate(("relu", "gelu", "silu", "elu"))}
+    four = compared({"swiglu": [0.9] * 6} | bad)
+    assert task_sentence(four).startswith("Take swiglu (90.0 %). Avoid the others. Shown to beat relu: ")
+    assert overall_answer([four]).startswith("Take swiglu. Avoid the others. Shown to beat relu: ")
+    other = compared({"relu": [0.9] * 6, "tanh": [0.5] * 6}, "cnn")
+    assert "Avoid the others in the MLP; tanh in the CNN." in overall_answer([four, other])
+    three = compared({"swiglu": [0.9] * 6} | dict(list(bad.items())[:3]))
+    assert "Avoid silu (52.0 %), gelu (51.0 %) and relu (50.0 %)." in task_sentence(three)
+    some = compared({"swiglu": [0.9] * 6, "noisy": [*np.resize([0.93, 0.86], 6)]} | bad)  # noisy is undecided
+    assert "Avoid elu (53.0 %), silu (52.0 %), gelu (51.0 %) and relu (50.0 %)." in task_sentence(some)
+
+
+def test_networks_that_were_never_trained_are_not_judged() -> None:
+    frame = chosen_runs({"relu": [0.1] * 6, "gelu": [0.12] * 6}, steps=0)
+    initial = Comparison("digits, mlp, training.steps=0", labelled(frame), "relu", 0.01)
+    said = "The networks were not trained (0 steps); nothing is recommended."
+    assert task_sentence(initial) == overall_answer([initial]) == said
+    assert initial.recommendation is None
+    assert overall_answer([initial, WORSE]) == overall_answer([WORSE])
+
+
 def test_what_is_neither_shown_to_be_close_nor_worse_is_undecided() -> None:
     noise = np.resize([0.04, -0.04], 8)
     undecided = compared({"relu": [0.9] * 8, "noisy": [*(0.895 + noise)]})
@@ -110,7 +137,7 @@ def test_the_claims_of_an_experiment_are_answered_first() -> None:
     judged = pd.DataFrame(
         [{"claim": claim, "task": task, "verdict": verdict} for (claim, task), verdict in verdicts.items()]
     )
-    judged = judged.assign(mean_a=0.5, mean_b=[0.25, 0.25, 10, 10, 1, 1])
+    judged = judged.assign(mean_a=0.5, mean_b=[0.25, 0.25, 10, 10, 1, 1], source="", testable="")
     assert full_answer([WORSE], judged) == (
         "Of 4 claims 1 supported, 1 refuted in part, 1 shown to make no difference, 1 not decided. "
         "By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu."
@@ -174,11 +201,15 @@ def test_intervals_cover_test_examples_where_the_scores_of_each_are_kept() -> No
 
 
 def test_the_note_begins_with_the_answer_and_is_short_enough_for_a_tag() -> None:
-    few = comparison_note("Which?", [WORSE], NONE, "figures/differences.png")
-    assert few.startswith("**Take relu or gelu. Avoid tanh. Nothing is shown to beat relu.**\n\nWhich?")
-    assert answer(WORSE, "digits, MLP") in few
+    request = Request("mine", "Which [one](x)?", "actbench compare mine", "seed=1 store.uri=x", "relu", 0.01)
+    few = comparison_note(request, [WORSE], JUDGED, "figures/differences.png")
+    assert few.startswith(
+        "**The claim is supported. By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu.**"
+        "\n\nWhich [one](x)?\n\nWith: `seed=1`.\n\n- “it \\*is\\* better” (One 2020): **supported** "
+    )
+    assert f"\n- {answer(WORSE, 'digits, MLP')}\n" in few
     assert "get-artifact?run_uuid=RUN_ID&path=figures/differences.png" in few
-    many = comparison_note("Which?", [WORSE] * 100, NONE, "figures/differences.png")
+    many = comparison_note(request, [WORSE] * 100, NONE, "figures/differences.png")
     assert len(many) < 8000
     assert overall_answer([WORSE]).split(".")[0] in many
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.store import journal, outbox
+from actbench.store import outbox
 from actbench.store.client import reason
 from actbench.store.entries import Entry
 from actbench.store.files import write_results
@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_no_part_of_a_line(three: list[Result], monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(journal.os, "fsync", full)
+        patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             kept.append(replace(entry, uid="c" * 32), [])
     assert path.read_bytes() == before

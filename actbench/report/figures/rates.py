@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from actbench.analysis.labels import ended_runs
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.tuned import WORST
+from actbench.analysis.rates import mean_accuracies
 from actbench.report.figures.panels import (
     POINTS,
     bottom_legend,
@@ -56,12 +56,6 @@ def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
         axis.set_xlabel("learning rate", **TEXT)
     bottom_legend(figure, entries, narrow)
     return figure
-
-
-def mean_accuracies(comparison: Comparison) -> pd.DataFrame:
-    """Mean validation accuracy (rates, series) of the seeds that a rate has; a run that diverged counts as 0."""
-    runs = ended_runs(comparison.planned)
-    return runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "series")
 
 
 def zoomed(best: "pd.Series[float]", margin: float, below: float = 2.0) -> tuple[float, float]:

@@ -29,6 +29,10 @@ _UNKNOWN_TO_LATEX = re.compile(
 )
 
 
+_BREAKABLE = re.compile(r"(?<=[,=/:])(?=.)|(?<=[.])(?=\D)")  # places in code at which a line may break
+_BREAK = "\u200b"
+
+
 def _markdown(text: str) -> str:
     return _NUMBERED.sub(r"\1\\", _MARKDOWN.sub(r"\\\g<0>", text))
 
@@ -72,7 +76,8 @@ MARKS = {
     ),
     "typ": Marks(  # in a string nothing is a mark
         plain=lambda text: "#" + quoted(text.replace(" %", "\u00a0%")) + ";" if text else "",
-        bold=lambda inner: f"#strong[{inner}];", code=lambda text: f"#raw({quoted(text)});",
+        bold=lambda inner: f"#strong[{inner}];",
+        code=lambda text: f"#raw({quoted(_BREAKABLE.sub(_BREAK, text))});",
         link=lambda label, url: f"#link({quoted(url)})[{label}];",
         coloured=lambda inner, colour: f"#text(fill: rgb({quoted(colour)}))[#strong[{inner}]];",
     ),
