@@ -1,5 +1,6 @@
 """`actbench compare`: trains by the protocol, measures costs and writes the report."""
 
+import contextlib
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,6 +9,7 @@ import pandas as pd
 from actbench.commands.report import write_reports
 from actbench.commands.session import Data, Session, make_request, make_runs, open_session, prepared_data
 from actbench.commands.summaries import store_summaries
+from actbench.errors import UsageError
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.protocol import (
     FEWEST_SEEDS,
@@ -163,17 +165,16 @@ def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> 
         for point, run in schedule.representatives(plan).items():
             runs.append(run)
             measured[run.id] = schedule.chosen(plan, point)
-    for known in (session.store.costs(set(measured)), read_costs(session.folder / COSTS)):
-        if known is not None and set(measured) <= set(known["run_id"]):
-            return known[known["run_id"].isin(measured)].reset_index(drop=True)
-    try:
-        costs = costs_frame(session.pool.call(measure_step_costs, runs, session.pool.device))
-    except RuntimeError as error:
-        print(f"costs could not be measured: {error}", flush=True)
-        return costs_frame([])
-    write_table(
-        existing_folder(session.folder) / COSTS, costs
-    )  # at once: a killed command that goes on keeps the ratios of costs
+    for read in (lambda: session.store.costs(set(measured)), lambda: read_costs(session.folder / COSTS)):
+        with contextlib.suppress(UsageError):  # damaged: costs are measured again
+            known = read()
+            if known is not None and set(measured) <= set(known["run_id"]):
+                return known[known["run_id"].isin(measured)].reset_index(drop=True)
+    costs = costs_frame(_measured_costs(session, runs))
+    if costs.empty:
+        return costs
+    folder = existing_folder(session.folder)
+    write_table(folder / COSTS, costs)  # at once: a killed command that goes on keeps the ratios of costs
     medians = costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():  # at a run whose score counts, so that views of those show the costs
         session.parent.add_metrics({
@@ -182,6 +183,28 @@ def _costs(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> 
             if measured[str(id)]
         })  # fmt: skip
     return costs
+
+
+def _measured_costs(session: Session, runs: Sequence[Run]) -> list[tuple[str, int, float, float, float]]:
+    """The rows of `measure_step_costs`; runs that fail in it are named, and the others measured without them."""
+    pool = session.pool
+    with contextlib.suppress(RuntimeError):
+        return list(pool.call(measure_step_costs, runs, pool.device))
+    rows, kept = [], []
+    for run in runs:
+        try:
+            rows = pool.call(measure_step_costs, [run], pool.device)
+            kept.append(run)
+        except RuntimeError as error:
+            name, place = run.settings.activation.label, run.settings.architecture.name
+            print(f"costs of {name} in {place} could not be measured: {error}", flush=True)
+    if len(kept) > 1:
+        try:
+            rows = pool.call(measure_step_costs, kept, pool.device)
+        except RuntimeError as error:
+            print(f"costs could not be measured: {error}", flush=True)
+            return []
+    return list(rows) if kept else []
 
 
 def _train_equal_time(session: Session, schedule: _Schedule, plans: Iterable[TaskPlan]) -> None:

@@ -10,8 +10,10 @@ from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
 from actbench.signals import write_json
+from actbench.store.damage import check_compared, whole_file
 from actbench.store.files import (
     ANSWER,
+    EXAMPLES,
     PAIRS,
     RUNS,
     SCORES,
@@ -61,7 +63,11 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.report.sentences import answers
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
-    compared = list(comparisons(runs, series["costs"], request, unpacked_examples(series["examples"])))
+    with whole_file(folder / RUNS):
+        check_compared(runs)
+    with whole_file(folder / EXAMPLES):
+        examples = unpacked_examples(series["examples"])
+    compared = list(comparisons(runs, series["costs"], request, examples))
     verdicts = judge_hypotheses(hypotheses, runs, series["costs"], request.margin)
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)

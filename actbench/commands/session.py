@@ -26,10 +26,10 @@ from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
-from actbench.store.files import costs_frame, results_folder, write_comparison, write_results
+from actbench.store.files import RUNS, costs_frame, results_folder, write_comparison, write_results
 from actbench.store.journal import journals_folder
 from actbench.store.lock import folder_lock
-from actbench.store.provenance import command_line, read_environment, revision, versions
+from actbench.store.provenance import Spent, command_line, revision, spent_before, versions
 from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.store.writer import ParentRun
@@ -91,6 +91,7 @@ class Session:
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
     trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
     checkpoints: the folder of those of stacks, None where none are kept.
+    before: what earlier commands spent on the runs of the folder.
     """
 
     command: str
@@ -105,6 +106,7 @@ class Session:
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
     marks: dict[str, Mark] = field(default_factory=dict)
+    before: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
     _parent: ParentRun | None = None
 
@@ -181,10 +183,10 @@ class Session:
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
         rows = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in self.planned.items()]
-        seconds = time.monotonic() - self.started
-        if not self.trained:  # the report says how long the training took
-            seconds = read_environment(self.folder).get("seconds", seconds)
-        write_results(self.folder, rows, self.request.command, seconds, self.marks)
+        seconds, spent = time.monotonic() - self.started, self.before
+        if self.trained or spent.seconds is None:  # the report says how long the training took
+            spent = spent.plus(seconds, self.planned)
+        write_results(self.folder, rows, self.request.command, spent.seconds or seconds, self.marks, spent.commands)
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
 
@@ -255,7 +257,10 @@ def open_session(
         folder_lock(folder, command) if alone else contextlib.nullcontext(),
         make_pool(grid.command, request.experiment, runs, checkpoints) as pool,
     ):
-        session = Session(command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses)
+        before = spent_before(folder, RUNS)
+        session = Session(
+            command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
+        )
         try:
             yield session
         except (KeyboardInterrupt, Submitted):

@@ -58,7 +58,8 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     seeds, sizes = ({size(c) for c in comparisons} - {0} for size in (lambda c: len(c.scores), lambda c: c.n_test))
     rates = {float(lr) for comparison in comparisons for lr in comparison.planned["lr"].unique()}
     drawn = all(not comparison.covers_examples for comparison in comparisons)
-    seconds = environment.get("seconds")
+    seconds, commands = environment.get("seconds"), environment.get("commands", 1)
+    took = duration(seconds) + (f" in {commands} commands" if commands > 1 else "") if seconds else ""
     known = "processor" in environment and "cores" in environment
     machine = f"on {literal(str(environment['processor']))}, {count(environment['cores'], 'core')}" if known else ""
     parts = [
@@ -68,7 +69,7 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
         f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
         literal(str(environment.get("date", "")))[:10],
         f"actbench {literal(request.versions['actbench'])}" if "actbench" in request.versions else "",
-        " ".join(part for part in (duration(seconds) if seconds else "", machine) if part),
+        " ".join(part for part in (took, machine) if part),
     ]
     return " · ".join(part for part in parts if part) + "."
 

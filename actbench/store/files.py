@@ -16,8 +16,9 @@ from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypo
 from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
+from actbench.store.damage import check_known, read_whole_table, whole_file, with_columns
 from actbench.store.provenance import write_environment
-from actbench.store.tables import read_table, write_table
+from actbench.store.tables import write_table
 from actbench.training.results import (
     COLUMNS,
     COSTS_MEASURED,
@@ -83,11 +84,11 @@ def runs_frame(results: Sequence[Result], marks: Mapping[str, Mark] = MappingPro
 
 
 def write_results(
-    path: Path, results: Sequence[Result], command: str, seconds: float, marks: Mapping[str, Mark]
+    path: Path, results: Sequence[Result], command: str, seconds: float, marks: Mapping[str, Mark], commands: int = 1
 ) -> None:
     """Writes runs.csv and the tables of curves, in the order of the plan, and environment.json.
 
-    seconds: of the command so far. marks: as for `runs_frame`.
+    seconds, commands: as for `write_environment`. marks: as for `runs_frame`.
 
     Each file is replaced as a whole, and a folder that was removed is made again. Raises UsageError where it cannot be
     written.
@@ -98,7 +99,7 @@ def write_results(
         for file, frame_of in _FRAMES.items():
             with replaced_file(path / file) as scratch:
                 frame_of(results).to_parquet(scratch, index=False)
-        write_environment(path, command, seconds)
+        write_environment(path, command, seconds, commands)
     except OSError as error:
         raise UsageError(
             f"cannot write to {path.resolve()}: {error.strerror or error}; the runs are in the store"
@@ -169,13 +170,15 @@ _FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_fr
 def read_runs(path: Path) -> pd.DataFrame:
     """The inverse of `write_runs`; columns that an older version did not write are empty.
 
-    pandas reads floats to the last bit from 3.1 on.
+    pandas reads floats to the last bit from 3.1 on. Raises UsageError where the file is damaged.
     """
-    frame = read_table(
-        path, dtype={"run_id": "str", **_TYPES}, keep_default_na=False, na_values={key: [""] for key in _TYPES}
-    )
-    texts = frame["variant"] if "variant" in frame else [""] * len(frame)
-    variant = pd.Series([dict(term.split("=", 1) for term in text.split()) for text in texts], dtype=object)
+    with whole_file(path):
+        frame = read_whole_table(
+            path, ("run_id", "lr"), dtype={"run_id": "str", **_TYPES}, keep_default_na=False,
+            na_values={key: [""] for key in _TYPES},
+        )  # fmt: skip
+        texts = frame["variant"] if "variant" in frame else [""] * len(frame)
+        variant = pd.Series([dict(term.split("=", 1) for term in text.split()) for text in texts], dtype=object)
     frame = frame.reindex(columns=list(COLUMNS)).assign(variant=variant).astype(dict.fromkeys(MARKS, "boolean"))
     for phase, mark in _PHASE_MARKS.items():
         frame.loc[frame["phase"] == phase, list(MARKS)] = list(mark.row().values())
@@ -185,26 +188,29 @@ def read_runs(path: Path) -> pd.DataFrame:
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:
     """The frames `curves`, `layers`, `histograms`, `examples` and `costs` by name.
 
-    A frame is empty where an older version wrote no file.
+    A frame is empty where an older version wrote no file. Raises UsageError where one is damaged.
     """
     frames = {Path(file).stem: _read_frame(folder / file) for file in _FRAMES}
     return {"costs": read_costs(folder / COSTS), **frames}
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.exists() else _FRAMES[path.name]([])
+    empty = _FRAMES[path.name]([])
+    if not path.exists():
+        return empty
+    with whole_file(path):
+        return with_columns(pd.read_parquet(path), empty).astype(empty.dtypes.to_dict())
 
 
 def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
     """run id -> (curves of the network, curves of each layer), of curves.parquet and, if present, layers.parquet."""
     runs: dict[str, tuple[Curves, dict[int, Curves]]] = {}
-    for run_id, step, metric, value in pd.read_parquet(folder / CURVES).itertuples(index=False):
+    for run_id, step, metric, value in _read_frame(folder / CURVES).itertuples(index=False):
         curves = runs.setdefault(run_id, ({}, {}))[0]
         curves.setdefault(metric, []).append((int(step), float(value)))
-    if (folder / LAYERS).exists():
-        for run_id, step, layer, metric, value in pd.read_parquet(folder / LAYERS).itertuples(index=False):
-            curves = runs.setdefault(run_id, ({}, {}))[1].setdefault(int(layer), {})
-            curves.setdefault(metric, []).append((int(step), float(value)))
+    for run_id, step, layer, metric, value in _read_frame(folder / LAYERS).itertuples(index=False):
+        curves = runs.setdefault(run_id, ({}, {}))[1].setdefault(int(layer), {})
+        curves.setdefault(metric, []).append((int(step), float(value)))
     return runs
 
 
@@ -240,11 +246,18 @@ def write_comparison(path: Path, costs: pd.DataFrame, hypotheses: Sequence[Hypot
 
 
 def read_hypotheses(folder: Path) -> tuple[Hypothesis, ...]:
-    """The hypotheses of a comparison; empty where an older version wrote none."""
+    """The hypotheses of a comparison; empty where an older version wrote none. Raises UsageError: it is damaged."""
     path = folder / HYPOTHESES
-    return hypotheses_from_json(path.read_text(encoding="utf-8")) if path.exists() else ()
+    if not path.exists():
+        return ()
+    with whole_file(path):
+        return hypotheses_from_json(path.read_text(encoding="utf-8"))
 
 
 def read_costs(path: Path) -> pd.DataFrame:
-    """Rows of a costs.csv; empty where there is no such file."""
-    return read_table(path, dtype={"run_id": "str"}) if path.exists() else costs_frame([])
+    """Rows of a costs.csv; empty where there is no such file. Raises UsageError where it is damaged."""
+    empty = costs_frame([])
+    if not path.exists():
+        return empty
+    with whole_file(path):
+        return check_known(read_whole_table(path, empty, dtype=empty.dtypes.to_dict()), empty)

@@ -1,11 +1,13 @@
 """Where results come from: versions, machine, command and code revision; environment.json."""
 
+import csv
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,19 +36,60 @@ def environment(command: str) -> Mapping[str, object]:
     }
 
 
-def write_environment(path: Path, command: str, seconds: float | None = None) -> None:
-    """Writes environment.json: the command and its seconds, the machine, versions and the code revision."""
-    timed = {} if seconds is None else {"seconds": round(seconds, 1)}
+@dataclass(frozen=True)
+class Spent:
+    """The time that commands took which trained the runs of a folder.
+
+    seconds: summed over `commands`; None where it is not known. run_ids: of the runs with a result.
+    """
+
+    seconds: float | None = None
+    commands: int = 1
+    run_ids: frozenset[str] = frozenset()
+
+    def plus(self, seconds: float, planned: Collection[str]) -> "Spent":
+        """With a command that trained too; that command alone where it did not plan all the runs of the others.
+
+        planned: run ids.
+        """
+        if self.seconds is None or not self.run_ids or not self.run_ids <= set(planned):
+            return Spent(seconds)
+        return Spent(self.seconds + seconds, self.commands + 1)
+
+
+def spent_before(folder: Path, runs: str) -> Spent:
+    """What earlier commands spent, by the folder's environment.json and its file `runs` of runs."""
+    found = read_environment(folder)
+    try:
+        with (folder / runs).open(encoding="utf-8", newline="") as file:
+            ended = {row["run_id"] for row in csv.DictReader(file) if row["status"] in ("finished", "diverged")}
+    except (OSError, ValueError, KeyError, csv.Error):
+        ended = set()
+    return Spent(found.get("seconds"), int(found.get("commands", 1)), frozenset(ended))
+
+
+def write_environment(path: Path, command: str, seconds: float | None = None, commands: int = 1) -> None:
+    """Writes environment.json: the command, the machine, versions and the code revision.
+
+    seconds: of this and of earlier commands that trained the runs, `commands` in all.
+    """
+    timed = {} if seconds is None else {"seconds": round(seconds, 1), "commands": commands}
     write_json(path / ENVIRONMENT, {**environment(command), **timed})
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """The content of the folder's environment.json; empty where there is none, or one that is damaged."""
+    """The content of the folder's environment.json; empty where there is none, or one that is damaged.
+
+    Without `seconds` and `commands` where these are no numbers.
+    """
     try:
         content = json.loads((folder / ENVIRONMENT).read_text())
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    timed = isinstance(content.get("seconds"), int | float) and isinstance(content.get("commands", 1), int)
+    return content if timed else {key: value for key, value in content.items() if key not in ("seconds", "commands")}
 
 
 def versions() -> dict[str, str]:

@@ -204,7 +204,7 @@ class Store:
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
         """Copies the files of the newest ended command of that kind to `folder`; returns its tags.
 
-        Raises UsageError where there is none, or where a file is damaged; `folder` is then unchanged.
+        Raises UsageError where there is none, or where a file is damaged; `folder`, which exists, is then unchanged.
         """
         with store_errors(self.uri):
             ended = list(self._search(f"tags.kind = '{kind}' and {HAS_ENDED}"))
@@ -213,7 +213,8 @@ class Store:
                 if RUNS in available:
                     with tempfile.TemporaryDirectory(prefix="actbench-") as download:
                         self._fetch(parent, available & {*CHECKED, ENVIRONMENT}, download)
-                        shutil.copytree(download, folder, dirs_exist_ok=True)
+                        for file in Path(download).iterdir():  # a copy of the folder itself would be private, as it is
+                            shutil.copyfile(file, folder / file.name)
                     return dict(parent.data.tags)
         raise UsageError(
             f"the files of {self.experiment!r} are gone from the artifacts of {self.uri}; run `actbench {kind} "

@@ -45,6 +45,10 @@ def test_the_conditions_are_one_line() -> None:
     assert "learning rate tuned per activation (0.0333 to 0.1)" in conditions([tuned], REQUEST, {})
 
 
+def test_the_time_of_a_comparison_is_that_of_all_commands_which_trained_it() -> None:
+    assert " · 2 min 13 s in 3 commands on Some CPU" in conditions([MLP], REQUEST, ENVIRONMENT | {"commands": 3})
+
+
 def test_overrides_that_change_the_question_stand_below_it() -> None:
     narrowed = "dataset.root=data activation=relu,gelu store.uri=x seed=range(0, 3) ~optimizer.momentum"
     assert overrides_line(narrowed) == "With: `activation=relu,gelu`, `seed=range(0, 3)`, `~optimizer.momentum`."

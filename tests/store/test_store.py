@@ -103,8 +103,10 @@ def test_correctness_of_test_examples_comes_back_from_the_store_and_from_the_fil
     assert [found[result.run.id].test_correct for result in done] == [result.test_correct for result in done]
     assert [result.test_correct is None for result in done] == [False, False, True]
     (tmp_path / "restored").mkdir()
+    mode = (tmp_path / "restored").stat().st_mode
     store.restore("sweep", tmp_path / "restored")
     assert (tmp_path / "restored" / EXAMPLES).read_bytes() == (tmp_path / EXAMPLES).read_bytes()
+    assert (tmp_path / "restored").stat().st_mode == mode  # and not that of a temporary folder
     pd.testing.assert_frame_equal(read_series(tmp_path)["examples"], examples_frame(list(found.values())))
     read = read_examples(tmp_path)
     assert list(read) == [result.run.id for result in trained]
