@@ -56,6 +56,21 @@ def test_a_metric_begins_in_a_row_of_its_own_and_rows_without_a_first_panel_keep
     assert not narrow.axes[3].texts
 
 
+def test_deep_networks_that_were_measured_twice_are_dots() -> None:
+    comparison = compared(SCORES)
+    assert [name for name, *_ in layers_figures([comparison], layers_of(comparison, 6, dying, (0, 30)))] == ["layers"]
+
+
+def test_an_axis_of_gradients_has_two_numbers_or_more_within_less_than_a_decade() -> None:
+    comparison = compared(SCORES)
+    flat = layers_of(comparison, 2, lambda metric, series, layer, step: 0.012 + 0.022 * layer)
+    ((_, _, *figures),) = layers_figures([comparison], flat)
+    for figure in figures:
+        labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
+        assert len(labels) >= 2
+        assert figure.axes[-1].get_xlabel() == "RMS gradient"
+
+
 def test_deep_networks_are_heat_maps_with_a_panel_per_series_in_one_scale() -> None:
     comparison = compared(SCORES)
     steps, depth = (0, 10, 30), 6

@@ -13,12 +13,14 @@ from tests.analysis.frames import chosen_runs
 
 
 def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() -> None:
-    runs = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, 0.97], "tanh": [0.91, 0.93], "sigmoid": [0.1, None]})
+    runs = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, 0.97], "tanh": [0.91, 0.93], "sigmoid": [0.1, None],
+                        "selu": [None, None]})  # fmt: skip
     (axis,) = accuracy_figure(labelled(runs), "test_accuracy").axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["sigmoid", "tanh", "relu", "gelu"]
+    names = ["selu (2 diverged)", "sigmoid (1 diverged)", "tanh", "relu", "gelu"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == names
     means = [np.asarray(line.get_xdata())[0] for line in axis.lines if line.get_marker() == "|"]
     assert means == pytest.approx([92, 93, 96])
-    assert [text.get_text() for text in axis.texts] == ["5"]  # a diverged run counts as 0
+    assert [text.get_text() for text in axis.texts] == ["10"]  # the mean of the run that finished
     assert axis.get_xlim()[0] > 80
 
 
@@ -40,6 +42,15 @@ def test_curves_have_a_panel_per_series_and_the_best_rate_in_black() -> None:
     for axis in figure.axes[:2]:
         assert axis.lines[-1].get_color() == "#000000"
         assert axis.lines[-1].get_ydata() == pytest.approx([10, 60])
+
+
+def test_a_rate_at_which_runs_diverged_is_not_the_best() -> None:
+    runs = labelled(pd.concat([chosen_runs({"relu": [0.9, last]}, lr=lr).assign(run_id=[f"a{lr}", f"b{lr}"])
+                               for lr, last in ((0.1, 0.9), (0.2, None))]))  # fmt: skip
+    points = [(run_id, step, "val_accuracy", 0.95 if run_id == "a0.2" else 0.9)
+              for run_id in runs["run_id"] for step in (0, 10) if (run_id, step) != ("b0.2", 10)]  # fmt: skip
+    figure = curves_figure(runs, pd.DataFrame(points, columns=["run_id", "step", "metric", "value"]))
+    assert figure.axes[0].get_title() == "relu (0.1)"
 
 
 def test_a_sweep_without_results_has_no_figures(tmp_path: Path) -> None:

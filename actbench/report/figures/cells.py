@@ -15,6 +15,7 @@ from actbench.report.figures.style import BEHIND, SMALL, TEXT
 
 Box = tuple[float, float, float, float]  # left, top, width, height of a panel, in inches from the upper left corner
 
+_TICK = 0.12  # inches between two numbers
 _GRID = "#E6E9EC"
 
 
@@ -60,7 +61,7 @@ class Sheet:
         def placed(points: Array) -> Array:
             return np.asarray(start + (points - [0, low]) * scale)
 
-        ticks = _ticks(low, high)
+        ticks = _ticks(low, high, height)
         grid = [placed(np.array([[0, tick], [length, tick]])) for tick in ticks]
         self._grid += grid
         if values:
@@ -131,6 +132,11 @@ def above(line: Array, edge: float) -> Iterable[Array]:
             yield line[part]
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    ticks = MaxNLocator(nbins=3, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return [float(tick) for tick in ticks if low <= tick <= high]
+def _ticks(low: float, high: float, height: float) -> list[float]:
+    """A few round values of an axis of `height` inches, whose numbers do not overlap."""
+    for most in (3, 2, 1):
+        values = MaxNLocator(nbins=most, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = [float(tick) for tick in values if low <= tick <= high]
+        if len(ticks) < 2 or (ticks[1] - ticks[0]) * height / (high - low) >= _TICK:
+            return ticks
+    return ticks[:1]

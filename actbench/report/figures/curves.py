@@ -89,7 +89,7 @@ def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narro
 
 def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str]) -> Figure:
     """Rows are series, columns tasks."""
-    left, gap = 0.15 + 0.055 * max(map(len, names)), 0.08
+    left, gap = 0.22 + POINTS / 72 * max(map(len, names)), 0.08
     pitch = (WIDTH - left - 0.1) / len(drawn)
     width = pitch - 0.32 - 0.1
     top = 0.3 + 0.125 * max(wrapped(title, width).count("\n") for title in titles)

@@ -144,11 +144,14 @@ def _scale(axis: Any, metric: Metric, ends: pd.DataFrame) -> None:
 
 
 def _powers(low: float, high: float, most: int) -> list[float]:
-    """About `most` ticks of a logarithmic axis. low, high: logarithms to base 10."""
+    """About `most` ticks of a logarithmic axis; round numbers within a decade. low, high: logarithms to base 10."""
     for digits, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 4)):
         powers = range(int(np.floor(low)), int(np.ceil(high)) + 1, every)
         ticks = [digit * 10.0**power for power in powers for digit in digits]
         inside = [tick for tick in ticks if low <= np.log10(tick) <= high]
         if len(inside) <= most:
             break
+    if len(inside) < 2 and high - low < 1:
+        round_numbers = MaxNLocator(max(2, min(4, most)), steps=[1, 2, 5, 10]).tick_values(10**low, 10**high)
+        inside = [float(tick) for tick in round_numbers if 10**low <= tick <= 10**high]
     return inside

@@ -1,6 +1,7 @@
 """Dead units and gradients by hidden layer, at the chosen rates: over steps in deep networks, after training in others.
 
-What does not vary between layers and series is not drawn.
+A deep network that was measured only twice is drawn like the others. What does not vary between layers and series is
+not drawn.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from actbench.report.figures.panels import fixed_panels
 from actbench.report.figures.style import TEXT
 
 DEEP = 5  # hidden layers, from which on a figure by layer and step shows more than the first and the last layer
+_FEWEST_STEPS = 3  # of a heat map: two measurements would look like a jump half way
 _TALL = 8.0  # inches of all rows of panels
 
 Grids = Mapping[str, pd.DataFrame]  # series -> (layers, steps), means over seeds
@@ -39,7 +41,7 @@ def layers_figures(
         of_task = of_task.assign(series=of_task["run_id"].map(series))
         for metric in METRICS:
             values = metric.of(of_task)
-            if values["layer"].nunique() >= DEEP:
+            if values["layer"].nunique() >= DEEP and values["step"].nunique() >= _FEWEST_STEPS:
                 deep.append((number, comparison, metric, _grids(values, names)))
             elif metric.varies(ends := layer_ends(values, names)):
                 shallow.append((comparison, metric, ends))

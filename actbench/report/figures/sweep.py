@@ -20,10 +20,12 @@ _FAR = 1.5  # distances of the median line to the best, below it: a line there w
 def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
     """A point per run and a bar at the mean, the highest on top; a panel per task, a line per series and rate.
 
-    A line far below the others is an arrow with its value, a single run there a small arrowhead. runs: labelled;
-    those without a value of `metric` (`test_accuracy` or `val_accuracy`) count as 0.
+    Means are of the runs that finished, as in the table; how many diverged or failed is in the label. A line far below
+    the others is an arrow with its value, a single run there a small arrowhead. runs: labelled. metric: `test_accuracy`
+    or `val_accuracy`.
     """
-    tasks = _by_task(runs.assign(value=100 * runs[metric].fillna(0.0).astype(float), line=_lines(runs)))
+    values = runs[metric].where(runs["status"] == "finished").astype(float)
+    tasks = _by_task(runs.assign(value=100 * values, line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
     rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
     left = label_width([line for _, frame in tasks for line in frame["line"]])
@@ -32,9 +34,11 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
         bottom=0.45, gap=(left, 0.75),
     )  # fmt: skip
     for axis, (_, frame) in zip(axes, tasks, strict=True):
-        means = frame.groupby("line", sort=False)["value"].mean().sort_values().tail(MOST_ROWS)
+        means = frame.groupby("line", sort=False)["value"].mean().sort_values(na_position="first").tail(MOST_ROWS)
         edge = means.median() - max(_FAR * (means.max() - means.median()), 1.0)
         for place, (line, mean) in enumerate(means.items()):
+            if np.isnan(mean):
+                continue
             if mean < edge:
                 axis.plot(edge, place, "<", color=VERDICTS["worse"], markersize=5)
                 axis.annotate(f"{mean:.0f}", (edge, place), (6, 0), textcoords="offset points", va="center",
@@ -54,27 +58,37 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
 def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False) -> Figure:
     """Validation accuracy by step, the mean over seeds; a panel per task and series, a line per rate, dark the best.
 
-    runs: labelled. curves: columns run_id, step, metric, value. At most MOST_PANELS panels are drawn.
+    The best has the highest last mean among the rates at which the fewest runs diverged. At most MOST_PANELS panels are
+    drawn. runs: labelled. curves: columns run_id, step, metric, value.
     """
-    points = runs[["run_id", "task", "series", "lr"]].merge(curves[curves["metric"] == "val_accuracy"], on="run_id")
+    points = runs[["run_id", "task", "series", "lr", "status"]].merge(
+        curves[curves["metric"] == "val_accuracy"], on="run_id"
+    )
     groups = [
         (str(task), str(series), group) for (task, series), group in points.groupby(["task", "series"], sort=False)
     ]
     groups = groups[:MOST_PANELS]
     names = short_names(list(dict.fromkeys(points["task"])))
-    titles = [f"{names[task]}: {series}" if len(names) > 1 else series for task, series, _ in groups]
+    panels = [
+        (f"{names[task]}: {series}" if len(names) > 1 else series, *_by_rate(group)) for task, series, group in groups
+    ]
+    titles = [title + (f" ({rate(rates[-1])})" if len(rates) > 1 else "") for title, _, rates in panels]
     figure, axes = fixed_panels(titles, 0.9, 2 if narrow else min(4, len(groups)), narrow, sharex=True, sharey=True)
-    for axis, (_, _, group), title in zip(axes, groups, titles, strict=True):
-        means = group.groupby(["lr", "step"])["value"].mean().mul(100)
-        last = means.groupby("lr").last().sort_values()
-        rates = [float(lr) for lr in last.index]
+    for axis, (_, means, rates) in zip(axes, panels, strict=True):
         for lr in rates:
             best = lr == rates[-1]
             axis.plot(means[lr].index, means[lr], color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
-        axis.set_title(title + (f" ({rate(rates[-1])})" if len(rates) > 1 else ""), **SMALL)
     figure.supxlabel("step", **TEXT)
     figure.supylabel("validation accuracy, %", **TEXT)
     return figure
+
+
+def _by_rate(points: pd.DataFrame) -> tuple[pd.Series, list[float]]:
+    """Means in per cent by rate and step, and the rates, the best last."""
+    means = points.groupby(["lr", "step"])["value"].mean().mul(100)
+    diverged = points.loc[points["status"] == "diverged"].groupby("lr")["run_id"].nunique()
+    last = means.groupby("lr").last()
+    return means, sorted(map(float, last.index), key=lambda lr: (-diverged.get(lr, 0), last[lr]))
 
 
 def _by_task(runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
@@ -82,7 +96,13 @@ def _by_task(runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
 
 
 def _lines(runs: pd.DataFrame) -> Any:
-    """The series of each run, with its rate where there are several."""
-    if runs["lr"].nunique() < 2:
-        return runs["series"]
-    return [f"{series}, {rate(lr)}" for series, lr in zip(runs["series"], runs["lr"], strict=True)]
+    """The series of each run, with its rate where there are several, and with how many of its runs were lost."""
+    several = runs["lr"].nunique() > 1
+    lines = [f"{series}, {rate(lr)}" if several else series for series, lr in runs[["series", "lr"]].to_numpy()]
+    lost = runs.assign(line=lines).groupby(["task", "line", "status"]).size().to_dict()
+
+    def note(task: str, line: str) -> str:
+        found = {end: lost.get((task, line, end), 0) for end in ("diverged", "failed")}
+        return "".join(f" ({number} {end})" for end, number in found.items() if number)
+
+    return [line + note(task, line) for task, line in zip(runs["task"], lines, strict=True)]
