@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class Ray:
         except ImportError as error:
             raise UsageError(_MISSING) from error
         self._ray = ray
+        _check_address(settings.address)
         variables = MALLOC | {key: os.environ[key] for key in _INHERITED if key in os.environ}
         local = {"num_cpus": workers, "include_dashboard": False} if settings.address is None else {}
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -69,3 +71,16 @@ class Ray:
     def close(self) -> None:
         """Leaves the cluster; one of this command's own ends."""
         self._ray.shutdown()
+
+
+def _check_address(address: str | None) -> None:
+    """Raises UsageError where nothing listens at HOST:PORT; Ray itself tries for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal():  # auto, ray://..., or a cluster of this machine
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"execution.ray.address={address}: nothing answers there ({error}); see `ray status`"
+        ) from error

@@ -1,6 +1,7 @@
 """Jobs of Slurm, submitted through submitit. squeue says whether they live, as it needs no accounting database."""
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ class Slurm:
         }  # fmt: skip
         executor.update_parameters(
             job_name="actbench", time=settings.minutes, cpus_per_task=1, signal_delay_s=_DELAY, stderr_to_stdout=True,
-            additional_parameters=settings.additional,
+            additional_parameters=dict(settings.additional or {}),
             **{key: value for key, value in asked.items() if value is not None},
         )  # fmt: skip
         self._executor = executor
@@ -45,7 +46,8 @@ class Slurm:
     def submit(self, order: Order, names: Sequence[str]) -> list[str]:
         """Submits an array of jobs."""
         try:
-            jobs = self._executor.map_array(_work, [order] * len(names), names)
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints there what it also raises
+                jobs = self._executor.map_array(_work, [order] * len(names), names)
         except Exception as error:  # submitit's own, and those of its commands
             raise UsageError(f"execution=slurm: sbatch refused the jobs: {_last_line(error)}") from error
         return [str(job.job_id) for job in jobs]

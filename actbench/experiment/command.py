@@ -39,7 +39,7 @@ class SlurmSettings(Settings):
     memory: Annotated[Positive | None, Strict(False)]
     gpus: Annotated[int, Field(ge=0)]
     additional: Annotated[
-        dict[str, str | int | float | bool], Field(description="options of sbatch, {qos: low, exclude: n1}")
+        dict[str, str | int | float | bool] | None, Field(description="options of sbatch, {qos:low,exclude:n1},")
     ]
 
 
