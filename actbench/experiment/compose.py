@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from actbench.experiment.overrides import (
 from actbench.experiment.questions import shipped
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
+
+_SHARED = tuple(key for key in RUN_GROUPS if key != "seed")  # groups of a run, which are mappings
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,18 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     for group in COMMAND_GROUPS:
         if any(getattr(other, group) != getattr(first, group) for other in others):
             raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
-    return Grid(tuple(groups_of(RunSettings, mapping) for mapping in mappings), first)
+    return Grid(_validated_runs(mappings), first)
+
+
+def _validated_runs(mappings: Sequence[Mapping[str, Any]]) -> tuple[RunSettings, ...]:
+    """The settings of each point. A group that points share is validated once, and one object for all of them."""
+    groups: dict[int, Any] = {}  # by identity of the group's mapping, which `mappings` keeps alive
+    runs = []
+    for mapping in mappings:
+        run = groups_of(RunSettings, {key: groups.get(id(value), value) for key, value in mapping.items()})
+        runs.append(run)
+        groups |= {id(value): getattr(run, key) for key, value in mapping.items() if key in _SHARED}
+    return tuple(runs)
 
 
 def compose_command(overrides: Sequence[str]) -> CommandSettings:
@@ -132,6 +145,8 @@ class _Trees:
     def __init__(self) -> None:
         self._composed: dict[tuple[Choice, ...], DictConfig] = {}
         self._resolved: dict[tuple[Choice, ...], dict[str, Any]] = {}
+        self._separable: dict[tuple[Choice, ...], bool] = {}  # whether a tree differs from the first in one group
+        self._changed: dict[tuple[int, str, int], dict[str, Any]] = {}  # groups with a scalar set
 
     def point(self, choice: Sequence[Choice]) -> dict[str, Any]:
         """The resolved mapping of one grid point: scalars are set on a copy of its composed tree."""
@@ -144,8 +159,15 @@ class _Trees:
         point = dict(self._resolved[structure])
         for item in scalars:
             group, _, key = item.scalar.partition(".")
-            point[group] = {**point[group], key: item.value} if key else item.value
+            point[group] = self._with(point[group], key, item) if key else item.value
         return point
+
+    def _with(self, group: dict[str, Any], key: str, item: Choice) -> dict[str, Any]:
+        """The group with the key set to the item's value: the same object each time, so that it is validated once."""
+        place = (id(group), key, id(item))  # the trees and the axes of the grid keep both alive
+        if place not in self._changed:
+            self._changed[place] = {**group, key: item.value}
+        return self._changed[place]
 
     def _tree(self, structure: tuple[Choice, ...], scalar_lines: list[str]) -> DictConfig:
         """Returns a tree composed by Hydra, or merged from trees that differ from the first in one choice."""
@@ -164,9 +186,12 @@ class _Trees:
             return None
         tree = self._composed[base].copy()
         for place in differing:
-            variant = self._tree((*base[:place], structure[place], *base[place + 1 :]), scalar_lines)
-            group = structure[place].group
-            if any(variant[key] != self._composed[base][key] for key in variant if key != group):
+            choice = (*base[:place], structure[place], *base[place + 1 :])
+            variant, group = self._tree(choice, scalar_lines), structure[place].group
+            if choice not in self._separable:
+                changed = [key for key in variant if variant[key] != self._composed[base][key]]
+                self._separable[choice] = changed in ([], [group])
+            if not self._separable[choice]:
                 return None
             tree[group] = variant[group]
         return tree

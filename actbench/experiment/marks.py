@@ -1,6 +1,7 @@
 """Marks on the keys of settings that say which of them enter the run id, and with which values."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from actbench.experiment.validation import Settings
@@ -18,15 +19,21 @@ class Absent:
 
 def deciding_keys(settings: Settings) -> dict[str, Any]:
     """The keys of a group that can decide a run's numbers: all but those marked OUTSIDE_ID."""
-    fields = type(settings).model_fields
-    return {key: value for key, value in settings if OUTSIDE_ID not in fields[key].metadata}
+    absences = _absences(type(settings))
+    return {key: value for key, value in settings if key in absences}
 
 
 def present_keys(settings: Settings) -> dict[str, Any]:
     """The keys of `deciding_keys` whose value does not mean absence."""
-    fields = type(settings).model_fields
+    absences = _absences(type(settings))
+    return {key: value for key, value in settings if key in absences and value not in absences[key]}
+
+
+@cache  # a plan reads it six times a run
+def _absences(model: type[Settings]) -> dict[str, list[object]]:
+    """The keys of a group that can decide a run's numbers, each with the values that mean its absence."""
     return {
-        key: value
-        for key, value in deciding_keys(settings).items()
-        if value is not None and Absent(value) not in fields[key].metadata
+        key: [None, *(mark.value for mark in field.metadata if isinstance(mark, Absent))]
+        for key, field in model.model_fields.items()
+        if OUTSIDE_ID not in field.metadata
     }

@@ -119,7 +119,9 @@ class _Replay:
         self._outcomes, self._validation = outcomes, validation
         self._planned: list[PlannedRun] = []
         self._survivors: dict[int, tuple[float, ...]] = {}
+        self._seeds_planned: tuple[int, ...] = ()
         self._ended: set[tuple[int, float]] = set()  # points and rates of which a run has not failed
+        self._failed: list[PlannedRun] = []
 
     def plan(self, rates: tuple[float, ...], seeds: Sequence[int], racing: bool) -> TaskPlan:
         """The state after the last stage that is complete. rates: of the grid, ascending, before it grows."""
@@ -141,13 +143,16 @@ class _Replay:
 
     def _complete(self, rates: Mapping[int, tuple[float, ...]], stage: tuple[int, ...]) -> bool:
         """Plans the stage's runs at the rates of each point; returns whether all of them have an outcome."""
-        self._planned += [
-            PlannedRun(point, rate, seed) for point, own in rates.items() for rate in own for seed in stage
-        ]
-        if any(run not in self._outcomes for run in self._planned):
+        runs = [PlannedRun(point, rate, seed) for point, own in rates.items() for rate in own for seed in stage]
+        self._planned += runs
+        if any(run not in self._outcomes for run in runs):
             return False
-        self._ended = {(run.point, run.rate) for run in self._planned if self._outcomes[run] is not None}
-        self._live = tuple(point for point in self._live if point in {ended for ended, _ in self._ended})
+        self._seeds_planned = tuple(dict.fromkeys((*self._seeds_planned, *(run.seed for run in runs))))
+        failed = [run for run in runs if self._outcomes[run] is None]
+        self._failed += failed
+        self._ended |= {(run.point, run.rate) for run in set(runs).difference(failed)}
+        live = {point for point, _ in self._ended}
+        self._live = tuple(point for point in self._live if point in live)
         for point in self._live:
             self._survivors[point] = tuple(rate for rate in self._survivors[point] if (point, rate) in self._ended)
         return True
@@ -158,14 +163,15 @@ class _Replay:
 
     def _seeds(self) -> list[int]:
         """Planned seeds of which no run has failed, but for rates at which every run of a point has."""
-        tried = [run for run in self._planned if run.point in self._live and (run.point, run.rate) in self._ended]
-        failed = {run.seed for run in tried if self._outcomes[run] is None}
-        return [seed for seed in dict.fromkeys(run.seed for run in self._planned) if seed not in failed]
+        tried = [run for run in self._failed if run.point in self._live and (run.point, run.rate) in self._ended]
+        failed = {run.seed for run in tried}
+        return [seed for seed in self._seeds_planned if seed not in failed]
 
     def _values(self, point: int) -> tuple[Array, Array]:
         """Validation accuracy and loss of a point's surviving rates, (rates, seeds) each."""
+        seeds = self._seeds()
         ended = [
-            [self._outcomes[PlannedRun(point, rate, seed)] or Outcome(0.0, _DIVERGED_LOSS) for seed in self._seeds()]
+            [self._outcomes[PlannedRun(point, rate, seed)] or Outcome(0.0, _DIVERGED_LOSS) for seed in seeds]
             for rate in self._survivors[point]
         ]
         values = np.array(ended, dtype=float).reshape(len(ended), -1, 2)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ENGINE = 4  # raise it with every change that affects a run's numbers: run ids then differ from older ones
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True)
 class Run:
@@ -127,8 +129,7 @@ def run_id(settings: RunSettings, data: PreparedData, steps: int, own: OwnActiva
     keys["activation"]["digest"] = "" if own is None else own.digest
     keys["training"]["steps"] = steps
     keys["engine"] = ENGINE
-    text = json.dumps(keys, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(_CANONICAL.encode(keys).encode()).hexdigest()[:12]
 
 
 def flat(settings: RunSettings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Overrides are composed to a grid in Hydra's grammar."""
 
+import itertools
 from pathlib import Path
 
 from actbench.experiment.compose import compose_grid
@@ -33,6 +34,25 @@ def test_products_of_groups_equal_single_compositions(configs: Configs) -> None:
                         f"optimizer={optimizer}", "training.epochs=3",
                     )  # fmt: skip
                     assert next(points) == single
+
+
+def test_points_of_swept_scalars_equal_single_compositions(configs: Configs) -> None:
+    """The shortcut that validates each group once must not be seen."""
+    swept = ("activation=elu,leaky_relu", "optimizer.lr=0.1,0.2", "optimizer.eps=1e-8,1e-7", "training.steps=3,5")
+    points = iter(configs(*swept, "seed=range(0,2)"))
+    for values in itertools.product(*(line.partition("=")[2].split(",") for line in swept), ("0", "1")):
+        keys = [line.partition("=")[0] for line in (*swept, "seed=")]
+        (single,) = configs(*(f"{key}={value}" for key, value in zip(keys, values, strict=True)))
+        point = next(points)
+        assert point == single
+        assert point.in_id() == single.in_id()
+
+
+def test_points_share_the_groups_that_are_equal(configs: Configs) -> None:
+    """A plan of 100,000 runs holds each distinct group once."""
+    points = configs("activation=relu,gelu", "optimizer.lr=0.1,0.2", "seed=range(0,50)")
+    assert len({id(point.optimizer) for point in points}) == 4  # a choice of activation has its own composed groups
+    assert len({id(point.training) for point in points}) == 2
 
 
 def test_later_override_of_a_key_wins(configs: Configs) -> None:
