@@ -24,9 +24,23 @@ class Submitted(Exception):
     """The runs are left to the jobs of a cluster, and the command does not wait for them. Exit code 0."""
 
 
-def print_error(error: UsageError) -> None:
-    """Prints an error on stderr, as one line even where the message has several."""
-    print(f"actbench: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+_LONGEST_WORD, _LONGEST_LINE = 400, 2000  # characters of an error
+
+
+def print_error(error: object) -> None:
+    """Prints an error on stderr, as one line even where the message has several.
+
+    Long words are shortened, and what is not printable, such as an escape sequence of a file's name, is shown as code.
+    """
+    words = ["".join(map(_shown, word)) for word in str(error).split()]
+    words = [word if len(word) <= _LONGEST_WORD else f"{word[:300]}...{word[-60:]}" for word in words]
+    line = " ".join(words)
+    line = line if len(line) <= _LONGEST_LINE else f"{line[:1500]} ... {line[-400:]}"
+    print(f"actbench: error: {line}", file=sys.stderr)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def one_line(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Turns a name of the table, or a user's `module:name`, into a bound activation."""
 
+import warnings
 from functools import cache
 
 from actbench.activations import functions
@@ -16,7 +17,8 @@ def load_activation(name: str, function: str | None = None, **settings: float | 
     Raises UsageError for a function that cannot be imported or does not behave like an activation.
     """
     if function is not None:
-        return load_custom(function)
+        with warnings.catch_warnings(action="ignore"):  # of the user's code, on the inputs that it is checked with
+            return load_custom(function)
     record = TABLE[name]
     call = getattr(functions, record.function or name)
     return BoundActivation(record, settings, call, DERIVATIVES.get(name) or autograd_derivative(call), {})

@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a usage error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"actbench: error: {message}; see {self.prog} --help", file=sys.stderr)
+        print_error(f"{message}; see {self.prog} --help")
         raise SystemExit(USAGE)
 
 
@@ -95,11 +95,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["train"] and _is_for_hydra(words[1:]):
-        from actbench.cli.hydra_app import launch
-
-        return _run(lambda: launch(words[1:]))
+    completes = words[:1] in (["-sc"], ["--shell-completion"])  # as the shell's function calls this program
+    if completes or (words[:1] == ["train"] and _is_for_hydra(words[1:])):
+        return _run(lambda: _launch(words if completes else words[1:]))
     parser = _parser()
+    if found := [word for word in words if "\0" in word]:
+        parser.error(f"{found[0]}: holds a NUL character")
     parsed, rest = parser.parse_known_args(words)
     if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
         parsed.words += rest  # argparse stops collecting positionals at an option
@@ -143,7 +144,7 @@ def _exit_code(action: Callable[[], int]) -> int:
         print("actbench: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"actbench: error: {error}", file=sys.stderr)
+        print_error(error)
         return USAGE
 
 
@@ -159,8 +160,16 @@ def _is_for_hydra(words: Sequence[str]) -> bool:
         "--package",
         "-p",
         "--resolve",
+        "--experimental-rerun",
     )
     return any(word.split("=")[0] in options for word in words)
+
+
+def _launch(words: Sequence[str]) -> int:
+    _require_python()
+    from actbench.cli.hydra_app import launch
+
+    return launch(words)
 
 
 def _dispatch(parsed: argparse.Namespace) -> int:

@@ -13,8 +13,13 @@ class PipeSafeStream(io.TextIOBase):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes the text, or drops it if the reader is gone."""
-        self._try(lambda: self._stream.write(text))
+        """Writes the text, or drops it if the reader is gone. What the encoding cannot express is written as code."""
+        try:
+            self._try(lambda: self._stream.write(text))
+        except UnicodeEncodeError:  # a file's name that is no text
+            encoding = self._stream.encoding
+            printable = text.encode(encoding, "backslashreplace").decode(encoding)
+            self._try(lambda: self._stream.write(printable))
         return len(text)
 
     def flush(self) -> None:

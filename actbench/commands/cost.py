@@ -13,6 +13,7 @@ from actbench.data.datasets import load_data
 from actbench.errors import UsageError
 from actbench.execution.devices import choose_device
 from actbench.execution.local import Pool
+from actbench.execution.memory import check_memory
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import variants
 from actbench.report.cost import FIGURE, cost_page, cost_table
@@ -39,6 +40,7 @@ def cost(overrides: Sequence[str]) -> int:
     labels = [series_name(run.settings.activation.label, variant) for run, variant in zip(runs, differing, strict=True)]
     if len(set(labels)) < len(labels) or any(not key.startswith("activation.") for keys in differing for key in keys):
         raise UsageError("cost measures each activation once; let only activation and its settings differ")
+    check_memory(runs, device.type)
     folder = results_folder("cost")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the log of torch's profiler
     with Pool(device.type, 1, in_process=False) as pool:

@@ -246,7 +246,7 @@ def open_session(
     alone: wait until no other command uses the results folder.
 
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
-    that it does not have and a folder that cannot be written.
+    that it does not have, a run that does not fit its memory and a folder that cannot be written.
     """
     device = pool_device(grid.command.execution)
     if device == "cpu" and any(run.training.precision == "tf32" for run in grid.runs):
@@ -265,4 +265,9 @@ def open_session(
             yield session
         except (KeyboardInterrupt, Submitted):
             session.interrupted()
+            raise
+        except UsageError:
+            for path in (folder, folder.parent):
+                with contextlib.suppress(OSError):
+                    path.rmdir()  # only where it is empty
             raise

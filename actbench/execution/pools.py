@@ -7,6 +7,7 @@ from actbench.errors import UsageError
 from actbench.execution.devices import choose_device, worker_count
 from actbench.execution.jobs import JobPool
 from actbench.execution.local import Pool
+from actbench.execution.memory import check_memory, check_workers
 from actbench.execution.worker import Saving
 from actbench.experiment.command import CommandSettings, ExecutionSettings
 from actbench.experiment.runs import Run
@@ -28,13 +29,15 @@ def pool_device(settings: ExecutionSettings) -> str:
 def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None) -> AnyPool:
     """A pool for a command that begins with these runs. checkpoints: the folder of those of stacks, if any are kept.
 
-    Raises UsageError where its engine is not there.
+    Raises UsageError where its engine is not there, and where this machine has not the memory.
     """
     execution, device = settings.execution, pool_device(settings.execution)
     weights = settings.store.save_weights
     saving = Saving(weights, checkpoints, execution.checkpoint_minutes)
     if execution.slurm is None and execution.ray is None:
+        check_memory(runs, device)
         workers = 1 if len(runs) == 1 else min(worker_count(execution, device), len(runs))
+        check_workers(workers)
         in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
         return Pool(device, workers, in_process, saving, execution.timeout)
     engine = "slurm" if execution.slurm else "ray"

@@ -7,19 +7,23 @@ before any training: groups are composed once per distinct choice, and scalars a
 import contextlib
 import itertools
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.config_search_path import SearchPathElement
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError, nearest_names
@@ -31,11 +35,13 @@ from actbench.experiment.overrides import (
     RUN_GROUPS,
     Choice,
     choices_of,
+    number_of_values,
     parse_overrides,
 )
 from actbench.experiment.questions import shipped
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
+from actbench.experiment.yaml_files import check_yaml, invalid_yaml
 
 _SHARED = tuple(key for key in RUN_GROUPS if key != "seed")  # groups of a run, which are mappings
 
@@ -55,10 +61,13 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     than MOST_RUNS points, and a grid over the settings of the command.
     """
     with _composing(overrides, config_dir) as loader:
-        axes = [choices_of(override, loader) for override in parse_overrides(overrides, loader)]
-        if (points := math.prod(map(len, axes))) > MOST_RUNS:
-            raise UsageError(f"a grid of {points} points; at most {MOST_RUNS} at once, split it")
+        parsed = parse_overrides(overrides, loader)
+        _check_size(parsed, loader)
+        axes = [choices_of(override, loader) for override in parsed]
         trees = _Trees()
+        first_point = trees.point([axis[0] for axis in axes])
+        for model in (CommandSettings, RunSettings):  # most errors are found here, before the other points are made
+            groups_of(model, first_point)
         mappings = [trees.point(choice) for choice in itertools.product(*axes)]
     for key in mappings[0]:
         if key not in (*RUN_GROUPS, *COMMAND_GROUPS):
@@ -69,7 +78,11 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     for group in COMMAND_GROUPS:
         if any(getattr(other, group) != getattr(first, group) for other in others):
             raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
-    return Grid(_validated_runs(mappings), first)
+    grid = Grid(_validated_runs(mappings), first)
+    baseline = grid.command.protocol.baseline
+    if ":" in baseline and baseline not in {run.activation.label for run in grid.runs}:
+        raise UsageError(f"protocol.baseline={baseline}: is not among the activations; add it to activation=...")
+    return grid
 
 
 def _validated_runs(mappings: Sequence[Mapping[str, Any]]) -> tuple[RunSettings, ...]:
@@ -81,6 +94,16 @@ def _validated_runs(mappings: Sequence[Mapping[str, Any]]) -> tuple[RunSettings,
         runs.append(run)
         groups |= {id(value): getattr(run, key) for key, value in mapping.items() if key in _SHARED}
     return tuple(runs)
+
+
+def _check_size(overrides: Sequence[Override], loader: Any) -> None:
+    """Raises UsageError for more than MOST_RUNS points, before any of them is made."""
+    sizes = [number_of_values(override, loader) for override in overrides]
+    for override, size in zip(overrides, sizes, strict=True):
+        if size > MOST_RUNS:
+            raise UsageError(f"{override.input_line}: {size:,} values, more than {MOST_RUNS:,}; split the sweep")
+    if (points := math.prod(sizes)) > MOST_RUNS:
+        raise UsageError(f"a grid of {points:,} points; at most {MOST_RUNS:,} at once, split it")
 
 
 def compose_command(overrides: Sequence[str]) -> CommandSettings:
@@ -125,18 +148,38 @@ def _composing(overrides: Sequence[str], config_dir: str | None) -> Iterator[Any
     with initialize_config_dir(str(shipped("conf").resolve()), version_base="1.3"):
         loader: Any = GlobalHydra.instance().config_loader()
         if config_dir is not None:
-            if not Path(config_dir).is_dir():
-                raise UsageError(f"--config-dir {config_dir}: no such folder")
+            if not config_dir or not os.path.isdir(config_dir):
+                raise UsageError(f"--config-dir {config_dir or repr(config_dir)}: no such folder")
             # Not hydra.searchpath, which the glob of a sweep does not see. Hydra wants its own schema last.
-            sources = loader.get_search_path().get_path()
-            sources.insert(len(sources) - 1, SearchPathElement("command-line", f"file://{Path(config_dir).resolve()}"))
-            loader.repository = type(loader.repository)(loader.get_search_path())
+            sources = loader.repository.get_sources()
+            sources.insert(len(sources) - 1, _FolderOfUser("command-line", str(Path(config_dir).resolve())))
         try:
             yield loader
         except UsageError:
             raise
-        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: also of unreadable YAML
+        except RecursionError as error:
+            raise UsageError(
+                f"the composed configuration refers to itself; look at its defaults{_in(config_dir)}"
+            ) from error
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise UsageError(_explain(error, overrides)) from error
+
+
+def _in(config_dir: str | None) -> str:
+    return "" if config_dir is None else f" and interpolations in --config-dir {config_dir}"
+
+
+class _FolderOfUser(FileConfigSource):
+    """The folder of --config-dir; its files are checked before they are loaded."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The content of a file. Raises UsageError where it is not a plain YAML mapping."""
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        check_yaml(path)
+        try:
+            return super().load_config(config_path)
+        except yaml.YAMLError as error:
+            raise invalid_yaml(path, error) from error
 
 
 class _Trees:
@@ -202,13 +245,15 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "full_key" not in line]
     lines = [line for line in lines if not line.startswith(("To append", "object_type", "See http"))]
-    message = " ".join(lines) or type(error).__name__
+    message = " ".join(lines).partition(" Config search path:")[0] or type(error).__name__
     if "not in struct" in message or "Could not override" in message:
         unknown = message.split("'")[1] if "'" in message else str(key)
         known = _known_keys(overrides)
         if unknown in known:
             return f"{unknown}: not every choice of this grid has that key"
         return f"unknown key {unknown}{nearest_names(unknown, known)}"
+    if isinstance(error, InterpolationResolutionError | MissingMandatoryValue) and key:
+        return f"{key}: {message}"
     return message
 
 

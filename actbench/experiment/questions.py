@@ -5,6 +5,8 @@ An experiment with `full`, overrides for the scale of a paper, has two names: NA
 
 import json
 import math
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +16,7 @@ from pydantic import AfterValidator, Field, PlainValidator, Strict, model_valida
 
 from actbench.errors import UsageError, nearest_names, printable
 from actbench.experiment.validation import Settings, validated
+from actbench.experiment.yaml_files import check_yaml, invalid_yaml
 
 FULL = "_full"
 
@@ -125,12 +128,11 @@ def _folders() -> list[Path]:
 def load_experiment(name: str) -> Experiment:
     """The experiment of a name, or of the YAML file at a path. Raises UsageError."""
     path, full = _file(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that no file can have
         raise UsageError(f"experiment file {path} is missing")
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except Exception as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not re.fullmatch(r"\w[\w .+-]{0,99}", path.stem):
+        raise UsageError(f"{path}: give the file a name of letters, digits, _, - and at most 100 characters")
+    content = _content(path)
     if not isinstance(content, dict) or not {"question", "source", "overrides"} <= set(content) or "name" in content:
         raise UsageError(
             f"{path}: an experiment has the keys question, source, overrides, and may have full and hypotheses"
@@ -150,6 +152,26 @@ def load_experiment(name: str) -> Experiment:
         raise UsageError(f"{path} has no overrides under full; without {FULL} it can be run")
     overrides = (*experiment.overrides, *experiment.full)
     return experiment.model_copy(update={"name": path.stem + FULL, "overrides": overrides})
+
+
+def _content(path: Path) -> Any:
+    """What is in an experiment's file. Raises UsageError where it is not plain YAML."""
+    check_yaml(path)
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except Exception as error:
+        raise invalid_yaml(path, error) from error
+    if found := _interpolation(content):
+        raise UsageError(f"{path}: {found}: an experiment holds no interpolations; write the value itself")
+    return content
+
+
+def _interpolation(value: Any) -> str | None:
+    """The first text with an interpolation, which could carry the environment into a report."""
+    if isinstance(value, str):
+        return value if "${" in value else None
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return next((found for part in parts if (found := _interpolation(part))), None)
 
 
 def _file(name: str) -> tuple[Path, bool]:

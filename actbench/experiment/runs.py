@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ENGINE = 4  # raise it with every change that affects a run's numbers: run ids then differ from older ones
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+MOST_EVALUATIONS = 100_000  # of a run; each is a record in memory and a row in the files
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Run:
 def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
     """Returns the run of these settings on its data.
 
-    Raises UsageError where batch norm sees one example, and for a user's own activation that is none.
+    Raises UsageError for settings that do not suit the data, and for a user's own activation that is none.
     """
     steps = training_steps(settings, data)
+    _check_patch(settings, data)
+    _check_evaluations(settings, steps)
     function = settings.activation.function
     own = None if function is None else inspect_own(function)
     run = Run(run_id(settings, data, steps, own), phase, settings, data, steps, own)
@@ -67,6 +70,11 @@ def bound_activation(run: Run) -> "BoundActivation":
 def activation_record(run: Run) -> Activation:
     """The table's row of a run's activation, or the record of a user's own; nothing is imported."""
     return TABLE[run.settings.activation.name] if run.own is None else run.own.record
+
+
+def pieces_of(run: Run) -> int:
+    """Pre-activation features that make one unit of a run's network."""
+    return int(run.settings.activation.settings.get("pieces", activation_record(run).pieces))
 
 
 def architecture_of(run: Run) -> "Architecture":
@@ -105,6 +113,27 @@ def training_steps(settings: RunSettings, data: PreparedData) -> int:
 def training_examples(settings: RunSettings, data: PreparedData) -> int:
     """Training images without the validation examples."""
     return data.train - data.validation_size(settings.dataset.validation)
+
+
+def _check_patch(settings: RunSettings, data: PreparedData) -> None:
+    """Raises UsageError where a patch is larger than the image, of which most would be padding."""
+    patch, side = getattr(settings.architecture, "patch", None), max(data.height, data.width)
+    if patch is not None and patch > side:
+        raise UsageError(
+            f"architecture.patch={patch}: larger than the images of {data.name}, {data.height}x{data.width} pixels; "
+            f"take at most {side}"
+        )
+
+
+def _check_evaluations(settings: RunSettings, steps: int) -> None:
+    """Raises UsageError for an interval that gives a run more evaluations or measurements than memory should hold."""
+    for key in ("evaluate_every", "measure_every"):
+        every = getattr(settings.training, key)
+        if every and steps // every > MOST_EVALUATIONS:
+            raise UsageError(
+                f"training.{key}={every}: {steps // every:,} times in {steps:,} steps, more than {MOST_EVALUATIONS:,}; "
+                f"take at least {-(-steps // MOST_EVALUATIONS)}"
+            )
 
 
 def _check_batch_norm(run: Run) -> None:

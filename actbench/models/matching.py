@@ -47,12 +47,18 @@ def build_architecture(
     while (
         distance(best) > 0.002 * goal
     ):  # rounding moved all layers at once: one unit more or less in one layer may be closer
-        tries = [_one_unit_off(best.units, layer, change) for layer in range(len(best.units)) for change in (-1, 1)]
+        tries = [_one_unit_off(best.units, layer, change) for layer in _layers(best.units) for change in (-1, 1)]
         nearest = min((BUILDERS[name](**keys, shape=shape, units=units) for units in tries), key=distance)
         if distance(nearest) >= distance(best):
             break
         best = nearest
     return best
+
+
+def _layers(units: tuple[int, ...]) -> list[int]:
+    """The first layer of each kind: a unit more or less changes the count alike where the neighbours are alike."""
+    around = zip((0, *units), units, (*units[1:], 0), strict=False)
+    return sorted({kind: layer for layer, kind in reversed(list(enumerate(around)))}.values())
 
 
 def _one_unit_off(units: tuple[int, ...], layer: int, change: int) -> tuple[int, ...]:

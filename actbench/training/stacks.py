@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actbench.experiment.evaluation import EVALUATION_CHUNK
-from actbench.experiment.runs import Run, activation_record, architecture_of
+from actbench.experiment.runs import Run, activation_record, architecture_of, pieces_of
 from actbench.models.matching import parameter_count
 
 # Limits of a stack on a CPU core, for its cache: values of the widest layer over all runs, parameters beyond 8 runs.
@@ -69,9 +69,8 @@ def _stack_size(run: Run, device: str, memory: int) -> int:
         return 1  # oneDNN sometimes rounds a product of bf16 by its place in a batch
     if settings.training.stack_size != "auto":
         return int(settings.training.stack_size)
-    network, record = architecture_of(run), activation_record(run)
-    pieces = int(settings.activation.settings.get("pieces", record.pieces))
-    parameters = parameter_count(network, record)
+    network, pieces = architecture_of(run), pieces_of(run)
+    parameters = parameter_count(network, activation_record(run))
     layers = [  # values per example
         units * positions * pieces for units, positions in zip(network.units, network.positions, strict=True)
     ]

@@ -82,7 +82,8 @@ def runs(configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 def pool(folder: Path, threads: Threads, retries: int = 2, wait: bool = True) -> JobPool:
     slurm = SlurmSettings(partition=None, account=None, minutes=30, memory=None, gpus=0, additional=None)
     settings = ExecutionSettings(
-        device="auto", workers=2, timeout=60.0, checkpoint_minutes=10.0, retries=retries, wait=wait, slurm=slurm, ray=None
+        device="auto", workers=2, timeout=60.0, checkpoint_minutes=10.0, retries=retries, wait=wait, slurm=slurm,
+        ray=None,
     )  # fmt: skip
     return JobPool(threads, folder / "jobs", "cpu", NOTHING, settings, 30)
 

@@ -32,11 +32,11 @@ def test_the_device_of_jobs_is_what_they_ask_for_and_not_this_machines() -> None
 def test_a_cluster_of_ray_that_does_not_answer_is_named() -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     with pytest.raises(UsageError, match=r"execution.ray.address=127.0.0.1:1: nothing answers there"):
-        make_pool(compose_command(["execution=ray", "execution.ray.address=127.0.0.1:1"]), "sweep", 2)
+        make_pool(compose_command(["execution=ray", "execution.ray.address=127.0.0.1:1"]), "sweep", [], None)
 
 
 def test_slurm_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UsageError, match="execution=slurm: Could not detect"):
-        make_pool(compose_command(["execution=slurm"]), "sweep", 2)
+        make_pool(compose_command(["execution=slurm"]), "sweep", [], None)

@@ -60,7 +60,7 @@ def test_every_yaml_builds_a_config(choice: Path, configs: Configs) -> None:
         ("+training.foo=1", "unknown key training.foo; known here: epochs"),
         ("training=null", "training=null: choose one of default"),
         ('activation="re\'lu"', "no such activation; near: relu"),
-        ("=1", "must be a string or a list"),
+        ("=1", "there is no key before ="),
         ("protocol.seeds=1,2", "protocol must be the same for all runs of a command"),
     ],
 )
