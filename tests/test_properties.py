@@ -15,7 +15,8 @@ from actbench.experiment.protocol import Outcome, PlannedRun, plan_task
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
 from actbench.experiment.request import Request
 from actbench.experiment.runs import make_run
-from actbench.store.files import costs_frame, read_costs, write_table
+from actbench.store.files import costs_frame, read_costs
+from actbench.store.tables import write_table
 
 # The same examples in each call, so that no run of the suite fails by chance.
 FEW = settings(
