@@ -26,7 +26,8 @@ from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.report.formats.blocks import TERMINAL
 from actbench.signals import deferred_signals
-from actbench.store.files import COSTS, costs_frame, existing_folder, read_costs, runs_frame
+from actbench.store.files import COSTS, costs_frame, read_costs, runs_frame
+from actbench.store.folder import existing_folder
 from actbench.store.tables import write_table
 from actbench.training.cost import measure_step_costs
 from actbench.training.results import Mark, Result, missing_result

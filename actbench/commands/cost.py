@@ -19,7 +19,7 @@ from actbench.experiment.runs import variants
 from actbench.report.cost import FIGURE, cost_page, cost_table
 from actbench.report.figures.costs import cost_figure
 from actbench.report.figures.style import save_figure
-from actbench.store.files import results_folder
+from actbench.store.folder import results_folder
 from actbench.store.provenance import ENVIRONMENT, command_line, write_environment
 from actbench.store.tables import write_table
 from actbench.training.cost import ROUNDS, cost_frame, measure_costs

@@ -21,10 +21,9 @@ from actbench.store.files import (
     read_hypotheses,
     read_runs,
     read_series,
-    results_folder,
     unpacked_examples,
 )
-from actbench.store.lock import folder_lock
+from actbench.store.folder import folder_lock, results_folder
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 from actbench.store.tables import write_table

@@ -26,9 +26,9 @@ from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
-from actbench.store.files import RUNS, costs_frame, results_folder, write_comparison, write_results
+from actbench.store.files import RUNS, costs_frame, write_comparison, write_results
+from actbench.store.folder import folder_lock, results_folder
 from actbench.store.journal import journals_folder
-from actbench.store.lock import folder_lock
 from actbench.store.provenance import Spent, command_line, revision, spent_before, versions
 from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
@@ -224,7 +224,11 @@ class Session:
                 f"not in {uri} yet, as {self.parent.outbox.problem}; the rest is in {self.parent.journal_folder}, and "
                 "the next command on this store in this folder writes it"
             )
-        return FAILED if self.failures or not stored else 0
+        weightless = self._parent.without_weights if self._parent is not None else 0
+        if weightless:
+            lost = f"the weights of {count(weightless, 'run')} were removed from the artifacts while the command ran"
+            print(f"{lost}; the same command trains them again")
+        return FAILED if self.failures or weightless or not stored else 0
 
     @property
     def failures(self) -> list[Result]:

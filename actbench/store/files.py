@@ -1,7 +1,5 @@
 """The files of `results/<experiment>/`: what a report reads, and what MLflow keeps a copy of."""
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +15,7 @@ from actbench.experiment.runs import variants
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
 from actbench.store.damage import check_known, read_whole_table, whole_file, with_columns
+from actbench.store.folder import existing_folder
 from actbench.store.provenance import write_environment
 from actbench.store.tables import write_table
 from actbench.training.results import (
@@ -45,29 +44,6 @@ _TYPES = {
 _PHASE_MARKS = {  # of an older version, which chose rates on other seeds than those that it then compared
     "tune": Mark(raced_out=True), "confirm": Mark(chosen=True),
 }  # fmt: skip
-
-
-def results_folder(experiment: str) -> Path:
-    """Creates results/<experiment>/ in the current folder. Raises UsageError where it cannot be written."""
-    path = Path("results") / experiment
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {path.resolve()}: {error.strerror or error}; free it or run in another folder"
-        ) from error
-    return path
-
-
-def existing_folder(path: Path) -> Path:
-    """A results folder; says that it is gone, and makes it again, where it was removed while the command ran."""
-    if not path.is_dir():
-        print(f"{path} was removed while the command ran; it is written again", file=sys.stderr, flush=True)
-        path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def runs_frame(results: Sequence[Result], marks: Mapping[str, Mark] = MappingProxyType({})) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_c
 from actbench.store.journal_reader import write_journals
 from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
-from actbench.store.sqlite import StoreChanged, Watch
+from actbench.store.sqlite import Watch
 from actbench.store.writer import CHECKED, ParentRun, digest
 from actbench.training.machine import MACHINE
 from actbench.training.results import (
@@ -78,21 +78,13 @@ class Store:
                 if self._finished_children is None or not is_service_error(error):
                     with store_errors(self.uri):
                         raise
-                if self._is_gone():
+                if self._watch.has_changed:
                     return {}
                 if not reported:
                     problem = f"store.uri={self.uri}: {reason(error)}; waiting for it, as it holds runs of this command"
                     print(f"{problem} (Ctrl-C ends; the same command goes on)", file=sys.stderr, flush=True)
                 reported = True
                 time.sleep(_RETRY_EVERY)
-
-    def _is_gone(self) -> bool:
-        """Whether the database was removed or replaced, so that waiting for it is of no use."""
-        try:
-            self._watch.check()
-        except StoreChanged:
-            return True
-        return False
 
     def _finished(self, runs: Sequence[Run], weights: str) -> dict[str, Result]:
         wanted = {run.id: run for run in runs}

@@ -47,6 +47,11 @@ class Watch:
             return None
         return status.st_dev, status.st_ino
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the file was removed or replaced."""
+        return self._identity() != self._opened
+
     def check(self) -> None:
         """Raises StoreChanged."""
         found = self._identity()

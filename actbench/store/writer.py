@@ -53,6 +53,7 @@ class _Ended:
     uid: str
     started: int
     result: Result
+    has_weights: bool = False
 
 
 class ParentRun:
@@ -69,6 +70,7 @@ class ParentRun:
         self._parent = Entry(uuid.uuid4().hex, name, {**self._tags, "kind": kind})
         self._live: dict[str, _LiveRun] = {}  # by run id
         self._ended: dict[str, _Ended] = {}  # by run id
+        self.without_weights = 0  # runs whose weights were removed from the artifacts while the command ran
         self._monitor: SystemMetricsMonitor | None = None
         self.outbox = Outbox(self._writer, uri, experiment, self._parent, self._keep_all)
         self.outbox.send(partial(self._writer.create, self._parent))
@@ -131,7 +133,7 @@ class ParentRun:
             is_stored = live.is_created and self.outbox.send(partial(self._complete, live, entry))
         if not is_stored:
             self.outbox.keep(entry)
-        self._ended[result.run.id] = _Ended(entry.uid, entry.started, result)
+        self._ended[result.run.id] = _Ended(entry.uid, entry.started, result, bool(entry.files))
         drop_weights(entry)
 
     def _keep(self, runs: Iterable[_Ended]) -> None:
@@ -216,10 +218,19 @@ class ParentRun:
             return False
         lost = [run for run in self._ended.values() if run.uid not in held]
         if not lost and self._parent.uid in held:
+            self._check_weights()
             return True
         self.outbox.report_lost(len(lost))
         self._keep(lost)
         return False
+
+    def _check_weights(self) -> None:
+        """Takes the tag from runs whose weights are gone, so that a command that asks for weights trains them again."""
+        for run in self._ended.values():
+            folder = self._writer.artifacts(run.uid, WEIGHTS) if run.has_weights else None
+            if folder is not None and not any(folder.glob("*.safetensors")):
+                self.without_weights += 1
+                self.outbox.send(partial(self._writer.client.delete_tag, self._writer.ids[run.uid], WEIGHTS))
 
     def _finish(self, ended: Entry, tags: Mapping[str, str]) -> None:
         self._writer.fill(self._writer.ensure(self._parent), ended, tags)

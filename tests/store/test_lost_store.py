@@ -158,6 +158,25 @@ def test_weights_of_a_removed_database_are_kept_where_the_artifacts_have_them(
     assert set(store.finished(runs, "last")) == {runs[0].id}  # the other is trained again where weights are wanted
 
 
+def test_a_run_whose_weights_were_removed_from_the_artifacts_is_trained_again_where_they_are_wanted(
+    uri: str, three: list[Result], own_folder: Path
+) -> None:
+    parent = Store(uri, "trial").start("sweep", {})
+    for number, result in enumerate(three):
+        weights = weights_folder(result.run)
+        weights.mkdir(parents=True)
+        (weights / "last.safetensors").write_text("as it was")
+        parent.add(result, weights)
+        if number == 0:
+            shutil.rmtree("mlruns")
+    end(parent, own_folder, three)
+    assert parent.is_stored
+    assert parent.without_weights == 1
+    runs = [result.run for result in three]
+    assert set(Store(uri, "trial").finished(runs, "none")) == {run.id for run in runs}
+    assert set(Store(uri, "trial").finished(runs, "last")) == {run.id for run in runs[1:]}
+
+
 def test_a_run_that_trains_while_the_database_is_removed_is_kept(
     uri: str, three: list[Result], own_folder: Path, blank_database: Path
 ) -> None:
@@ -198,7 +217,7 @@ def test_a_full_disk_leaves_no_part_of_a_line(three: list[Result], monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
+        patched.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space left"):
             kept.append(replace(entry, uid="c" * 32), [])
     assert path.read_bytes() == before

@@ -29,10 +29,10 @@ from actbench.store.files import (
     read_examples,
     read_runs,
     read_series,
-    results_folder,
     runs_frame,
     write_results,
 )
+from actbench.store.folder import results_folder
 from actbench.store.names import TAGS
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store

@@ -1,4 +1,4 @@
-"""One command at a time on a results folder."""
+"""The folder results/<experiment>/: made, made again where it was removed, and locked for one command at a time."""
 
 import contextlib
 import json
@@ -16,6 +16,29 @@ from actbench.errors import UsageError
 from actbench.signals import write_json
 
 _ASK_EVERY = 0.5  # seconds
+
+
+def results_folder(experiment: str) -> Path:
+    """Creates results/<experiment>/ in the current folder. Raises UsageError where it cannot be written."""
+    path = Path("results") / experiment
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {path.resolve()}: {error.strerror or error}; free it or run in another folder"
+        ) from error
+    return path
+
+
+def existing_folder(path: Path) -> Path:
+    """A results folder; says that it is gone, and makes it again, where it was removed while the command ran."""
+    if not path.is_dir():
+        print(f"{path} was removed while the command ran; it is written again", file=sys.stderr, flush=True)
+        path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @dataclass(frozen=True)
