@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from actbench.analysis.labels import activation_by_series
 from actbench.analysis.pairs import Comparison
@@ -22,6 +21,8 @@ def aggregates(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     than one of the baseline, mean over tasks; NaN for the baseline. Intervals resample the seeds of each task. Of the
     series that all tasks have.
     """
+    from scipy import stats  # takes a second
+
     series = [name for name in activation_by_series(comparisons[0].runs) if all(name in c.scores for c in comparisons)]
     generator = np.random.default_rng(0)
     draws = [generator.integers(0, len(c.scores), (_SAMPLES, len(c.scores))) for c in comparisons]

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from actbench.analysis.differences import Difference, Pair, judge
 from actbench.analysis.labels import ended_runs, samples_seen, surviving
@@ -197,11 +196,15 @@ def _signed_rank(differences: Array, alternative: str) -> float:
     """p of Wilcoxon's signed-rank test; 1 where all differences are 0."""
     if len(differences) < FEWEST_SEEDS or not np.any(differences):
         return 1.0
+    from scipy import stats  # takes a second
+
     return float(stats.wilcoxon(differences, alternative=alternative).pvalue)
 
 
 def _binomial(count: int, total: int, share: float, alternative: str) -> float:
     """p of the exact binomial test against a share; below 0 every count is above it, above 1 below."""
     if 0 <= share <= 1:
+        from scipy import stats  # takes a second
+
         return float(stats.binomtest(count, total, share, alternative=alternative).pvalue)
     return 0.0 if (alternative == "greater") is (share < 0) else 1.0

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Array = npt.NDArray[np.float64]
 
@@ -113,7 +113,7 @@ def above(differences: Array, bound: float, factor: float = 1.0) -> float:
     error = float(differences.std(ddof=1)) / math.sqrt(pairs) * factor
     if not error > _EPSILON:  # all equal
         return 0.0 if distance > _EPSILON else 1.0 if distance < -_EPSILON else 0.5
-    return float(stats.t.sf(distance / error, pairs - 1))
+    return float(special.stdtr(pairs - 1, -distance / error))
 
 
 def equality(differences: Array, margin: float, factor: float = 1.0) -> float:
@@ -126,6 +126,8 @@ def equality(differences: Array, margin: float, factor: float = 1.0) -> float:
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
     """The exact 95 % interval of a share. Clopper & Pearson 1934."""
+    from scipy import stats  # takes a second
+
     interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 
@@ -136,8 +138,8 @@ def seeds_to_decide(mean: float, deviation: float, margin: float) -> float:
     deviation: standard deviation of the differences of pairs. The smaller of the two numbers, by the normal
     distribution; infinite where neither can be shown.
     """
-    different = float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(0.8))
-    equal = float(stats.norm.ppf(1 - LEVEL) + stats.norm.ppf(0.9))  # either of two tests may miss
+    different = float(special.ndtri(1 - LEVEL / 2) + special.ndtri(0.8))
+    equal = float(special.ndtri(1 - LEVEL) + special.ndtri(0.9))  # either of two tests may miss
     needed = [math.inf]
     if abs(mean) > _EPSILON:
         needed.append((different * deviation / mean) ** 2)

@@ -1,7 +1,8 @@
 """`actbench report`, and writing reports from the files of results/<experiment>/."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
 from actbench.signals import write_json
+from actbench.store.copies import newest_copy
 from actbench.store.damage import check_compared, whole_file
 from actbench.store.files import (
     ANSWER,
@@ -25,7 +27,6 @@ from actbench.store.files import (
 )
 from actbench.store.folder import folder_lock, results_folder
 from actbench.store.provenance import read_environment
-from actbench.store.reader import Store
 from actbench.store.tables import write_table
 
 if TYPE_CHECKING:
@@ -95,10 +96,18 @@ def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: b
         if suffix not in FORMATS:
             raise UsageError(f"--format {suffix}: not known; there are: {', '.join(FORMATS)}")
     experiment = load_experiment(name)
-    store = Store(compose_command(overrides).store.uri, experiment.name, create=False)
+    uri = compose_command(overrides).store.uri
+    copy = newest_copy(uri, experiment.name, "compare")
+    restore: Callable[[Path], dict[str, str]]
+    if copy is None:
+        from actbench.store.reader import Store  # imports MLflow, which takes seconds
+
+        restore = partial(Store(uri, experiment.name, create=False).restore, "compare")
+    else:
+        restore = copy.restore
     folder = results_folder(experiment.name)
     with folder_lock(folder, "report", wait=False):
-        request = Request.from_tags(store.restore("compare", folder))
-        paths = write_reports(folder, request, formats, pairs).paths
+        tags = restore(folder)
+        paths = write_reports(folder, Request.from_tags(tags), formats, pairs).paths
     print("\n".join(map(str, paths)))
     return 0

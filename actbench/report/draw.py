@@ -15,7 +15,7 @@ Make = Callable[[bool], Drawing]  # narrow -> the figure
 Draw = Callable[[Make, str, str], Figure]  # figure, name, caption
 
 
-def drawer(folder: Path) -> Draw:
+def drawer(folder: Path, save_pdf: Callable[[Drawing, Path], None] = save_figure) -> Draw:
     """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed."""
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,8 @@ def drawer(folder: Path) -> Draw:
         for narrow, formats in ((False, WIDE), (True, NARROW)):
             drawing = make(narrow)
             for suffix in formats:
-                save_figure(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
+                save = save_pdf if suffix == "pdf" else save_figure
+                save(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
         return Figure(f"{FIGURES}/{name}", caption, narrow=True)
 
     return draw

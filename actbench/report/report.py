@@ -18,6 +18,7 @@ from actbench.report.formats.documents import html_page, latex, markdown, pdf
 from actbench.report.front import front_page
 from actbench.report.methods import limits_section, methods_section
 from actbench.report.numbers import count
+from actbench.report.saver import other_process
 from actbench.report.sentences import is_judged, listed, short_names
 from actbench.report.tables import (
     EDGE,
@@ -49,14 +50,16 @@ def write_report(
     differences of all pairs. The same input gives the same bytes.
     """
     marked = labelled(compared_runs(runs))
-    blocks = list(document(comparisons, marked, points, request, judged, environment, drawer(folder), pairs))
-    write = {
-        "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
-        "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
-    }  # fmt: skip
     paths = [folder / f"report.{name}" for name in formats]
-    for path, name in zip(paths, formats, strict=True):
-        path.write_bytes(write[name]())
+    with other_process() as save_pdf:  # no format but LaTeX, which is only written here, reads these files
+        draw = drawer(folder, save_pdf)
+        blocks = list(document(comparisons, marked, points, request, judged, environment, draw, pairs))
+        write = {
+            "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
+            "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
+        }  # fmt: skip
+        for path, name in zip(paths, formats, strict=True):
+            path.write_bytes(write[name]())
     return paths
 
 

@@ -12,14 +12,14 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from actbench.store.entries import Entry, Writer
-from actbench.store.names import WEIGHTS
+from actbench.store.names import JOURNALS, WEIGHTS
 
 ENTRIES, FILES, LOCK = "entries.jsonl", "files", ".lock"
 
 
 def journals_folder() -> Path:
     """The folder with the journals of commands that run in the current folder."""
-    return Path("results").resolve() / ".journal"
+    return JOURNALS.resolve()
 
 
 class Journal:

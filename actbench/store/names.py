@@ -4,6 +4,9 @@ Params are those of `training.results.run_params`. Metrics are the columns `trai
 `layer/NN/<metric>` of one hidden layer, as `metrics.names` has them.
 """
 
+from pathlib import Path
+
+JOURNALS = Path("results") / ".journal"  # of commands that run in the current folder
 NOTE = "mlflow.note.content"  # Markdown, shown as a run's description
 PARENT = "mlflow.parentRunId"
 COLOR = "mlflow.runColor"

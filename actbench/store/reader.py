@@ -21,13 +21,14 @@ from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.abandoned import end_abandoned
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
+from actbench.store.copies import CHECKED, digest
 from actbench.store.entries import Writer
 from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal_reader import write_journals
 from actbench.store.names import FILES, HAS_ENDED, IS_COMMAND, IS_COMPARISON, WEIGHTS
 from actbench.store.provenance import ENVIRONMENT
 from actbench.store.sqlite import Watch
-from actbench.store.writer import CHECKED, ParentRun, digest
+from actbench.store.writer import ParentRun
 from actbench.training.machine import MACHINE
 from actbench.training.results import (
     COUNTS,
@@ -133,7 +134,7 @@ class Store:
         written = json.loads(parent.data.tags.get(FILES, "{}"))
         for name in names:
             self._client.download_artifacts(parent.info.run_id, name, folder)
-            if name in written and digest(Path(folder, name)) != written[name]:
+            if name in written and digest(Path(folder, name).read_bytes()) != written[name]:
                 raise UsageError(
                     f"{name} of the run {parent.info.run_name!r} in {self.uri} is damaged; run the same command "
                     "again: it trains nothing anew and writes its files"

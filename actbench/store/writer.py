@@ -1,6 +1,5 @@
 """Writing to MLflow: the parent run of a command, and each training, while it runs and when it ends."""
 
-import hashlib
 import json
 import os
 import socket
@@ -15,22 +14,16 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from actbench.experiment.runs import Run
 from actbench.store.client import absolute_uri
+from actbench.store.copies import CHECKED, digest
 from actbench.store.entries import Entry, Point, Writer, drop_weights
-from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.names import FILES, NOTE, WEIGHTS
 from actbench.store.outbox import Outbox
 from actbench.store.runs import begun_entry, ended_entry, points_of
 from actbench.store.summaries import Summary
 from actbench.training.results import CurvePoint, Result
 
-CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
 _MONITOR_EVERY = 5  # seconds
 _OF_SUMMARIES = ("host", "pid", "margin")  # tags of the command that its summaries have too; each takes time to write
-
-
-def digest(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 @dataclass
@@ -200,7 +193,7 @@ class ParentRun:
         self._delete_live()
         if self._monitor is not None:
             self._monitor.finish()
-        digests = {name: digest(folder / name) for name in CHECKED if (folder / name).is_file()}
+        digests = {name: digest((folder / name).read_bytes()) for name in CHECKED if (folder / name).is_file()}
         tags = {FILES: json.dumps(digests), NOTE: note}
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
         if not self.outbox.send(partial(self._finish, ended, tags), force=True) or not self._has_everything():
