@@ -14,7 +14,7 @@ from actbench.errors import UsageError
 from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
 
 _BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure", "sqlite3")  # packages whose errors MLflow passes on
-_DATABASES = ("postgresql", "mysql", "mssql")
+DATABASES = ("postgresql", "mysql", "mssql")
 _PAGE = 1000  # runs a page of search_runs
 
 _REFUSED = "no server answers"
@@ -35,7 +35,7 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
         if database is not None and is_absent(database):
             create_database(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
         try:
-            if uri.startswith(_DATABASES):
+            if uri.startswith(DATABASES):
                 _check_connection(uri)
             return MlflowClient(tracking_uri=absolute_uri(uri))
         except ValueError as error:

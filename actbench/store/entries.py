@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -56,11 +56,26 @@ def drop_weights(entry: Entry) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class Writer:
-    """Writes entries into one MLflow experiment. Raises what MLflow raises."""
+class WritableTables(Protocol):
+    """The tables of a store that is a database, as `store.database` has them."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, watch: Watch) -> None:
-        self.client, self._experiment_id, self.watch = client, experiment_id, watch
+    def insert(self, entry: Entry, parent: str | None) -> bool:
+        """Writes a run that has ended; returns False, and writes nothing, where the client must."""
+
+    def mark_chosen(self, ids: Collection[str]) -> None:
+        """Sets the tag `chosen` of every run of the experiment."""
+
+
+class Writer:
+    """Writes entries into one MLflow experiment. Raises what MLflow raises.
+
+    tables: those of the store where it is a database; None: everything goes through the client.
+    """
+
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, watch: Watch, tables: WritableTables | None = None
+    ) -> None:
+        self.client, self._experiment_id, self.watch, self._tables = client, experiment_id, watch, tables
         self.ids: dict[str, str] = {}  # uid -> MLflow's run id
         self._artifacts: dict[str, str] = {}  # uid -> URI of the run's artifacts
 
@@ -75,6 +90,11 @@ class Writer:
             data = DatasetInput(Dataset(**entry.dataset), [InputTag("mlflow.data.context", "training")])
             self.client.log_inputs(run_id, [data])
         return run_id
+
+    def add(self, entry: Entry) -> None:
+        """Writes a run that has ended."""
+        if self._tables is None or not self._tables.insert(entry, self.ids.get(entry.parent or "")):
+            self.fill(self.create(entry), entry, {})
 
     def fill(self, run_id: str, entry: Entry, tags: Mapping[str, str]) -> None:
         """Writes params, points, `tags` and files of an entry; the status comes last, so an ended run is complete."""
@@ -107,6 +127,9 @@ class Writer:
 
     def mark_chosen(self, ids: Collection[str]) -> None:
         """Sets the tag `chosen` of every run of the experiment, where it differs. ids: the run ids that are chosen."""
+        if self._tables is not None:
+            self._tables.mark_chosen(ids)
+            return
         for run in self._search("tags.kind = 'run'"):
             chosen = str(run.data.tags.get("run_id_hash") in ids).lower()
             if run.data.tags.get("chosen", "false") != chosen:
@@ -162,7 +185,7 @@ class Writer:
         """
         if not any(run.info.status == entry.status for run in self.find(entry.uid)) and not self._has_equal(entry):
             self.delete(entry.uid)
-            self.fill(self.create(entry), entry, {})
+            self.add(entry)
 
     def _has_equal(self, entry: Entry) -> bool:
         """Whether an equal run has ended, for an entry without weights."""

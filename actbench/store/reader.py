@@ -22,6 +22,7 @@ from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.abandoned import end_abandoned
 from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
 from actbench.store.copies import CHECKED, digest
+from actbench.store.database import History, open_tables
 from actbench.store.entries import Writer
 from actbench.store.files import COSTS, CURVES, LAYERS, RUNS, read_costs, read_curves
 from actbench.store.journal_reader import write_journals
@@ -42,6 +43,8 @@ from actbench.training.results import (
     cut_at_divergence,
 )
 
+_AllCurves = dict[str, tuple[Curves, dict[int, Curves]]]  # by run id: of the network, of each layer
+
 _RETRY_EVERY = 5.0  # seconds
 
 
@@ -57,6 +60,7 @@ class Store:
         self._watch = Watch(uri)
         with store_errors(uri):
             self._experiment_id = experiment_id(self._client, uri, experiment)
+            self._tables = open_tables(self._client, uri, self._experiment_id)
             written = write_journals(self._client, uri)
         if create:
             with _as_far_as_it_answers():
@@ -64,6 +68,8 @@ class Store:
         if written:
             print(f"{written} runs that an earlier command could not store are written to {uri}", flush=True)
         self._finished_children: dict[str, list[Any]] | None = None  # by run id, as of the first search
+        self._curves: _AllCurves = {}  # of the commands that are among _curves_read
+        self._curves_read: set[str] = set()
 
     def finished(self, runs: Sequence[Run], weights: str = "none") -> dict[str, Result]:
         """Results of those runs that the store already has, by run id; without failed runs, which are tried again.
@@ -96,17 +102,21 @@ class Store:
                 if _has_weights(child.data.tags, weights):
                     children[run.id] = child
         curves = self._stored_curves(set(children))
+        lacking = [child.info.run_id for id, child in children.items() if id not in curves]
+        histories = self._tables.histories(lacking) if self._tables is not None else {}
         results = {}
         for id, child in children.items():
             with contextlib.suppress(KeyError, ValueError):  # damaged: it is trained again
-                results[id] = self._result(wanted[id], child, curves.get(id))
+                stored = curves.get(id) or self._histories(child, histories.get(child.info.run_id))
+                results[id] = _result(wanted[id], child, *stored)
         return results
 
     def _search_finished(self) -> dict[str, list[Any]]:
         """Runs that have ended and not failed, by run id, oldest first."""
         if self._finished_children is None:
             children: dict[str, list[Any]] = {}
-            for child in self._search("tags.status != 'failed' and attributes.status = 'FINISHED'"):
+            condition = "tags.status != 'failed' and attributes.status = 'FINISHED'"
+            for child in self._search(condition) if self._tables is None else self._tables.finished():
                 children.setdefault(child.data.tags.get("run_id_hash", ""), []).append(child)
             self._finished_children = children
         return self._finished_children
@@ -114,20 +124,19 @@ class Store:
     def _search(self, condition: str) -> Iterator[Any]:
         return search_runs(self._client, self._experiment_id, condition)
 
-    def _stored_curves(self, ids: set[str]) -> dict[str, tuple[Curves, dict[int, Curves]]]:
-        """Curves from the newest commands' artifacts: one file instead of a query for each metric."""
-        curves: dict[str, tuple[Curves, dict[int, Curves]]] = {}
-        if not ids:
-            return curves
-        for parent in reversed(list(self._search(IS_COMMAND))):
-            if ids <= set(curves):
+    def _stored_curves(self, ids: set[str]) -> "_AllCurves":
+        """Curves from the newest commands' artifacts, each of which is read once."""
+        for parent in reversed(list(self._search(IS_COMMAND))) if ids else ():
+            if ids <= set(self._curves):
                 break
+            run_id = parent.info.run_id
             with contextlib.suppress(UsageError), _as_far_as_it_answers():  # else each metric is queried
-                if CURVES in (files := self._files(parent.info.run_id)):
+                if run_id not in self._curves_read and CURVES in (files := self._files(run_id)):
                     with tempfile.TemporaryDirectory(prefix="actbench-") as folder:
                         self._fetch(parent, files & {CURVES, LAYERS}, folder)
-                        curves = read_curves(Path(folder)) | curves
-        return curves
+                        self._curves = read_curves(Path(folder)) | self._curves
+            self._curves_read.add(run_id)
+        return self._curves
 
     def _fetch(self, parent: Any, names: Iterable[str], folder: str) -> None:
         """Downloads files of a command. Raises UsageError where one differs from what the command has written."""
@@ -156,32 +165,16 @@ class Store:
         """Names of a run's artifacts."""
         return {entry.path for entry in self._client.list_artifacts(run_id)}
 
-    def _result(self, run: Run, child: Any, stored: tuple[Curves, dict[int, Curves]] | None) -> Result:
-        """Returns a run's result. stored: curves of network and layers, from files; None: each is queried."""
-        data = child.data
-        row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
-        row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
-        row |= {key: data.params[key] for key in IDENTITY if key in data.params}
-        row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
-        row |= {key: data.tags.get(key) for key in MACHINE}
-        curves, layers = self._histories(child) if stored is None else stored
-        diverged = row["status"] == "diverged"
-        ends = {key: points[-1][0] for key, points in curves.items() if points}
-        for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end
-            final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
-            if key in data.metrics and final:
-                row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
-        row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
-        # A run that was shown while it trained may have a point more than its result.
-        correct = base64.b64decode(data.tags[TEST_CORRECT]) if TEST_CORRECT in data.tags else None
-        return cut_at_divergence(Result(run, row, curves, None, _histograms(data.tags), layers, correct))
-
-    def _histories(self, child: Any) -> tuple[Curves, dict[int, Curves]]:
-        """Curves of the network and of each layer, one query for each metric."""
+    def _histories(self, child: Any, known: History | None) -> tuple[Curves, dict[int, Curves]]:
+        """Curves of the network and of each layer. known: the points of all metrics; None: each is queried."""
         curves: Curves = {}
         layers: dict[int, Curves] = {}
-        for name in [*curves_of(child), *filter(split_layer_key, child.data.metrics)]:
-            points = [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, name)]
+        metrics = child.data.metrics if known is None else known
+        for name in [*curves_of(child), *filter(split_layer_key, metrics)]:
+            if known is None:
+                points = [(m.step, m.value) for m in self._client.get_metric_history(child.info.run_id, name)]
+            else:
+                points = known.get(name, [])
             if (layered := split_layer_key(name)) is None:
                 curves[name] = points
             else:
@@ -191,7 +184,7 @@ class Store:
 
     def start(self, kind: str, tags: Mapping[str, str]) -> ParentRun:
         """Starts the parent run of a command. kind: train, sweep or compare."""
-        writer = Writer(self._client, self._experiment_id, self._watch)
+        writer = Writer(self._client, self._experiment_id, self._watch, self._tables)
         return ParentRun(writer, self.uri, self.experiment, kind, tags)
 
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
@@ -232,6 +225,26 @@ def _has_weights(tags: Mapping[str, str], weights: str) -> bool:
     files = tags.get(WEIGHTS, "").split()
     has_all = weights == "all" and any(name.startswith("step-") for name in files)
     return weights in ("none", *files) or has_all or tags.get("status") == "diverged"
+
+
+def _result(run: Run, child: Any, curves: Curves, layers: dict[int, Curves]) -> Result:
+    """A run's result from what the store holds. curves, layers: of the network and of each layer."""
+    data = child.data
+    row: Row = dict.fromkeys((*IDENTITY, *MEASURED, "device"))
+    row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
+    row |= {key: data.params[key] for key in IDENTITY if key in data.params}
+    row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
+    row |= {key: data.tags.get(key) for key in MACHINE}
+    diverged = row["status"] == "diverged"
+    ends = {key: points[-1][0] for key, points in curves.items() if points}
+    for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end
+        final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
+        if key in data.metrics and final:
+            row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
+    row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
+    # A run that was shown while it trained may have a point more than its result.
+    correct = base64.b64decode(data.tags[TEST_CORRECT]) if TEST_CORRECT in data.tags else None
+    return cut_at_divergence(Result(run, row, curves, None, _histograms(data.tags), layers, correct))
 
 
 def curves_of(child: Any) -> list[str]:

@@ -121,7 +121,7 @@ class ParentRun:
         begun = live.entry if live else begun_entry(result.run, "", self._tags, self._parent.uid)
         entry = ended_entry(begun, result, weights)
         if live is None:
-            is_stored = self.outbox.send(partial(self._write, entry))
+            is_stored = self.outbox.send(partial(self._add, entry))
         else:
             is_stored = live.is_created and self.outbox.send(partial(self._complete, live, entry))
         if not is_stored:
@@ -140,6 +140,10 @@ class ParentRun:
 
     def _keep_all(self) -> None:
         self._keep(self._ended.values())
+
+    def _add(self, entry: Entry) -> None:
+        self._writer.ensure(self._parent)
+        self._writer.add(entry)
 
     def _write(self, entry: Entry) -> None:
         self._writer.ensure(self._parent)
