@@ -69,12 +69,13 @@ def table(lines: list[Line]) -> str:
     return "\n".join(text)
 
 
-def machine() -> str:
+def machine(packages: tuple[str, ...] = ("torch", "mlflow", "lightning")) -> str:
+    """The processor, its cores, the versions of these packages and the date."""
     from importlib.metadata import version
 
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "mlflow", "lightning"))
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores; {packages}; " \
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores; {versions}; " \
         f"{datetime.now(UTC):%Y-%m-%d}"  # fmt: skip
