@@ -148,8 +148,9 @@ class Writer:
         self.watch.check()
         if self.watch.database is not None:
             return ended_uids(self.watch.database, self._experiment_id)
-        runs = [*self.find(parent), *self._search(f"tags.`{PARENT}` = '{self.ids.get(parent, '')}'")]
-        return {run.data.tags["uid"] for run in runs if run.info.status != RUNNING and "uid" in run.data.tags}
+        found = self.find(parent)
+        children = self._search(f"tags.`{PARENT}` = '{self.ids.get(parent, '')}'") if found else ()
+        return {run.data.tags["uid"] for run in (*found, *children) if run.info.status != RUNNING}
 
     def _search(self, condition: str) -> Iterator[Any]:
         return search_runs(self.client, self._experiment_id, condition)

@@ -51,7 +51,7 @@ class Outbox:
         except Exception as error:
             if not is_service_error(error):
                 raise
-            self._report(error)
+            self.report(error)
             if isinstance(error, StoreChanged):
                 self.has_lost = True
                 self._keep_taken()
@@ -85,7 +85,8 @@ class Outbox:
         if count:
             print(f"store.uri={self._uri} is reachable again: {count} runs are written", file=sys.stderr, flush=True)
 
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
+        """Says once that the store does not answer, and why."""
         if isinstance(error, StoreChanged):
             self._reported = self.has_lost  # what an earlier error has reported is not this
             self.problem = reason(error)

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from actbench.experiment.runs import Run
-from actbench.store.client import absolute_uri
+from actbench.store.client import absolute_uri, is_service_error
 from actbench.store.copies import CHECKED, digest
 from actbench.store.entries import Entry, Point, Writer, drop_weights
 from actbench.store.names import FILES, NOTE, WEIGHTS
@@ -200,26 +200,37 @@ class ParentRun:
         digests = {name: digest((folder / name).read_bytes()) for name in CHECKED if (folder / name).is_file()}
         tags = {FILES: json.dumps(digests), NOTE: note}
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
-        if not self.outbox.send(partial(self._finish, ended, tags), force=True) or not self._has_everything():
+        sent = self.outbox.send(partial(self._finish, ended, tags), force=True)
+        if not self._has_everything(sent):
             if self.outbox.has_lost:
                 found = [result for result in results if result.run.id not in self._ended and result.error is None]
                 self._keep(_Ended(uuid.uuid4().hex, self._parent.started, result) for result in found)
             self.outbox.keep(replace(ended, tags={**ended.tags, **tags}))
         self.outbox.journal.close()
 
-    def _has_everything(self) -> bool:
-        """Whether the store holds the command's run and all its trainings; keeps those that it lacks."""
+    def _has_everything(self, sent: bool) -> bool:
+        """Whether the store holds the command's run and all its trainings; keeps those that it lacks.
+
+        sent: whether it has accepted the end of the command's run; else it may be away, with all that it had taken.
+        """
         held: set[str] = set()
-        if not self.outbox.send(lambda: held.update(self._writer.held(self._parent.uid))):
-            self._keep_all()
+        try:
+            held = self._writer.held(self._parent.uid)
+        except Exception as error:
+            if not is_service_error(error):
+                raise
+            if sent:
+                self.outbox.report(error)
+                self._keep_all()
             return False
-        lost = [run for run in self._ended.values() if run.uid not in held]
-        if not lost and self._parent.uid in held:
-            self._check_weights()
-            return True
-        self.outbox.report_lost(len(lost))
-        self._keep(lost)
-        return False
+        kept = {entry.uid for entry in self.outbox.journal.entries}
+        lost = [run for run in self._ended.values() if run.uid not in held | kept]
+        if lost or (sent and self._parent.uid not in held):
+            self.outbox.report_lost(len(lost))
+            self._keep(lost)
+            return False
+        self._check_weights()
+        return sent
 
     def _check_weights(self) -> None:
         """Takes the tag from runs whose weights are gone, so that a command that asks for weights trains them again."""

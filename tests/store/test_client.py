@@ -159,6 +159,43 @@ def test_entries_that_a_command_could_not_store_are_written_by_the_next(
         check_complete(uri, "quickstart", pd.read_csv(tmp_path / "results/quickstart/runs.csv"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("known", [True, False])
+def test_a_server_that_comes_back_without_its_runs_is_not_said_to_hold_them(
+    known: bool, tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """After the 2nd of 4 runs, with an empty database. known: one in which another experiment has the same id."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(outbox, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(outbox, "RETRY_COST", 0.0)
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        shutil.copy(blank_database, tmp_path / name)
+    if known:
+        MlflowClient(f"sqlite:///{tmp_path}/after/mlflow.db").create_experiment("of another command")
+    port, servers, add = free_port(), contextlib.ExitStack(), ParentRun.add
+    added: list[object] = []
+
+    def add_with_another_database(self: ParentRun, *arguments: Any) -> None:
+        added.append(arguments)
+        if len(added) == 3:
+            servers.close()
+            servers.enter_context(served(tmp_path / "after", port))
+        add(self, *arguments)
+
+    with servers:
+        uri = servers.enter_context(served(tmp_path / "before", port))
+        words = ["sweep", "activation=relu", "seed=range(0,4)", *SWEEP, f"store.uri={uri}"]
+        with monkeypatch.context() as patched:
+            patched.setattr(ParentRun, "add", add_with_another_database)
+            assert main(words) == 1
+        assert f"not in {uri} yet, as " in capsys.readouterr().out
+        assert main(words) == 0
+        assert "4 runs, 4 found finished, 0 to train" in capsys.readouterr().out
+        check_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
+
+
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # where Debian installs it
 
 
