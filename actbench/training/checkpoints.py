@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ from actbench.activations.source import source_digest
 from actbench.data.batches import Batches, Split, split
 from actbench.data.datasets import PreparedData, load_data, prepare_data
 from actbench.determinism import autocast, float32_products, whole_vectors
-from actbench.errors import UsageError
+from actbench.errors import UsageError, one_line
 from actbench.experiment.runs import Run, architecture
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
@@ -208,6 +208,8 @@ def read_checkpoint(path: Path) -> Model:
         with safe_open(path, "pt") as file:
             head = json.loads(file.metadata()["actbench"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} holds no weights of actbench: {error}") from error
-    return Model(head, tensors).eval()
+        return Model(head, tensors).eval()
+    except UsageError:
+        raise
+    except Exception as error:  # a damaged head has keys, types and shapes of any kind
+        raise UsageError(f"{path} holds no weights of actbench: {one_line(error)}") from error
