@@ -9,14 +9,18 @@ from actbench.report.figures.style import save_figure
 from actbench.report.formats.blocks import FIGURES, Figure
 
 WIDE = ("svg", "pdf", "png")  # formats of a figure of two columns
+READ = "svg"  # by the formats of a report; the others may be written later
 NARROW = ("svg", "pdf")  # of its variant for one column, NAME_narrow
 
 Make = Callable[[bool], Drawing]  # narrow -> the figure
 Draw = Callable[[Make, str, str], Figure]  # figure, name, caption
 
 
-def drawer(folder: Path, save_pdf: Callable[[Drawing, Path], None] = save_figure) -> Draw:
-    """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed."""
+def drawer(folder: Path, save_elsewhere: Callable[[Drawing, Path], None] = save_figure) -> Draw:
+    """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed.
+
+    save_elsewhere: saves what no format of a report reads.
+    """
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
     for path in figures.glob("*.*"):
@@ -27,7 +31,7 @@ def drawer(folder: Path, save_pdf: Callable[[Drawing, Path], None] = save_figure
         for narrow, formats in ((False, WIDE), (True, NARROW)):
             drawing = make(narrow)
             for suffix in formats:
-                save = save_pdf if suffix == "pdf" else save_figure
+                save = save_figure if suffix == READ else save_elsewhere
                 save(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
         return Figure(f"{FIGURES}/{name}", caption, narrow=True)
 

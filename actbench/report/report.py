@@ -51,8 +51,8 @@ def write_report(
     """
     marked = labelled(compared_runs(runs))
     paths = [folder / f"report.{name}" for name in formats]
-    with other_process() as save_pdf:  # no format but LaTeX, which is only written here, reads these files
-        draw = drawer(folder, save_pdf)
+    with other_process() as save:
+        draw = drawer(folder, save)
         blocks = list(document(comparisons, marked, points, request, judged, environment, draw, pairs))
         write = {
             "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),

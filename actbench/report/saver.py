@@ -1,4 +1,4 @@
-"""Saves figures in a process of its own while this one draws the next: fonts make a PDF take as long as its drawing."""
+"""Saves figures in a process of its own while this one goes on: fonts make a PDF take as long as its drawing."""
 
 import contextlib
 import multiprocessing

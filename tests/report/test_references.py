@@ -18,7 +18,7 @@ from actbench.report.formats.blocks import Table
 from actbench.report.formats.documents import markdown
 from actbench.report.front import conditions, front_table
 from actbench.report.headline import full_answer
-from actbench.report.sentences import answers, short_names
+from actbench.report.sentences import answers, is_judged, short_names
 from actbench.store.files import ANSWER, COSTS, RUNS, VERDICTS, read_costs, read_examples, read_runs
 from actbench.store.provenance import read_environment
 
@@ -97,7 +97,8 @@ def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) ->
         assert f"- {line}\n" in text
     conditions_line = conditions(compared, request, read_environment(folder))
     assert f"\n*{conditions_line}*\n" in text
-    assert markdown([Table(front_table(compared, request))]).strip() in text
+    with_verdicts = [comparison for comparison in compared if is_judged(comparison)]
+    assert markdown([Table(front_table(with_verdicts, request))]).strip() in text
     judged = judge_hypotheses(load_experiment(folder.name).hypotheses, runs, costs, request.margin)
     assert f"\n**{full_answer(compared, judged)}**\n" in text
     again = json.loads(json.dumps(answer_document(compared, judged, request, None)))
