@@ -1,4 +1,7 @@
-"""Seconds of one sweep here, on one and two nodes of Slurm and of Ray, which it starts here: needs two idle cores."""
+"""Seconds of one sweep here, on one and two nodes of Slurm and of Ray, which it starts here: needs two idle cores.
+
+Run as `python -m scripts.cluster_times`, as root, in the root of the repository.
+"""
 
 import contextlib
 import os
@@ -13,7 +16,7 @@ from typing import Any
 from tests.execution.slurm_cluster import slurm_cluster, unavailable
 
 ROOT = Path(__file__).parents[1]
-SWEEP = ["sweep", "architecture=mlp", "activation=relu,gelu,tanh,elu", "seed=range(0,16)", "training.steps=2000",
+SWEEP = ["sweep", "architecture=mlp", "activation=relu,gelu,tanh,elu", "seed=range(0,8)", "training.steps=2000",
          "training.stack_size=4", "training.measure_every=0"]  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Jobs:
         self._started = set(self._ids) | folder.names("started")  # names of jobs
         self._fruitless = 0
         self._refused: dict[str, str] = {}  # reasons by name of job
+        self._refusals = 0  # since the last result
         for name in folder.names("refused"):
             folder.remove("refused", name)
 
@@ -57,8 +58,11 @@ class Jobs:
             self._started |= started
             self._fruitless = 0
         for name in self._folder.names("refused") - set(self._refused):
-            self._refused[name] = str(self._folder.read("refused", name))
-            print(f"a job takes no runs: {self._refused[name]}", file=sys.stderr, flush=True)
+            reason = str(self._folder.read("refused", name))
+            if reason not in self._refused.values():
+                print(f"a job takes no runs: {reason}", file=sys.stderr, flush=True)
+            self._refused[name] = reason
+            self._refusals += 1
         if time.monotonic() - self._asked_at >= ASK:
             self._alive = self._engine.alive(set(self._ids.values())) if self._ids else {}
             self._asked_at = time.monotonic()
@@ -89,8 +93,8 @@ class Jobs:
             raise UsageError(
                 f"{self._fruitless} jobs of {self._engine.name} ended before they began; see {self._engine.logs}"
             )
-        missing = wanted - len(self._refused) - living
-        if self._refused and wanted and missing <= 0 and not living:
+        missing = wanted - self._refusals - living
+        if self._refusals and missing <= 0 and not living:
             raise UsageError(f"no node takes the runs: {next(reversed(self._refused.values()))}")
         if missing > 0:
             names = [uuid.uuid4().hex[:12] for _ in range(missing)]
@@ -99,6 +103,10 @@ class Jobs:
                 self._ids |= dict(zip(names, ids, strict=True))
                 self._alive |= dict.fromkeys(ids, False)
                 self._folder.write_jobs(self._ids)
+
+    def forgive(self) -> None:
+        """Forgets refusals, as a result shows that other nodes take runs."""
+        self._refusals = 0
 
     def cancel(self) -> None:
         """Ends the jobs that live."""

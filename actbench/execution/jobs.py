@@ -4,6 +4,7 @@ Only the files count, by run id: a run without a result that no living worker ho
 engine says about its job.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -68,6 +69,9 @@ class JobPool:
             self._jobs.cancel()
             if kind is None and not self._losses and not self._folder.names("results") | self._folder.names("todo"):
                 shutil.rmtree(self._folder.path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # other folders are there
+                    self._folder.path.parent.rmdir()
+                    self._folder.path.parent.parent.rmdir()
         self._engine.close()
 
     def _withdraw(self, name: str) -> None:
@@ -114,10 +118,11 @@ class JobPool:
 
     def _submit(self, tasks: Sequence[Task]) -> None:
         """Puts tasks into the folder, but for those parts that an earlier command's jobs have done or hold."""
-        due = {key for task in tasks for key in keys_of(task)}
+        asked = {key for task in tasks for key in keys_of(task)}
+        due = set(asked)
         places = {name: ("todo", name) for name in self._folder.names("todo")}
         places |= {name: ("taken", f"{name}~{worker}") for name, worker in self._folder.claims().items()}
-        for key in due & self._folder.names("results"):
+        for key in asked & self._folder.names("results"):
             content = self._folder.read("results", key)
             if content is None or isinstance(content, Failure) or getattr(content, "error", None) is not None:
                 self._folder.remove("results", key)  # what has failed is tried again
@@ -125,7 +130,7 @@ class JobPool:
                 due.discard(key)
         for name, place in places.items():
             task = self._folder.read(*place)
-            if task is not None and due.issuperset(keys_of(task)):
+            if task is not None and asked.issuperset(keys_of(task)):
                 self._tasks[name] = task
                 due.difference_update(keys_of(task))
         for task in tasks:
@@ -152,6 +157,7 @@ class JobPool:
                 else:
                     found[key] = content
             if found:
+                self._jobs.forgive()
                 yield found
                 for key in found:
                     self._folder.remove("results", key)

@@ -15,7 +15,7 @@ from actbench.report.sentences import answers, overall_answer, short_names
 from actbench.report.tables import short_source
 
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
-_NO_NUMBERS = ("dataset.root=", "dataset.download=", "dataset.max_pixels=", "execution.", "store.")
+_NO_NUMBERS = ("dataset.root=", "dataset.download=", "dataset.max_pixels=", "execution.", "execution=", "store.")
 _NEXT_OVERRIDE = re.compile(r" +(?=[~+]*[\w./@-]+=|~)")  # values, such as lists, may hold spaces
 
 

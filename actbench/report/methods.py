@@ -71,7 +71,7 @@ def _machines(comparisons: Iterable[Comparison]) -> Iterator[str]:
     tasks: dict[str, list[str]] = {}
     for comparison in comparisons:
         ended = ended_runs(comparison.planned)
-        values = {key: sorted(set(ended[key].dropna())) for key in names}
+        values = {key: sorted(set(ended[key].dropna()) - {""}) for key in names}
         differing = [f"{names[key]} ({', '.join(map(str, own))})" for key, own in values.items() if len(own) > 1]
         if differing:
             tasks.setdefault(" and ".join(differing), []).append(comparison.task)

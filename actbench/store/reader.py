@@ -234,7 +234,7 @@ def _result(run: Run, child: Any, curves: Curves, layers: dict[int, Curves]) -> 
     row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
     row |= {key: data.params[key] for key in IDENTITY if key in data.params}
     row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
-    row |= {key: data.tags.get(key) for key in MACHINE}
+    row |= {key: data.tags.get(key, "") for key in MACHINE}
     diverged = row["status"] == "diverged"
     ends = {key: points[-1][0] for key, points in curves.items() if points}
     for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end

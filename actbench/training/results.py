@@ -45,6 +45,7 @@ WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 TEST_CORRECT = "test_correct"
 MOST_EXAMPLES = 32_768  # test examples whose correctness is kept: as many as fit into a tag of MLflow
 
+_NO_MACHINE = dict.fromkeys(MACHINE, "")
 _NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy")
 
 Row = dict[str, str | int | float | bool | None]
@@ -142,13 +143,13 @@ def run_params(run: Run) -> dict[str, object]:
 
 def failed_result(run: Run, error: str, device: str) -> Result:
     """The result of a run that ended in an exception: it stays in every table, marked as failed."""
-    row: Row = {**identity(run, "failed"), **dict.fromkeys(MEASURED), "device": device}
+    row: Row = {**identity(run, "failed"), **dict.fromkeys(MEASURED), "device": device, **_NO_MACHINE}
     return Result(run, row, error=error)
 
 
 def missing_result(run: Run, device: str) -> Result:
     """The result of a planned run that was not trained because its command was interrupted."""
-    return Result(run, {**identity(run, "missing"), **dict.fromkeys(MEASURED), "device": device})
+    return Result(run, {**identity(run, "missing"), **dict.fromkeys(MEASURED), "device": device, **_NO_MACHINE})
 
 
 def results_of_stack(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:

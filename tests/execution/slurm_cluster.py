@@ -1,6 +1,7 @@
 """A real Slurm of two nodes of one CPU each on this machine, for tests and measurements."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -52,6 +53,8 @@ def unavailable() -> str | None:
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)}: not installed (apt-get install slurm-wlm munge)"
+    if importlib.util.find_spec("submitit") is None:
+        return "submitit: not installed (pip install '.[slurm]')"
     return None if os.getuid() == 0 else "a Slurm of the test's own must be started as root"
 
 
@@ -118,21 +121,14 @@ class SlurmCluster:
         self._run("scontrol", "requeue", job)
 
     def vanish(self, node: str) -> None:
-        """Kills a node's service and all that it has started, as where its power fails."""
-        service = self._process(f"slurmd.{node}.pid")
-        assert service is not None
-        # A step's daemon leaves its parent; it names the node's spool or its job in its arguments.
-        steps = [process for process in psutil.process_iter() if self._is_step_of(process, node)]
-        assert steps, f"no job runs on {node}"
-        below = [child for step in steps for child in step.children(recursive=True)]
-        for process in [service, *steps, *below]:
+        """Kills a node's service, its jobs and their processes, as where its power fails."""
+        log = str(self._folder / f"slurmd.{node}.log")  # which the service and the daemon of each step hold open
+        daemons = [process for process in psutil.process_iter() if log in _open_files(process)]
+        assert len(daemons) > 1, f"no job runs on {node}"
+        below = [child for daemon in daemons for child in daemon.children(recursive=True)]
+        for process in [*daemons, *below]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-
-    def _is_step_of(self, process: psutil.Process, node: str) -> bool:
-        with contextlib.suppress(psutil.Error):
-            return process.name() == "slurmstepd" and process.environ().get("SLURMD_NODENAME") == node
-        return False
 
     def _process(self, file: str) -> psutil.Process | None:
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
@@ -149,6 +145,13 @@ class SlurmCluster:
             if process is not None:
                 process.send_signal(signal.SIGTERM)
         psutil.wait_procs([process for process in processes if process is not None], timeout=20)
+
+
+def _open_files(process: psutil.Process) -> list[str]:
+    try:
+        return [file.path for file in process.open_files()]
+    except psutil.Error:
+        return []
 
 
 @contextlib.contextmanager

@@ -166,6 +166,19 @@ def test_tasks_of_an_earlier_command_are_not_submitted_twice(runs: list[Run], tm
     assert sorted(map(len, threads.taken)) == [4, 4]
 
 
+def test_a_stack_of_which_an_earlier_job_has_written_a_part_is_not_submitted_again(
+    runs: list[Run], tmp_path: Path
+) -> None:
+    folder = JobFolder(tmp_path / "jobs")
+    folder.make()
+    folder.publish("todo", "1", Stack(tuple(runs)))
+    folder.publish("results", runs[0].id, finished(runs[0]))
+    threads = Threads()
+    with pool(tmp_path, threads) as own:
+        assert set(trained(own, halves(runs))) == {run.id for run in runs}
+    assert list(map(len, threads.taken)) == [8]
+
+
 def test_a_command_that_does_not_wait_leaves_its_tasks_and_jobs(runs: list[Run], tmp_path: Path) -> None:
     first = Threads(begin=False)
     with pytest.raises(Submitted, match="8 runs are left to threads"), pool(tmp_path, first, wait=False) as own:

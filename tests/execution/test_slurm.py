@@ -62,8 +62,8 @@ def start(own_folder: Path, cluster: SlurmCluster) -> Iterator[Start]:
 
     yield start
     for process in started:
-        process.kill()
-        process.wait()
+        with process:  # closes its pipe
+            process.kill()
     for job in cluster.jobs():
         cluster.cancel(job)
     until(lambda: not cluster.jobs(), 60, 0.5)
