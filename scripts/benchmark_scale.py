@@ -138,9 +138,9 @@ def write(lines: dict[Key, Values], command: str) -> None:
     text = [
         f"{machine(PACKAGES)}; revision {revision()}.",
         f"`{command}`. A recorded training, multiplied; nothing trains. Parts: the head of scripts/benchmark_scale.py.",
-        "Times are medians of rounds up to 1,000 runs, single above. Processor time is user and system, without that of",
-        "a PostgreSQL server, and is the more trustworthy of the two where other programs run; memory is the peak of the",
-        "process with what it works on.",
+        "Times are medians of rounds up to 1,000 runs, single above. Processor time is user and system, without that",
+        "of a PostgreSQL server, and is the more trustworthy of the two where other programs run; memory is the peak",
+        "of the process with what it works on.",
         "",
         "| part | store | runs | seconds | processor seconds | ms a run | MB | target | met |",
         "|---|---|---:|---:|---:|---:|---:|---|---|",
@@ -186,7 +186,7 @@ def main() -> None:
                 for key, values in measure(size, arguments.parts, stores, folder):
                     found.setdefault(key, []).append(values)
                     print(*key, *(f"{value:.4g}" for value in values), flush=True)
-                    lines[key] = tuple(map(statistics.median, zip(*found[key], strict=True)))  # type: ignore[assignment]
+                    lines[key] = tuple(map(statistics.median, zip(*found[key], strict=True)))
             write(lines, " ".join(["scripts/benchmark_scale.py", *sys.argv[1:]]))
     print((OUT / "scale.md").read_text())
 

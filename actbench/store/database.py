@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,7 @@ class Tables:
     """The tables of one experiment. Raises what SQLAlchemy raises."""
 
     def __init__(self, client: MlflowClient, uri: str, experiment_id: str) -> None:
-        self._engine = _engine(uri)
+        self._engine = _engine(absolute_uri(uri))
         self._experiment = int(experiment_id)
         self._artifacts = str(client.get_experiment(experiment_id).artifact_location)
         self._datasets: dict[tuple[str, str], str] = {}  # name and digest -> MLflow's id
@@ -178,12 +179,13 @@ def open_tables(client: MlflowClient, uri: str, experiment_id: str) -> Tables | 
     return Tables(client, uri, experiment_id) if uri.startswith(("sqlite:///", *DATABASES)) else None
 
 
+@cache  # of a server, a process keeps its connections: a new one for each run would take longer than the run
 def _engine(uri: str) -> Engine:
-    """Opens a connection for each transaction: a kept one may be of a server, or a file, that is gone since."""
     scheme = "sqlite:///"
-    path = absolute_uri(uri).removeprefix(scheme)
-    existing = f"{scheme}file:{path}?mode=rw&uri=true"  # SQLite would create a database that is gone
-    return create_engine(existing if uri.startswith(scheme) else uri, poolclass=NullPool)
+    if not uri.startswith(scheme):
+        return create_engine(uri, pool_pre_ping=True)
+    # A kept connection would write into a file that is gone, and SQLite would create it anew for another one.
+    return create_engine(f"{scheme}file:{uri.removeprefix(scheme)}?mode=rw&uri=true", poolclass=NullPool)
 
 
 def _fits(entry: Entry) -> bool:
