@@ -1,6 +1,7 @@
 """MLflow's client of a tracking URI, and errors of the service in one line."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def reason(error: BaseException) -> str:
         if sign in str(error):
             return meaning
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0][:300]
+    return re.sub(r"^\((\w+\.)+\w+\) ", "", lines[0])[:300]  # without SQLAlchemy's type of the error
 
 
 @contextlib.contextmanager

@@ -258,3 +258,5 @@ def test_an_empty_file_is_no_database_yet(own_folder: Path) -> None:
 def test_a_locked_database_is_said_to_be_locked() -> None:
     error = OperationalError("insert", {}, sqlite3.OperationalError("database is locked"))
     assert reason(error) == "another process holds the database locked"
+    error = OperationalError("insert", {}, sqlite3.OperationalError("disk I/O error"))
+    assert reason(error) == "disk I/O error"
