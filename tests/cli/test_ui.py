@@ -1,5 +1,7 @@
 """`actbench ui`: the server, its links, and the arranged view in a real browser."""
 
+import contextlib
+import http.client
 import itertools
 import os
 import re
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -86,6 +90,49 @@ def links(folder: Path) -> Iterator[dict[str, str]]:
     port = int(re.findall(r":(\d+)/", found["sweep: digits, mlp"])[0])
     with socket.socket() as probe:
         assert probe.connect_ex((HOST, port)) != 0
+
+
+@pytest.mark.slow
+def test_a_foreign_origin_or_host_is_answered_with_403_on_loopback_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status(method: str, path: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection(HOST, port, timeout=30)
+        body = b"{}" if method == "POST" else None
+        connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+        with contextlib.closing(connection):
+            return connection.getresponse().status
+
+    for name, value in {
+        "ALLOWED_HOSTS": "*",
+        "CORS_ALLOWED_ORIGINS": "*",
+        "DISABLE_SECURITY_MIDDLEWARE": "true",
+    }.items():
+        monkeypatch.setenv(f"MLFLOW_SERVER_{name}", value)  # of the user, for another server
+    port = free_port()
+    with (
+        tempfile.TemporaryFile() as output,
+        ui._running_server(f"sqlite:///{folder}/mlflow.db", port, output) as server,
+    ):
+        ui.wait_for_server(server, port, output)
+        search, page = "/ajax-api/2.0/mlflow/experiments/search?max_results=9", "/"
+        for host in (f"{HOST}:{port}", f"localhost:{port}", "localhost:1"):
+            assert status("GET", page, Host=host) == status("GET", search, Host=host) == 200
+        for host in ("example.org", f"example.org:{port}", "10.example.org", "192.168.1.1", f"{HOST}.example.org", ""):
+            assert status("GET", page, Host=host) == status("GET", search, Host=host) == 403
+        for origin in ("http://example.org", "null", f"https://{HOST}.example.org", "http://10.0.0.1"):
+            for path in ("experiments/create", "runs/search", "runs/delete", "experiments/set-experiment-tag"):
+                assert status("POST", f"/ajax-api/2.0/mlflow/{path}", Origin=origin) == 403
+                assert status("POST", f"/api/2.0/mlflow/{path}", Origin=origin) == 403
+        assert status("POST", "/ajax-api/2.0/mlflow/runs/search", Origin=f"http://{HOST}:{port}") != 403
+        process = psutil.Process(server.pid)
+        listening = [
+            connection.laddr.ip
+            for one in (process, *process.children(recursive=True))
+            for connection in one.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {HOST}
 
 
 # MLflow draws a chart when it is visible: this scrolls down by 200 pixels, and from the end to the top.
