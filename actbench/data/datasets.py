@@ -112,6 +112,7 @@ def prepare_data(
     what to do.
     """
     source = SOURCES[name]
+    _check_root(root)
     folder = Path(root).expanduser() if root else default_root()
     if name == "image_folder" and root is None:
         raise UsageError("dataset=image_folder: say where the images are: dataset.root=DIR, with train/ and test/")
@@ -126,6 +127,17 @@ def prepare_data(
         arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
     _check(name, folder, arrays, source.own_test)
     return _write(cached, name, arrays, classes, source.own_test)
+
+
+def _check_root(root: str | None) -> None:
+    """Raises UsageError for a name that no folder can have."""
+    try:
+        os.stat(root or ".")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # said with the name of the file that is missing
+    except (OSError, ValueError) as error:  # too long, a loop of links, NUL
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"dataset.root={str(root)[:80]!r}: {reason}; name another folder") from error
 
 
 def _cached(folder: Path, report: bool) -> PreparedData | None:

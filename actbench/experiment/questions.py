@@ -6,7 +6,6 @@ An experiment with `full`, overrides for the scale of a paper, has two names: NA
 import json
 import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +18,7 @@ from actbench.experiment.validation import Settings, validated
 from actbench.experiment.yaml_files import check_yaml, invalid_yaml
 
 FULL = "_full"
+_LONGEST_NAME = 200  # bytes: file systems take 255, of which the suffixes of files and of FULL need some
 
 
 def _selector(value: Any) -> dict[str, float | str]:
@@ -128,10 +128,9 @@ def _folders() -> list[Path]:
 def load_experiment(name: str) -> Experiment:
     """The experiment of a name, or of the YAML file at a path. Raises UsageError."""
     path, full = _file(name)
+    _check_name(path)
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that no file can have
         raise UsageError(f"experiment file {path} is missing")
-    if not re.fullmatch(r"\w[\w .+-]{0,99}", path.stem):
-        raise UsageError(f"{path}: give the file a name of letters, digits, _, - and at most 100 characters")
     content = _content(path)
     if not isinstance(content, dict) or not {"question", "source", "overrides"} <= set(content) or "name" in content:
         raise UsageError(
@@ -172,6 +171,16 @@ def _interpolation(value: Any) -> str | None:
         return value if "${" in value else None
     parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
     return next((found for part in parts if (found := _interpolation(part))), None)
+
+
+def _check_name(path: Path) -> None:
+    """Raises UsageError where results/NAME would not be a folder of its own: `..`, a hidden or a very long name."""
+    name = path.stem
+    if name.startswith(".") or printable(name) != name or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UsageError(
+            f"experiment file {str(path)[:80]!r}: its name is that of the folder in results/ too; rename it: without a "
+            f"dot or a space at its ends, without control characters, at most {_LONGEST_NAME} bytes"
+        )
 
 
 def _file(name: str) -> tuple[Path, bool]:

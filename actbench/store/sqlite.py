@@ -1,6 +1,7 @@
 """The file behind a sqlite:/// tracking URI: checked, as MLflow would retry for minutes, and locked while created."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,13 @@ def check_database(uri: str, create: bool) -> Path | None:
     if not uri.startswith("sqlite:///"):
         return None
     path = Path(uri.removeprefix("sqlite:///"))
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a loop of links, NUL
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"store.uri={uri[:80]!r}: {reason}; name another file") from error
     if not path.exists() and not create:
         raise UsageError(f"store.uri={uri}: there is no {path}; run in the folder of the results, or name the store")
     if path.is_symlink() and not path.exists():
