@@ -170,7 +170,7 @@ def test_a_wrong_name_of_an_experiment_is_one_line(name: str, capsys: pytest.Cap
 
 def test_a_name_of_a_file_that_would_lead_out_of_the_results_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("...yaml").write_text(QUESTION)  # its stem is ..
-    assert "give the file a name of letters" in refused(capsys, "sweep", "./...yaml", *TINY)
+    assert "its name is that of the folder in results" in refused(capsys, "sweep", "./...yaml", *TINY)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ def interrupts(z):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.xfail(strict=True, reason="a worker takes the exception for its own end, and one worker for Ctrl-C")
 def test_a_keyboard_interrupt_in_an_own_activation_is_that_runs_failure(workers: int) -> None:
     Path("mine.py").write_text(_INTERRUPTS)
     words = ["sweep", "activation=relu,mine:interrupts", "seed=0,1", f"execution.workers={workers}", *TINY]

@@ -63,6 +63,7 @@ class SlurmCluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._started_munge = False
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def start(self) -> None:
@@ -78,6 +79,7 @@ class SlurmCluster:
             Path("/run/munge").mkdir(exist_ok=True)
             os.chown("/run/munge", owner.pw_uid, owner.pw_gid)
             subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged --num-threads=2"], check=True)
+            self._started_munge = True
         self._run("slurmctld")
         for node in NODES:
             self.start_node(node)
@@ -122,13 +124,17 @@ class SlurmCluster:
 
     def vanish(self, node: str) -> None:
         """Kills a node's service, its jobs and their processes, as where its power fails."""
-        log = str(self._folder / f"slurmd.{node}.log")  # which the service and the daemon of each step hold open
+        assert self._kill(node) > 1, f"no job runs on {node}"
+
+    def _kill(self, node: str) -> int:
+        """Kills a node's daemons, the service and one for each step, and what they have started; returns how many."""
+        log = str(self._folder / f"slurmd.{node}.log")  # which these daemons hold open
         daemons = [process for process in psutil.process_iter() if log in _open_files(process)]
-        assert len(daemons) > 1, f"no job runs on {node}"
         below = [child for daemon in daemons for child in daemon.children(recursive=True)]
         for process in [*daemons, *below]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        return len(daemons)
 
     def _process(self, file: str) -> psutil.Process | None:
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
@@ -136,15 +142,20 @@ class SlurmCluster:
         return None
 
     def stop(self) -> None:
-        """Ends all jobs, the nodes and the controller."""
+        """Ends all jobs and what `start` has started."""
         with contextlib.suppress(AssertionError):
             self._run("scancel", "--user=root")
             until(lambda: not self.jobs("running"), 30, 0.5)
-        processes = [self._process(f"slurmd.{node}.pid") for node in NODES] + [self._process("ctld.pid")]
+        files = [*(f"slurmd.{node}.pid" for node in NODES), "ctld.pid"] + [
+            "/run/munge/munged.pid"
+        ] * self._started_munge
+        processes = [self._process(file) for file in files]
         for process in processes:
             if process is not None:
                 process.send_signal(signal.SIGTERM)
         psutil.wait_procs([process for process in processes if process is not None], timeout=20)
+        for node in NODES:
+            self._kill(node)
 
 
 def _open_files(process: psutil.Process) -> list[str]:
