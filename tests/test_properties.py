@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,13 @@ from actbench.experiment.request import Request
 from actbench.experiment.runs import make_run
 from actbench.store.files import costs_frame, read_costs
 from actbench.store.tables import write_table
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> None:
+    """A training in this process makes values below 1e-38 count as 0, which hypothesis refuses."""
+    torch.set_flush_denormal(False)
+
 
 # The same examples in each call, so that no run of the suite fails by chance.
 FEW = settings(

@@ -14,8 +14,8 @@ import pandas as pd
 from actbench.commands.live import LiveWriter
 from actbench.commands.progress import RunProgress
 from actbench.data.datasets import PreparedData, prepare_data
-from actbench.errors import Submitted, UsageError, printable
-from actbench.execution.pools import AnyPool, make_pool, pool_device
+from actbench.errors import Submitted, printable
+from actbench.execution.pools import AnyPool, check_pool, make_pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.questions import Experiment, Hypothesis
@@ -27,7 +27,7 @@ from actbench.report.formats.languages import MARKS
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import RUNS, costs_frame, write_comparison, write_results
-from actbench.store.folder import folder_lock, results_folder
+from actbench.store.folder import folder_lock, refused_leaves_nothing, results_folder
 from actbench.store.journal import journals_folder
 from actbench.store.provenance import Spent, command_line, revision, spent_before, versions
 from actbench.store.reader import Store
@@ -252,26 +252,18 @@ def open_session(
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have, a run that does not fit its memory and a folder that cannot be written.
     """
-    device = pool_device(grid.command.execution)
-    if device == "cpu" and any(run.training.precision == "tf32" for run in grid.runs):
-        raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
-    folder = results_folder(request.experiment)
+    check_pool(grid.command.execution, runs)
+    path = Path("results") / request.experiment
     checkpoints = checkpoints_folder(request.experiment) if alone else None  # others would remove them
     with (
-        folder_lock(folder, command) if alone else contextlib.nullcontext(),
+        refused_leaves_nothing(path),
+        folder_lock(results_folder(request.experiment), command) if alone else contextlib.nullcontext(),
         make_pool(grid.command, request.experiment, runs, checkpoints) as pool,
     ):
-        before = spent_before(folder, RUNS)
-        session = Session(
-            command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
-        )
+        before = spent_before(results_folder(request.experiment), RUNS)
+        session = Session(command, request, grid.command, pool, path, checkpoints, hypotheses=hypotheses, before=before)
         try:
             yield session
         except (KeyboardInterrupt, Submitted):
             session.interrupted()
-            raise
-        except UsageError:
-            for path in (folder, folder.parent):
-                with contextlib.suppress(OSError):
-                    path.rmdir()  # only where it is empty
             raise

@@ -26,18 +26,30 @@ def pool_device(settings: ExecutionSettings) -> str:
     return device
 
 
+def check_pool(settings: ExecutionSettings, runs: Sequence[Run]) -> None:
+    """Raises UsageError where the device is not there, or lacks a precision or the memory that the runs need."""
+    device = pool_device(settings)
+    if device == "cpu" and any(run.settings.training.precision == "tf32" for run in runs):
+        raise UsageError("training.precision=tf32: only CUDA devices have it; take fp32 or bf16")
+    if settings.slurm is None and settings.ray is None:
+        check_memory(runs, device)
+        check_workers(_workers(settings, device, runs))
+
+
+def _workers(settings: ExecutionSettings, device: str, runs: Sequence[Run]) -> int:
+    return 1 if len(runs) == 1 else min(worker_count(settings, device), len(runs))
+
+
 def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None) -> AnyPool:
     """A pool for a command that begins with these runs. checkpoints: the folder of those of stacks, if any are kept.
 
-    Raises UsageError where its engine is not there, and where this machine has not the memory.
+    Raises UsageError where its engine is not there.
     """
     execution, device = settings.execution, pool_device(settings.execution)
     weights = settings.store.save_weights
     saving = Saving(weights, checkpoints, execution.checkpoint_minutes)
     if execution.slurm is None and execution.ray is None:
-        check_memory(runs, device)
-        workers = 1 if len(runs) == 1 else min(worker_count(execution, device), len(runs))
-        check_workers(workers)
+        workers = _workers(settings.execution, device, runs)
         in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
         return Pool(device, workers, in_process, saving, execution.timeout)
     engine = "slurm" if execution.slurm else "ray"

@@ -10,6 +10,7 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from actbench.errors import UsageError
 from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
@@ -38,6 +39,7 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
         try:
             if uri.startswith(DATABASES):
                 _check_connection(uri)
+            _close_idle_connections(absolute_uri(uri))
             return MlflowClient(tracking_uri=absolute_uri(uri))
         except ValueError as error:
             raise UsageError(f"store.uri={uri} is no tracking URI: {error}") from error
@@ -48,6 +50,13 @@ def _check_connection(uri: str) -> None:
     engine = sqlalchemy.create_engine(uri)
     engine.connect().close()
     engine.dispose()
+
+
+def _close_idle_connections(uri: str) -> None:
+    """Closes what MLflow keeps open for the process: a connection may be to a SQLite file that is gone since."""
+    engine = SqlAlchemyStore._engine_map.get(uri)
+    if engine is not None:
+        engine.dispose()
 
 
 def absolute_uri(uri: str) -> str:

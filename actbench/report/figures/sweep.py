@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from actbench.report.figures.panels import fixed_panels, label_width
-from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, VERDICTS
+from actbench.report.figures.panels import fixed_panels, label_width, shortened
+from actbench.report.figures.style import BASELINE, BEHIND, NARROW, SMALL, TEXT, VERDICTS, WIDTH
 from actbench.report.numbers import rate
 from actbench.report.sentences import short_names
 
 MOST_ROWS = 40  # lines of a panel; of more, those with the highest means are drawn
+_LABELS = 0.6  # of the width that a panel has: a longer label is shortened
 MOST_PANELS = 24  # of the learning curves
 _FAR = 1.5  # distances of the median line to the best, below it: a line there would compress the scale of all others
 
@@ -28,11 +29,12 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
     tasks = _by_task(runs.assign(value=100 * values, line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
     rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
-    left = label_width([line for _, frame in tasks for line in frame["line"]])
+    columns = 1 if narrow or len(tasks) == 1 else 2
+    most = _LABELS * (NARROW if narrow else WIDTH) / columns
+    left = min(most, label_width([line for _, frame in tasks for line in frame["line"]]))
     figure, axes = fixed_panels(
-        [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, 1 if narrow or len(tasks) == 1 else 2, narrow, left=left,
-        bottom=0.45, gap=(left, 0.75),
-    )  # fmt: skip
+        [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, columns, narrow, left=left, bottom=0.45, gap=(left, 0.75)
+    )
     for axis, (_, frame) in zip(axes, tasks, strict=True):
         means = frame.groupby("line", sort=False)["value"].mean().sort_values(na_position="first").tail(MOST_ROWS)
         edge = means.median() - max(_FAR * (means.max() - means.median()), 1.0)
@@ -49,7 +51,7 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
                 axis.plot(shown, np.full(len(shown), place), marker, color=VERDICTS["inconclusive"], markersize=3,
                           markeredgewidth=0)  # fmt: skip
             axis.plot(mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
-        axis.set_yticks(range(len(means)), list(means.index))
+        axis.set_yticks(range(len(means)), [shortened(str(line), left) for line in means.index])
         axis.set_ylim(-0.7, len(means) - 0.3)
         axis.set_xlabel(f"{'test' if metric == 'test_accuracy' else 'validation'} accuracy, %", **TEXT)
     return figure
