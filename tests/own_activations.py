@@ -117,3 +117,9 @@ def fills_the_memory_while_training(z: Tensor) -> Tensor:
         resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
         return torch.relu(z) + torch.ones(2**33).sum()
     return torch.relu(z)
+
+
+def lacks_a_file_while_training(z: Tensor) -> Tensor:
+    if _is_training(z):
+        raise FileNotFoundError("no table of values")
+    return torch.relu(z)

@@ -1,5 +1,6 @@
 """Training one stack, and the worker process that does so on request until its parent closes the connection."""
 
+import contextlib
 import math
 import multiprocessing
 import os
@@ -166,20 +167,18 @@ def serve(connection: Connection, device: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_after_parent, daemon=True).start()
     use_one_thread()
-    connection.send(BEAT)
-    while True:
-        try:
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed the connection, or has died
+        connection.send(BEAT)
+        while True:
             function, arguments = connection.recv()
-        except EOFError:
-            return
-        try:
             if function is train_and_report:
                 arguments = (*arguments, connection.send)
-            connection.send(function(*arguments))
-        except OSError:  # the parent has closed the connection
-            return
-        except (
-            BaseException
-        ) as error:  # a user's function may raise anything, KeyboardInterrupt and SystemExit included
-            connection.send(failure_of(error))
-        release_memory(device)
+            connection.send(_answer(function, arguments))
+            release_memory(device)
+
+
+def _answer(function: Callable[..., object], arguments: Sequence[object]) -> object:
+    try:
+        return function(*arguments)
+    except BaseException as error:  # a user's function may raise anything, KeyboardInterrupt and SystemExit included
+        return failure_of(error)

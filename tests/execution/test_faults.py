@@ -30,6 +30,7 @@ Configs = Callable[..., list[RunSettings]]
         ("exits_while_training", "its worker process died (exit code 3)"),
         ("crashes_while_training", "its worker process died (exit code -11)"),
         ("interrupts_while_training", "KeyboardInterrupt"),
+        ("lacks_a_file_while_training", "FileNotFoundError: no table of values"),
         ("fills_the_memory_while_training", "can't allocate memory"),
         ("hangs_while_training", "no heartbeat for 3 s (execution.timeout)"),
     ],
