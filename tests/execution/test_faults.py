@@ -17,7 +17,7 @@ from actbench.execution.local import Pool
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training.stacks import Stack
-from tests.support import TINY
+from tests.support import TINY, until
 
 OWN = "tests.own_activations"
 Configs = Callable[..., list[RunSettings]]
@@ -102,7 +102,8 @@ def test_each_worker_sees_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "visible_gpus", lambda: ["4", "GPU-7"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-7")
     with Pool("cuda", 3) as pool:
-        environments = [Path(f"/proc/{id}/environ").read_bytes().split(b"\0") for id in pool.worker_ids]
+        files = [Path(f"/proc/{id}/environ") for id in pool.worker_ids]
+        environments = [until(lambda file=file: file.read_bytes().split(b"\0")[1:], 60) for file in files]
     for environment, gpu in zip(environments, (b"4", b"GPU-7", b"4"), strict=True):
         assert b"CUDA_VISIBLE_DEVICES=" + gpu in environment
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,GPU-7"
