@@ -128,6 +128,7 @@ def with_a_verdict_everywhere(experiment: Experiment, digits: PreparedData) -> p
     return pd.DataFrame(rows, columns=["claim", "task", "verdict"])
 
 
+@pytest.mark.slow
 def test_the_table_of_all_claims_fits_two_pages(script: ModuleType, digits: PreparedData, tmp_path: Path) -> None:
     scales = [
         scale

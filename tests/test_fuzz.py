@@ -15,6 +15,7 @@ from fuzz_cases import KINDS, Samples
 SAMPLES = Samples(b"SQLite format 3\0" + bytes(4096), (2).to_bytes(8, "little") + b"{}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_case_is_decided_by_the_seed_its_kind_and_its_number(kind: str) -> None:
     def cases() -> list[object]:

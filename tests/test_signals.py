@@ -82,6 +82,7 @@ def test_a_closed_output_pipe_stops_no_command() -> None:
     assert (pd.read_csv("results/sweep/runs.csv")["status"] == "finished").all()
 
 
+@pytest.mark.slow
 def test_an_interrupted_multirun_prints_one_line() -> None:
     words = ["train", "-m", "architecture=mlp_small", "training.steps=1000000", "training.evaluate_every=1000"]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -93,6 +94,7 @@ def test_an_interrupted_multirun_prints_one_line() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_keeps_finished_runs_and_resumes(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sweep", "seed=range(0,12)", "architecture=mlp_small", "training.steps=800", "training.stack_size=2",
              "execution.workers=2"]  # fmt: skip

@@ -7,6 +7,8 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.support import ROOT
 
 
@@ -16,6 +18,7 @@ def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
     """Dependencies come from this environment by a path file; actbench itself comes from the wheel alone."""
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"), cwd=ROOT)

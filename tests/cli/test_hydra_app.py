@@ -17,6 +17,7 @@ def train(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_multirun_trains_each_job() -> None:
     train("-m", "activation=relu,tanh")
     assert pd.read_csv("results/train/runs.csv")["activation"].tolist() == ["tanh"]

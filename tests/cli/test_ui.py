@@ -141,6 +141,7 @@ _DOWN = """[...document.querySelectorAll('*')].filter(e => e.scrollHeight > e.cl
 _CHARTS = ("val_accuracy", "test_accuracy", "dead_fraction", "gradient_ratio", "seconds")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 def test_arranged_view_has_its_charts_grouped_by_activation(links: dict[str, str]) -> None:
     with browse() as page:
@@ -279,6 +280,7 @@ def test_a_taken_port_is_skipped_by_default_and_refused_on_request(
                 run_ui(f"sqlite:///{folder}/mlflow.db", wrong, False)
 
 
+@pytest.mark.slow
 def test_a_port_that_another_server_takes_is_not_linked_to(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,6 +328,7 @@ def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0
 
 
+@pytest.mark.slow
 def test_live_runs_appear_under_the_run_of_their_comparison(own_folder: Path) -> None:
     words = ["compare", "activation=relu,gelu", "architecture=mlp_small", "training.steps=1000000",
              "training.evaluate_every=1000", "training.measure_every=0", "protocol.seeds=1",

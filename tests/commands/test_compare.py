@@ -150,6 +150,7 @@ def check_mlflow_runs(frame: pd.DataFrame) -> None:
     assert sorted(run.data.metrics["activation_ns"] for run in stored) == sorted(costs)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_interruptions_at_any_stage_and_the_number_of_workers_change_no_file(
     tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,6 +189,7 @@ def interrupted(words: Sequence[str], every: int, monkeypatch: pytest.MonkeyPatc
     return times + 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_more_seeds_train_only_what_is_new_and_so_does_another_activation(capsys: pytest.CaptureFixture[str]) -> None:
     fewer = compared("protocol.seeds=6")

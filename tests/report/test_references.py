@@ -88,6 +88,7 @@ def test_every_number_of_the_scores_is_in_the_runs(folder: Path) -> None:
                 assert 100 * own["difference"] == pytest.approx(difference)
 
 
+@pytest.mark.slow
 @folders
 def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) -> None:
     request, text = request_of(folder), (folder / "report.md").read_text(encoding="utf-8")
@@ -117,6 +118,7 @@ def test_the_answers_follow_from_the_runs_and_costs_beside_them(folder: Path) ->
             assert numbers == pytest.approx({key: known[key] for key in numbers}, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @folders
 def test_every_verdict_follows_from_the_runs_beside_it(folder: Path) -> None:
     hypotheses, margin = load_experiment(folder.name).hypotheses, request_of(folder).margin

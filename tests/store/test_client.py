@@ -83,6 +83,7 @@ def service_folder(tmp_path_factory: pytest.TempPathFactory, blank_database: Pat
     return Path(shutil.copy(blank_database, tmp_path_factory.mktemp("service"))).parent
 
 
+@pytest.mark.slow
 def test_a_server_killed_and_restarted_during_a_sweep_loses_and_duplicates_no_run(
     service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_server_killed_and_restarted_during_a_sweep_loses_and_duplicates_no_ru
         check_complete(uri, "sweep", pd.read_csv(tmp_path / "results/sweep/runs.csv"))
 
 
+@pytest.mark.slow
 def test_entries_that_a_command_could_not_store_are_written_by_the_next(
     service_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +231,7 @@ def postgres(tmp_path: Path) -> Iterator[tuple[str, Callable[[str], None]]]:
         turn("stop")
 
 
+@pytest.mark.slow
 def test_postgresql_works_as_a_store_across_a_restart(
     postgres: tuple[str, Callable[[str], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

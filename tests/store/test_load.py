@@ -52,6 +52,7 @@ def python(*words: str) -> Any:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[", "{"))]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_folder")
 def test_load_and_inspect_change_no_setting_of_the_calling_process() -> None:
     Path("own_activation.py").write_text("def bent(z):\n    return z.clamp(min=0) + 0.1 * z\n")
