@@ -149,11 +149,12 @@ def seeds_to_decide(mean: float, deviation: float, margin: float) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted for their family; NaN stays NaN and does not count as a member. Holm 1979."""
-    from statsmodels.stats.multitest import multipletests
+    """p-values adjusted for their family; NaN stays NaN and does not count as a member. Holm 1979.
 
+    statsmodels' multipletests is the same, and collects garbage at each call: 0.2 s with the objects of a report.
+    """
     values = np.asarray(p, dtype=float)
-    known = np.isfinite(values)
-    if known.any():
-        values[known] = multipletests(values[known], method="holm")[1]
+    order = np.argsort(values)[: np.isfinite(values).sum()]  # NaN comes last
+    steps = np.arange(len(order), 0, -1)
+    values[order] = np.minimum(1, np.maximum.accumulate(steps * values[order]))
     return [float(value) for value in values]
