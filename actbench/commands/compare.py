@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from actbench.commands.planning import Data, make_request, make_runs, prepared_data
 from actbench.commands.report import write_reports
-from actbench.commands.session import Data, Session, make_request, make_runs, open_session, prepared_data
+from actbench.commands.session import Session, open_session
 from actbench.commands.summaries import store_summaries
 from actbench.errors import UsageError
 from actbench.experiment.compose import Grid, compose_grid

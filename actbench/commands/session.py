@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,24 +12,21 @@ from pathlib import Path
 import pandas as pd
 
 from actbench.commands.live import LiveWriter
+from actbench.commands.planning import note_of
 from actbench.commands.progress import RunProgress
-from actbench.data.datasets import PreparedData, prepare_data
-from actbench.errors import Submitted, printable
+from actbench.errors import Submitted
 from actbench.execution.pools import AnyPool, check_pool, make_pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
-from actbench.experiment.questions import Experiment, Hypothesis
+from actbench.experiment.questions import Hypothesis
 from actbench.experiment.request import Request
-from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import DatasetSettings, RunSettings
-from actbench.report.formats.blocks import literal
-from actbench.report.formats.languages import MARKS
+from actbench.experiment.runs import Run
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import RUNS, costs_frame, write_comparison, write_results
 from actbench.store.folder import folder_lock, refused_leaves_nothing, results_folder
 from actbench.store.journal import journals_folder
-from actbench.store.provenance import Spent, command_line, revision, spent_before, versions
+from actbench.store.provenance import Spent, spent_before
 from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.store.writer import ParentRun
@@ -39,49 +36,6 @@ from actbench.training.resume import checkpoint_path, checkpoints_folder, resuma
 from actbench.training.stacks import Stack, pack_stacks
 
 FAILED = 1  # exit code: some run failed, or is not stored yet
-
-Data = Mapping[DatasetSettings, PreparedData]
-
-
-def prepared_data(runs: Iterable[RunSettings]) -> Data:
-    """Checks and caches each distinct data set; returns them by their settings."""
-    return {
-        dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size, dataset.max_pixels)
-        for dataset in dict.fromkeys(run.dataset for run in runs)
-    }
-
-
-def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
-    """Returns the runs of these settings on their data."""
-    return [make_run(run, data[run.dataset], phase) for run in runs]
-
-
-def make_request(
-    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, runs: Sequence[Run]
-) -> Request:
-    """Describes what the command was asked to do; without an experiment it is named after the command.
-
-    runs: all that are planned, or those that the command begins with.
-    """
-    training = [run.settings.training for run in runs]
-    return Request(
-        experiment=experiment.name if experiment else command,
-        question=experiment.question if experiment else f"A {command} of the command line.",
-        command=command_line(),
-        overrides=printable(" ".join(overrides)),
-        baseline=grid.command.protocol.baseline,
-        margin=grid.command.protocol.margin,
-        targets=tuple(dict.fromkeys(settings.target for settings in training)),
-        batch_sizes=tuple(dict.fromkeys(settings.batch_size for settings in training)),
-        revision=str(revision()),
-        versions=versions(),
-        test_sizes={run.data.name: run.data.test for run in runs},
-    )
-
-
-def note_of(request: Request) -> str:
-    """The question as Markdown, which MLflow shows beside a command that has no report."""
-    return MARKS["md"].inline(literal(request.question))
 
 
 @dataclass

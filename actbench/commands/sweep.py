@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from actbench.commands.planning import make_request, make_runs, note_of, prepared_data
 from actbench.commands.progress import print_runs
-from actbench.commands.session import Session, make_request, make_runs, note_of, open_session, prepared_data
+from actbench.commands.session import Session, open_session
 from actbench.experiment.compose import Grid, compose_grid
 from actbench.experiment.questions import Experiment, load_experiment
 from actbench.signals import deferred_signals
