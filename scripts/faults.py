@@ -23,7 +23,7 @@ SWEEP = (
 )  # fmt: skip
 LIMIT = 180.0  # seconds of a command
 _KILLS = 34  # tries of each of the three ways to kill, 100 together
-_TRIES = 5  # of each other fault
+_TRIES = 3  # of each other fault
 
 # A user's own activation that misbehaves once, in training; `once` is a file that says that it has.
 OWN = """\
@@ -171,7 +171,7 @@ FAULTS: dict[str, tuple[Fault, int]] = {  # and the tries
     "store replaced": (_replace_store, _TRIES),
     "results removed": (_remove_results, _TRIES),
     "two equal commands": (_second_command, _TRIES),
-    **dict.fromkeys(OWN_FAULTS, (_nothing, 2)),
+    **dict.fromkeys(OWN_FAULTS, (_nothing, _TRIES)),
 }
 
 

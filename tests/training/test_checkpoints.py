@@ -229,3 +229,4 @@ def test_weights_of_a_changed_activation_are_refused(tmp_path: Path, monkeypatch
     load_activation.cache_clear()
     with pytest.raises(UsageError, match=f"changing:f is not the code that run {run_id} was trained with"):
         actbench.load(run_id)
+    assert "changing" not in sys.modules  # refused before any of it ran
