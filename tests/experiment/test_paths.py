@@ -33,12 +33,12 @@ def test_an_experiment_lies_anywhere_and_its_results_in_results(
     "words",
     [
         ["compare", ".."], ["compare", "../quickstart"], ["compare", LONG], ["compare", f"{LONG}.yaml"],
-        ["compare", "a\nb"], ["compare", "a\0b.yaml"],
+        ["compare", "a\nb"],
         ["data", "check", "mnist", f"dataset.root={LONG}"], ["data", "fetch", "mnist", f"dataset.root={LONG}"],
-        ["data", "fetch", "mnist", "dataset.root='a\0b'"], ["data", "check", "image_folder", "dataset.root='a\nb\x1b'"],
-        ["train", "store.uri='sqlite:///a\0b.db'"], ["train", f"store.uri=sqlite:///{LONG}.db"],
+        ["data", "check", "image_folder", "dataset.root='a\nb\x1b'"],
+        ["train", f"store.uri=sqlite:///{LONG}.db"],
         ["train", "activation.function=..:x"], ["train", "activation.function='../x:y'"],
-        ["train", f"activation.function={LONG}:y"], ["train", "activation.function='a\0b:c'"],
+        ["train", f"activation.function={LONG}:y"],
     ],
 )  # fmt: skip
 def test_a_name_that_cannot_be_costs_one_line_and_nothing_is_written(

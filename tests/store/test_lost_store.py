@@ -42,6 +42,12 @@ def uri(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"sqlite:///{own_folder}/mlflow.db"
 
 
+def remove_database(folder: Path) -> None:
+    """With its write-ahead log, which SQLite would apply to another database of that name."""
+    for file in folder.glob("mlflow.db*"):
+        file.unlink()
+
+
 def end(parent: ParentRun, folder: Path, results: list[Result]) -> None:
     (folder / "files").mkdir()
     parent.end("FINISHED", "?", folder / "files", results)
@@ -65,7 +71,7 @@ def test_a_database_that_is_removed_or_replaced_costs_no_run(
 ) -> None:  # fmt: skip
     parent = Store(uri, "trial").start("sweep", {})
     parent.add(three[0])
-    (own_folder / "mlflow.db").unlink()
+    remove_database(own_folder)
     if replaced:
         shutil.copy(blank_database, own_folder)
         second = Store(uri, "trial").start("sweep", {})  # another command, which trains an equal run
@@ -110,7 +116,7 @@ def test_runs_that_were_found_finished_before_the_database_was_removed_are_kept_
     store = Store(uri, "trial")
     found = store.finished([result.run for result in three])
     parent = store.start("sweep", {})
-    (own_folder / "mlflow.db").unlink()
+    remove_database(own_folder)
     parent.add(three[1])
     parent.add(three[2])
     parent.end("FINISHED", "?", own_folder / "files", [*found.values(), *three[1:]])
@@ -148,7 +154,7 @@ def test_weights_of_a_removed_database_are_kept_where_the_artifacts_have_them(
     for path in own_folder.rglob("last.safetensors"):
         if path.read_text() == "gone":
             path.unlink()
-    (own_folder / "mlflow.db").unlink()
+    remove_database(own_folder)
     end(parent, own_folder, three[:2])
     assert any(path.read_text() == "kept" for path in own_folder.joinpath("mlruns").rglob("last.safetensors"))
     shutil.copy(blank_database, own_folder)
@@ -183,7 +189,7 @@ def test_a_run_that_trains_while_the_database_is_removed_is_kept(
     parent = Store(uri, "trial").start("sweep", {})
     parent.begin([three[0].run])
     parent.log(three[0].run, list(three[0].points())[:1])
-    (own_folder / "mlflow.db").unlink()
+    remove_database(own_folder)
     parent.log(three[0].run, list(three[0].points())[:2])
     parent.add(three[0])
     end(parent, own_folder, three[:1])
@@ -196,7 +202,7 @@ def test_a_journal_that_is_removed_while_the_command_runs_is_written_again(
 ) -> None:
     parent = Store(uri, "trial").start("sweep", {})
     parent.add(three[0])
-    (own_folder / "mlflow.db").unlink()
+    remove_database(own_folder)
     parent.add(three[1])
     shutil.rmtree("results")
     parent.add(three[2])

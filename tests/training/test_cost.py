@@ -64,7 +64,7 @@ def test_every_direction_is_timed_once_per_round(costs: list[Cost]) -> None:
 
 @pytest.mark.parametrize(
     ("body", "message"),
-    [("os.kill(os.getpid(), 9)", "the worker process died"), ("raise RuntimeError('late')", "RuntimeError: late")],
+    [("os.kill(os.getpid(), 9)", "its worker process died"), ("raise RuntimeError('late')", "RuntimeError: late")],
 )
 def test_function_that_fails_while_it_is_measured_gives_one_line(
     body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
