@@ -31,7 +31,7 @@ from faults import FAULTS, LIMIT, OWN, OWN_FAULTS, ROOT, SWEEP, Fault, Try, slur
 
 from actbench.store.client import connect
 from actbench.store.mlflow_settings import configure_mlflow
-from actbench.store.provenance import environment
+from actbench.store.provenance import environment, revision
 from actbench.store.sqlite import checkpoint_log
 from actbench.training.results import WALL_CLOCK
 
@@ -185,19 +185,25 @@ class Chaos:
             if any(asdict(count).values()):
                 shutil.copytree(folder, self._work / f"bad-{name.replace(' ', '-')}-{number}", dirs_exist_ok=True)
         with self.notes.open("a") as file:
-            print(json.dumps({"fault": name, "number": number, **asdict(count)}), file=file, flush=True)
+            line = {"fault": name, "number": number, "revision": revision(), **asdict(count)}
+            print(json.dumps(line), file=file, flush=True)
         return count
+
+    def tries(self) -> list[dict[str, Any]]:
+        """What is noted of each try."""
+        return [json.loads(line) for line in self.notes.read_text().splitlines()] if self.notes.exists() else []
 
     def table(self) -> pd.DataFrame:
         """A row for each fault: tries and what they counted together."""
-        lines = [json.loads(line) for line in self.notes.read_text().splitlines()] if self.notes.exists() else []
-        frame = pd.DataFrame(lines, columns=["fault", "number", "lost", "doubled", "different", "left", "tracebacks"])
+        columns = ["fault", "number", "lost", "doubled", "different", "left", "tracebacks"]
+        frame = pd.DataFrame(self.tries(), columns=columns)
         groups = frame.drop_duplicates(["fault", "number"]).groupby("fault", sort=False)
         return groups.sum(numeric_only=True).drop(columns="number").assign(tries=groups.size()).reset_index()
 
 
-def page(table: pd.DataFrame, seed: int) -> str:
+def page(chaos: Chaos, seed: int) -> str:
     """The Markdown page."""
+    table, revisions = chaos.table(), dict.fromkeys(str(row["revision"]) for row in chaos.tries())
     about = environment("")
     versions: Any = about["versions"]
     lines = [
@@ -207,7 +213,7 @@ def page(table: pd.DataFrame, seed: int) -> str:
         "in the store exactly once with the numbers of an undisturbed sweep, or that a command with exit code 0 did "
         "not have. Left: runs still RUNNING, and files of journals, checkpoints and jobs. "
         f"{about['processor']}, {about['cores']} cores, torch {versions['torch']}, mlflow {versions['mlflow']}, "
-        f"revision {about['revision']}, {str(about['date'])[:10]}.", "",
+        f"revision {', '.join(revisions)}, {str(about['date'])[:10]}.", "",
         "| fault | tries | lost | doubled | different | left | tracebacks |", "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in table.to_dict("records"):
@@ -232,11 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tests.execution.slurm_cluster import slurm_cluster, unavailable
 
     chaos = Chaos(asked.work, asked.seed)
-    done = (
-        {(row["fault"], row["number"]) for row in map(json.loads, chaos.notes.read_text().splitlines())}
-        if chaos.notes.exists()
-        else set()
-    )
+    done = {(row["fault"], row["number"]) for row in chaos.tries()}
     chosen = asked.faults.split(",") if asked.faults else None
     with contextlib.ExitStack() as stack:
         faults, extra = dict(FAULTS), {}
@@ -251,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(name, number, chaos.run(name, fault, number, extra), flush=True)
     table = chaos.table()
     asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "chaos.md").write_text(page(table, asked.seed))
+    (asked.out / "chaos.md").write_text(page(chaos, asked.seed))
     print(table.to_string(index=False))
     return int(table.drop(columns=["fault", "tries"]).to_numpy().any())
 
