@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import os
-import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -22,6 +22,7 @@ _CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
@@ -41,8 +42,8 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=0,sched_interval=2
 SlurmdTimeout=10
 KillWait=5
-SlurmctldPort={port}
-NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=1 State=UNKNOWN
+SlurmctldPort={ports[0]}
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]},{ports[2]}] CPUs=1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 SlurmdParameters=config_overrides
 """
@@ -63,27 +64,29 @@ class SlurmCluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started_munge = False
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def start(self) -> None:
-        """Starts the authentication service, if none runs, the controller and both nodes."""
-        port = 16000 + os.getpid() % 10000
-        values = {"host": socket.gethostname().split(".")[0], "folder": self._folder, "port": port}
-        text = _CONFIGURATION.format(**values, first=port + 1, last=port + 2)
+        """Starts an authentication service of its own, the controller and both nodes."""
+        values = {"host": socket.gethostname().split(".")[0], "folder": self._folder}
+        text = _CONFIGURATION.format(**values, ports=_free_ports(3))
         (self._folder / "slurm.conf").write_text(text)
         for name in ("state", *(f"spool.{node}" for node in NODES)):
             (self._folder / name).mkdir()
-        if not Path("/run/munge/munge.socket.2").exists():
-            owner = pwd.getpwnam("munge")
-            Path("/run/munge").mkdir(exist_ok=True)
-            os.chown("/run/munge", owner.pw_uid, owner.pw_gid)
-            subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged --num-threads=2"], check=True)
-            self._started_munge = True
+        self._start_munge()
         self._run("slurmctld")
         for node in NODES:
             self.start_node(node)
         until(lambda: self.states() == {"idle"}, 60, 0.5)
+
+    def _start_munge(self) -> None:
+        key = self._folder / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(128))
+        names = {"socket": "munge.socket", "pid-file": "munge.pid", "seed-file": "munge.seed", "log-file": "munge.log"}
+        files = [f"--{option}={self._folder / name}" for option, name in names.items()]
+        # forced, as the folder belongs to one user and munged wants its socket within reach of all
+        self._run("munged", "--force", "--num-threads=2", f"--key-file={key}", *files)
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60)
@@ -146,9 +149,7 @@ class SlurmCluster:
         with contextlib.suppress(AssertionError):
             self._run("scancel", "--user=root")
             until(lambda: not self.jobs("running"), 30, 0.5)
-        files = [*(f"slurmd.{node}.pid" for node in NODES), "ctld.pid"] + [
-            "/run/munge/munged.pid"
-        ] * self._started_munge
+        files = [*(f"slurmd.{node}.pid" for node in NODES), "ctld.pid", "munge.pid"]
         processes = [self._process(file) for file in files]
         for process in processes:
             if process is not None:
@@ -156,6 +157,14 @@ class SlurmCluster:
         psutil.wait_procs([process for process in processes if process is not None], timeout=20)
         for node in NODES:
             self._kill(node)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _open_files(process: psutil.Process) -> list[str]:
