@@ -1,11 +1,15 @@
 """The source files of a user's own activation, found and digested without importing them."""
 
 import ast
+import contextlib
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+
+# Module and its file -> the files that were digested, and the digest: every run of a grid asks, and reading takes 2 ms.
+_known: dict[tuple[str, Path], tuple[dict[Path, tuple[int, int] | None], str]] = {}
 
 
 def source_digest(path: str) -> str:
@@ -17,8 +21,23 @@ def source_digest(path: str) -> str:
     file = _file_of(name)
     if file is None or "site-packages" in file.parts:
         return ""
-    reached = _imported_from(name, file)
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sorted(reached))).hexdigest()[:12]
+    stamps, digest = _known.get((name, file), ({}, ""))
+    if not stamps or stamps != _stamps(stamps):
+        reached = _imported_from(name, file)
+        stamps = _stamps(reached)
+        digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sorted(reached))).hexdigest()[:12]
+        _known[name, file] = stamps, digest
+    return digest
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
+    """Time of the last change in ns, and bytes, of each file; None for one that is gone."""
+    found: dict[Path, tuple[int, int] | None] = dict.fromkeys(files)
+    for file in found:
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            found[file] = status.st_mtime_ns, status.st_size
+    return found
 
 
 def _imported_from(name: str, file: Path) -> set[Path]:

@@ -207,15 +207,18 @@ def open_session(
     that it does not have, a run that does not fit its memory and a folder that cannot be written.
     """
     check_pool(grid.command.execution, runs)
-    path = Path("results") / request.experiment
     checkpoints = checkpoints_folder(request.experiment) if alone else None  # others would remove them
-    with (
-        refused_leaves_nothing(path),
-        folder_lock(results_folder(request.experiment), command) if alone else contextlib.nullcontext(),
-        make_pool(grid.command, request.experiment, runs, checkpoints) as pool,
-    ):
-        before = spent_before(results_folder(request.experiment), RUNS)
-        session = Session(command, request, grid.command, pool, path, checkpoints, hypotheses=hypotheses, before=before)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(refused_leaves_nothing(Path("results") / request.experiment))
+        folder = results_folder(request.experiment)
+        if alone:
+            stack.enter_context(folder_lock(folder, command))
+        pool: AnyPool = make_pool(grid.command, request.experiment, runs, checkpoints)
+        stack.enter_context(pool)
+        before = spent_before(folder, RUNS)
+        session = Session(
+            command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
+        )
         try:
             yield session
         except (KeyboardInterrupt, Submitted):

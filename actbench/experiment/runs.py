@@ -69,12 +69,20 @@ def bound_activation(run: Run) -> "BoundActivation":
 
 def activation_record(run: Run) -> Activation:
     """The table's row of a run's activation, or the record of a user's own; nothing is imported."""
-    return TABLE[run.settings.activation.name] if run.own is None else run.own.record
+    return _record(run.settings.activation, run.own)
+
+
+def _record(activation: ActivationSettings, own: OwnActivation | None) -> Activation:
+    return TABLE[activation.name] if own is None else own.record
 
 
 def pieces_of(run: Run) -> int:
     """Pre-activation features that make one unit of a run's network."""
-    return int(run.settings.activation.settings.get("pieces", activation_record(run).pieces))
+    return _pieces(run.settings.activation, activation_record(run))
+
+
+def _pieces(activation: ActivationSettings, record: Activation) -> int:
+    return int(activation.settings.get("pieces", record.pieces))
 
 
 def architecture_of(run: Run) -> "Architecture":
@@ -97,8 +105,8 @@ def _architecture(
     from actbench.models.parameters import Shape
 
     keys = settings.model_dump(exclude={"name", "match_parameters"})
-    record = TABLE[activation.name] if own is None else own.record
-    shape = Shape(image, classes, int(activation.settings.get("pieces", record.pieces)))
+    record = _record(activation, own)
+    shape = Shape(image, classes, _pieces(activation, record))
     return build_architecture(settings.name, keys, shape, record, settings.match_parameters)
 
 

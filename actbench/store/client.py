@@ -10,7 +10,6 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from actbench.errors import UsageError
 from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
@@ -39,7 +38,8 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
         try:
             if uri.startswith(DATABASES):
                 _check_connection(uri)
-            _close_idle_connections(absolute_uri(uri))
+            if database is not None:
+                _close_idle_connections(absolute_uri(uri))
             return MlflowClient(tracking_uri=absolute_uri(uri))
         except ValueError as error:
             raise UsageError(f"store.uri={uri} is no tracking URI: {error}") from error
@@ -54,6 +54,8 @@ def _check_connection(uri: str) -> None:
 
 def _close_idle_connections(uri: str) -> None:
     """Closes what MLflow keeps open for the process: a connection may be to a SQLite file that is gone since."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # not for a store that is a server
+
     engine = SqlAlchemyStore._engine_map.get(uri)
     if engine is not None:
         engine.dispose()

@@ -28,8 +28,7 @@ from actbench.experiment.validation import groups_of
 from actbench.signals import replaced_file
 from actbench.training.loop import Evaluation
 from actbench.training.network import Network
-
-SUFFIX = ".safetensors"
+from actbench.training.resume import SUFFIX
 
 State = dict[str, Tensor]
 

@@ -45,7 +45,7 @@ def test_a_second_command_names_the_first_and_waits_for_it(folder: Path, capsys:
 
 def test_commands_on_other_folders_do_not_wait(folder: Path) -> None:
     with folder_lock(folder, "compare"), folder_lock(folder.with_name("other"), "sweep", wait=False):
-        pass
+        assert {path.name for path in folder.parent.glob(".*.holder")} == {".quickstart.holder", ".other.holder"}
 
 
 def test_a_holder_that_was_killed_or_is_unreadable_blocks_nobody(
