@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from actbench.data.datasets import load_data, prepare_data
-from actbench.execution.local import MALLOC
+from actbench.execution.server import MALLOC
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import make_run
 from actbench.metrics.gradients import sum_of_squares

@@ -91,11 +91,11 @@ def _kill_group(one: Try, command: "subprocess.Popen[bytes]") -> None:
 def _kill_worker(one: Try, command: "subprocess.Popen[bytes]") -> None:
     one.wait()
     with contextlib.suppress(psutil.Error):
-        workers = [
-            child for child in psutil.Process(command.pid).children() if "spawn_main" in " ".join(child.cmdline())
-        ]
+        children = psutil.Process(command.pid).children()
+        servers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+        workers = [worker for server in servers for worker in server.children()]
         if workers:
-            one.draw.choice(workers).kill()
+            one.draw.choice(workers + servers).kill()
 
 
 def _pause(one: Try, command: "subprocess.Popen[bytes]") -> None:

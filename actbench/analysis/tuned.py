@@ -57,9 +57,14 @@ class Tuned:
 
     def table(self, runs: pd.DataFrame, values: "pd.Series[float]") -> Array:
         """A metric of the runs in the shape (rates, seeds). values: of each row of `runs`, or empty."""
-        wide = pd.DataFrame({"lr": runs["lr"], "seed": runs["seed"], "value": values.astype(float)})
-        wide = wide.pivot(index="lr", columns="seed", values="value")
-        return wide.reindex(index=self.rates, columns=list(self.seeds)).to_numpy(dtype=float)
+        table = np.full((len(self.rates), len(self.seeds)), np.nan)
+        rates, seeds = (
+            pd.Index(self.rates).get_indexer(pd.Index(runs["lr"])),
+            pd.Index(self.seeds).get_indexer(pd.Index(runs["seed"])),
+        )
+        known = (rates >= 0) & (seeds >= 0)
+        table[rates[known], seeds[known]] = values.to_numpy(dtype=float)[known]
+        return table
 
 
 def tuned_by_accuracy(runs: pd.DataFrame, seeds: Sequence[int]) -> Tuned:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from actbench.cli.streams import PipeSafeStream
 from actbench.errors import Submitted, UsageError, print_error
+from actbench.execution.server import start_server
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
 
@@ -215,6 +216,8 @@ def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[s
         from actbench.commands.config import print_config
 
         return print_config(compared if parsed.command == "compare" else experiment, overrides, parsed.config_dir)
+    if parsed.command != "train" and not any(word.startswith(_OTHERWISE) for word in overrides):
+        start_server()  # imports torch while this process plans
     match parsed.command:
         case "compare":
             from actbench.commands.compare import compare
@@ -227,6 +230,9 @@ def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[s
     from actbench.commands.train import train
 
     return train(overrides, parsed.config_dir)
+
+
+_OTHERWISE = ("execution=", "execution.workers=1")  # overrides of commands that probably fork no workers here
 
 
 def _require_python() -> None:

@@ -26,6 +26,7 @@ class RunProgress:
             TextColumn("{task.fields[best]}", markup=False),
             console=self._console, disable=not self._console.is_terminal,
         )  # fmt: skip
+        self._total = total
         self._task = self._bar.add_task(title, total=total, best="")
 
     def __enter__(self) -> "RunProgress":
@@ -36,6 +37,11 @@ class RunProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def extend(self, runs: int) -> None:
+        """Adds runs to those that are to be done."""
+        self._total += runs
+        self._bar.update(self._task, total=self._total)
 
     def done(self, result: Result) -> None:
         """Counts a run that has ended."""

@@ -4,7 +4,8 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,8 @@ from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Mark, Result, missing_result
 from actbench.training.resume import checkpoint_path, checkpoints_folder, resumable_stacks
 from actbench.training.stacks import Stack, pack_stacks
+
+Follow = Callable[[Sequence[Result]], Iterable[tuple[Sequence[Run], str]]]
 
 FAILED = 1  # exit code: some run failed, or is not stored yet
 
@@ -70,7 +73,7 @@ class Session:
         return Store(self.settings.store.uri, self.request.experiment)
 
     @property
-    def _is_new(self) -> bool:
+    def is_new(self) -> bool:
         """Whether there is no store yet, and nothing that waits for it; one that has gone since is not a new one."""
         return "store" not in vars(self) and is_new(self.settings.store.uri) and not journals_folder().exists()
 
@@ -81,34 +84,52 @@ class Session:
             self._parent = self.store.start(self.command, self.request.to_tags())
         return self._parent
 
-    def train(self, runs: Sequence[Run], title: str) -> None:
-        """Adds the results of all these runs to `results`: found in the store, or trained now and stored one by one."""
-        settings = self.settings.store
-        self.planned |= {run.id: run for run in runs}
-        finished = {} if self._is_new else self.store.finished(runs, settings.save_weights)
-        self.results |= finished
-        due = list({run.id: run for run in runs if run.id not in finished}.values())
-        print(
-            f"{title}: {count(len(runs), 'run')}, {len(runs) - len(due)} found finished, {len(due)} to train",
-            flush=True,
-        )
-        if due:
-            self._train(due, title)
+    def train(self, runs: Sequence[Run], title: str, follow: Follow = lambda results: ()) -> None:
+        """Adds the results of all these runs to `results`: found in the store, or trained now and stored one by one.
 
-    def _train(self, due: Sequence[Run], title: str) -> None:
-        single = len(due) == 1
-        with RunProgress(title, due[0].steps if single else len(due), "steps" if single else "runs") as bar:
-            stacks = self._stacks(due)
-            groups = self.pool.run(
-                stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
-            )
-            _ = self.store  # making a new database takes seconds; workers train meanwhile
-            if self.settings.store.system_metrics:
-                self.parent.monitor_system()
-            for results in groups:
-                self._store(results, None if single else bar)
+        title: of the progress bar. follow: called with results as they come, in no fixed order; returns further runs to
+        train, with what is printed about them.
+        """
+        due = self._due(runs, title, follow)
+        if not due:
+            return
+        bar = RunProgress(title, due[0].steps if len(runs) == 1 else len(due), "steps" if len(runs) == 1 else "runs")
+        with bar:
+            self._train(due, bar, len(runs) == 1, follow)
         if self.checkpoints is not None:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def _due(self, runs: Sequence[Run], title: str, follow: Follow) -> list[Run]:
+        """Those of the runs, and of what follows from results that are found, which are to be trained."""
+        due: dict[str, Run] = {}
+        further = deque([(runs, title)])
+        while further:
+            runs, title = further.popleft()
+            self.planned |= {run.id: run for run in runs}
+            finished = {} if self.is_new else self.store.finished(runs, self.settings.store.save_weights)
+            self.results |= finished
+            rest = {run.id: run for run in runs if run.id not in finished}
+            print(
+                f"{title}: {count(len(runs), 'run')}, {len(runs) - len(rest)} found finished, {len(rest)} to train",
+                flush=True,
+            )
+            due |= rest
+            further.extend(follow(list(finished.values())))
+        return list(due.values())
+
+    def _train(self, due: Sequence[Run], bar: RunProgress, single: bool, follow: Follow) -> None:
+        groups = self.pool.run(
+            self._stacks(due), LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
+        )
+        _ = self.store  # making a new database takes seconds; workers train meanwhile
+        if self.settings.store.system_metrics:
+            self.parent.monitor_system()
+        for results in groups:
+            self._store(results, None if single else bar)
+            for runs, title in follow(results):
+                further = self._due(runs, title, follow)
+                bar.extend(len(further))
+                self.pool.add(self._stacks(further))
 
     def _stacks(self, due: Sequence[Run]) -> list[Stack]:
         """Stacks that go on from their checkpoints, then those of the other runs."""

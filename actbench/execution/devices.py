@@ -1,8 +1,6 @@
 """The processor or GPU that runs train on."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 
 import torch
 
@@ -34,19 +32,6 @@ def visible_gpus() -> list[str]:
     return [name.strip() for name in names][
         : torch.cuda.device_count()
     ]  # CUDA ignores those after one that is not there
-
-
-@contextlib.contextmanager
-def environment_variable(name: str, value: str) -> Iterator[None]:
-    """Sets an environment variable in the block, for processes that are started there."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
 
 
 def memory_per_worker(device: str, workers: int) -> int:

@@ -25,6 +25,7 @@ from actbench.execution.job_worker import Order, code
 from actbench.execution.local import OnRecords
 from actbench.execution.worker import Failure, Saving
 from actbench.experiment.command import ExecutionSettings
+from actbench.experiment.runs import Run
 from actbench.signals import check_interruption
 from actbench.training.results import Result, failed_result
 from actbench.training.stacks import Stack
@@ -41,6 +42,7 @@ class JobPool:
     """
 
     in_process = False
+    at_once = 1  # calls that run at once: those of one measurement run on one node
 
     def __init__(
         self, engine: Engine, folder: Path, device: str, saving: Saving, settings: ExecutionSettings, minutes: float
@@ -54,6 +56,8 @@ class JobPool:
         self._workers: dict[str, str] = {}  # that last took a task
         self._unheld: set[str] = set()  # tasks that nothing held at the last look
         self._losses = Counter[str]()  # by run id or key
+        self._runs: dict[str, Run] = {}  # that `run` trains, by id
+        self._missing: set[str] = set()  # ids of those without a result
 
     def __enter__(self) -> "JobPool":
         self._folder.make()
@@ -94,27 +98,39 @@ class JobPool:
             raise RuntimeError(value.message)
         return value
 
+    def calls(self, function: Callable[..., Any], arguments: Sequence[Sequence[object]]) -> list[Any]:
+        """Values of a function for several arguments, one after the other. Raises RuntimeError where a call fails."""
+        return [self.call(function, *own) for own in arguments]
+
     def run(
         self, stacks: Sequence[Stack], on_records: OnRecords = lambda stack, records: None
     ) -> Iterator[list[Result]]:
         """Results as they are found, in no fixed order; jobs are submitted before the first is asked for.
 
-        on_records: never called, as only results come back. Raises Submitted where the command is not to wait, and
-        UsageError where the engine or its nodes refuse.
+        The caller may `add` stacks while it iterates. on_records: never called, as only results come back. Raises
+        Submitted where the command is not to wait, and UsageError where the engine or its nodes refuse.
         """
-        runs = {run.id: run for stack in stacks for run in stack.runs}
-        self._submit(stacks)
+        self._runs.clear()
+        self._missing.clear()
+        self.add(stacks)
 
         def results() -> Iterator[list[Result]]:
-            for found in self._outcomes(set(runs)):
+            for found in self._outcomes(self._missing):
                 yield [
-                    failed_result(runs[id], content.message, self.device)
+                    failed_result(self._runs[id], content.message, self.device)
                     if isinstance(content, Failure)
-                    else replace(content, run=runs[id])
+                    else replace(content, run=self._runs[id])
                     for id, content in found.items()
                 ]
 
         return results()
+
+    def add(self, stacks: Sequence[Stack]) -> None:
+        """Adds stacks to those that `run` trains."""
+        runs = {run.id: run for stack in stacks for run in stack.runs}
+        self._runs |= runs
+        self._missing |= set(runs)
+        self._submit(stacks)
 
     def _submit(self, tasks: Sequence[Task]) -> None:
         """Puts tasks into the folder, but for those parts that an earlier command's jobs have done or hold."""
@@ -156,15 +172,16 @@ class JobPool:
                     self._folder.remove("results", key)
                 else:
                     found[key] = content
+            missing -= set(found)
             if found:
                 self._jobs.forgive()
                 yield found
                 for key in found:
                     self._folder.remove("results", key)
-            missing -= set(found)
-            if failed := self._resubmit(missing, held):
-                yield failed
+            failed = self._resubmit(missing, held)
             missing -= set(failed)
+            if failed:
+                yield failed
             if missing and not self._wait:
                 raise Submitted(
                     f"{len(missing)} runs are left to {self._engine.name}; the same command takes up their results"

@@ -5,49 +5,34 @@ others: a stack that runs out of memory is halved; one that raises, whose worker
 tried again run by run, so that only the run at fault fails.
 """
 
-import contextlib
-import math
-import multiprocessing
-import os
 import queue
-import signal
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import Any
 
 from actbench.errors import one_line
-from actbench.execution.devices import device_name, environment_variable, memory_per_worker, visible_gpus
+from actbench.execution.devices import device_name, memory_per_worker, visible_gpus
+from actbench.execution.processes import WorkerProcess
 from actbench.execution.retries import Retries
 from actbench.execution.worker import (
-    BEAT,
-    EXIT_SECONDS,
     NOTHING,
-    REPORT_EVERY,
     Failure,
     Progress,
     Saving,
     failure_of,
     release_memory,
-    serve,
     train_and_report,
     train_stack,
     use_one_thread,
 )
-from actbench.signals import sigint_blocked, stop_requests
+from actbench.signals import stop_requests
 from actbench.training.results import Record, Result
-from actbench.training.stacks import Stack
+from actbench.training.stacks import Stack, longest_first
 
-# glibc's malloc gives large blocks back to the system, and every step asks for them again: measured, this makes sweeps
-# 2 % (Transformer), 4 % (MLP) and 14 % (CNN) faster. Values that the user has set are kept.
-MALLOC = {  # bytes
-    "MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_TOP_PAD_": "200000000",
-}  # fmt: skip
 TIMEOUT = 120.0  # seconds: execution.timeout
-_START_SECONDS = 600.0  # for a worker to import torch, from a slow disk too
 _CALL_TIMEOUTS = 10  # a call sends no heartbeats, and may take as many times the timeout
 
 OnRecords = Callable[[Stack, Sequence[Record]], None]
@@ -69,16 +54,18 @@ class Pool:
     ) -> None:  # fmt: skip
         self.device, self.workers, self._saving, self._timeout = device, workers, saving, timeout
         self.in_process = workers == 1 if in_process is None else in_process
-        self._context = multiprocessing.get_context("spawn")
-        self._gpus = visible_gpus() if device == "cuda" else []
-        self._processes: list[Any] = []
-        self._connections: list[Connection] = []
-        self._ready: list[bool] = []  # whether a worker has sent its first message
+        self._waiting: deque[Stack] = deque()
+        self._processes: list[WorkerProcess] = []
 
     @property
     def memory(self) -> int:
         """Free bytes of the GPU for each worker, for `pack_stacks`."""
         return memory_per_worker(self.device, self.workers)
+
+    @property
+    def at_once(self) -> int:
+        """How many calls run at once."""
+        return 1 if self.in_process else self.workers
 
     @property
     def worker_ids(self) -> list[int]:
@@ -88,75 +75,68 @@ class Pool:
     def __enter__(self) -> "Pool":
         use_one_thread()
         if not self.in_process:
-            for worker in range(self.workers):
-                self._start(worker)
+            gpus: Sequence[str | None] = visible_gpus() if self.device == "cuda" else [None]
+            self._processes = [WorkerProcess(self.device, gpus[w % len(gpus)]) for w in range(self.workers)]
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for connection in self._connections:
-            connection.close()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.join(EXIT_SECONDS)
-            process.kill()  # one that hangs
             process.join()
-
-    def _start(self, worker: int) -> None:
-        """Starts a worker process, the first or another of that index."""
-        for key, value in MALLOC.items():
-            os.environ.setdefault(key, value)
-        connection, worker_connection = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(worker_connection, self.device), daemon=True)
-        with sigint_blocked(), self._one_gpu(worker):
-            process.start()
-        worker_connection.close()
-        if worker == len(self._processes):
-            self._processes.append(process)
-            self._connections.append(connection)
-            self._ready.append(False)
-        else:
-            self._connections[worker].close()
-            self._processes[worker], self._connections[worker], self._ready[worker] = process, connection, False
-
-    def _one_gpu(self, worker: int) -> contextlib.AbstractContextManager[object]:
-        """A process that is started in the block sees one GPU only; workers share the GPUs in turn."""
-        if not self._gpus:
-            return contextlib.nullcontext()
-        return environment_variable("CUDA_VISIBLE_DEVICES", self._gpus[worker % len(self._gpus)])
 
     def _usable(self, worker: int) -> int:
         """The worker, which is started again where it has died."""
-        if not self._processes[worker].is_alive():
-            self._start(worker)
+        if not self._processes[worker].is_alive:
+            self._processes[worker] = self._processes[worker].again()
         return worker
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Returns the value of a function, called in an idle process. Raises RuntimeError where it fails."""
+        (value,) = self.calls(function, [arguments])
+        return value
+
+    def calls(self, function: Callable[..., Any], arguments: Sequence[Sequence[object]]) -> list[Any]:
+        """Values of a function for several arguments, each in an idle process of its own, at once.
+
+        There are at most `at_once`. Raises RuntimeError where a call fails.
+        """
         if self.in_process:
-            try:
-                return function(*arguments)
-            except (Exception, SystemExit) as error:
-                raise RuntimeError(one_line(error)) from error
-        answer = self._ask(
-            self._usable(0), (function, arguments), lambda progress: None, _CALL_TIMEOUTS * self._timeout
-        )
-        if isinstance(answer, Failure):
-            raise RuntimeError(answer.message)
-        return answer
+            return [_called(function, own) for own in arguments]
+        timeout = _CALL_TIMEOUTS * self._timeout
+        with ThreadPoolExecutor(len(arguments)) as threads:
+            asked = [
+                threads.submit(
+                    self._processes[self._usable(worker)].ask, (function, own), lambda progress: None, timeout
+                )
+                for worker, own in enumerate(arguments)
+            ]
+        answers = [future.result() for future in asked]
+        for answer in answers:
+            if isinstance(answer, Failure):
+                raise RuntimeError(answer.message)
+        return answers
 
     def run(
         self, stacks: Sequence[Stack], on_records: OnRecords = lambda stack, records: None
     ) -> Iterator[list[Result]]:
         """Results of each stack as it ends, in no fixed order; workers start before the first is asked for.
 
-        on_records: called with new records of a stack that trains. In this process: with each record, and about once a
-        second with none. In workers: every REPORT_EVERY seconds, at first with none.
+        The caller may `add` stacks while it iterates. on_records: called with new records of a stack that trains. In
+        this process: with each record, and about once a second with none. In workers: every REPORT_EVERY seconds, at
+        first with none.
         """
-        retries = Retries(deque(stacks), device_name(self.device))
+        self._waiting = deque(stacks)
+        retries = Retries(self._waiting, device_name(self.device))
         train = self._train_in_process if self.in_process else self._train_in_workers
-        outcomes = train(retries.waiting, on_records)
+        outcomes = train(self._waiting, on_records)
         return (results for stack, outcome in outcomes if (results := retries.settle(stack, outcome)))
+
+    def add(self, stacks: Iterable[Stack]) -> None:
+        """Adds stacks to those that `run` trains; the longest of all that wait is the next."""
+        ordered = longest_first([*self._waiting, *stacks])
+        self._waiting.clear()
+        self._waiting.extend(ordered)
 
     def _train_in_process(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[_Outcome]:
         while waiting:
@@ -209,38 +189,11 @@ class Pool:
             messages.put((worker, stack, progress))
 
         request = train_and_report, (stack, self.device, self._saving)
-        messages.put((worker, stack, self._ask(worker, request, report, self._timeout)))
+        messages.put((worker, stack, self._processes[worker].ask(request, report, self._timeout)))
 
-    def _ask(self, worker: int, request: object, report: Callable[[Progress], None], timeout: float) -> Any:
-        """The answer of a worker, or a Failure. report: called with what it sends before."""
-        connection, process = self._connections[worker], self._processes[worker]
-        try:
-            if not self._ready[worker]:
-                if not connection.poll(_START_SECONDS):
-                    return self._ended(process, f"its worker process did not start within {_START_SECONDS:.0f} s")
-                connection.recv()
-                self._ready[worker] = True
-            connection.send(request)
-            report_at = time.monotonic() + REPORT_EVERY  # with no records: that it trains for that long
-            while connection.poll(timeout):
-                content = connection.recv()
-                if content is BEAT and time.monotonic() >= report_at:
-                    content = Progress(())
-                if isinstance(content, Progress):
-                    report_at = math.inf
-                    report(content)
-                elif content is not BEAT:
-                    return content
-        except (EOFError, OSError):
-            process.join(timeout=5)
-            killed = process.exitcode == -signal.SIGKILL  # as by the kernel when memory runs out
-            return Failure(f"its worker process died (exit code {process.exitcode})", killed, died=True)
-        except Exception as error:  # an answer that cannot be unpickled
-            return failure_of(error)
-        return self._ended(process, f"no heartbeat for {timeout:g} s (execution.timeout)")
 
-    def _ended(self, process: Any, reason: str) -> Failure:
-        """The failure of a worker process that is ended, because it is silent."""
-        process.kill()
-        process.join()
-        return Failure(reason, died=True, silent=True)
+def _called(function: Callable[..., Any], arguments: Sequence[object]) -> Any:
+    try:
+        return function(*arguments)
+    except (Exception, SystemExit) as error:
+        raise RuntimeError(one_line(error)) from error

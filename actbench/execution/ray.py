@@ -8,7 +8,7 @@ from typing import Any
 
 from actbench.errors import UsageError
 from actbench.execution.job_worker import Order, work
-from actbench.execution.local import MALLOC
+from actbench.execution.server import MALLOC
 from actbench.experiment.command import RaySettings
 
 _MISSING = "execution=ray needs Ray: pip install 'actbench[ray]'"

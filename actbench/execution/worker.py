@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -159,11 +159,14 @@ def _exit_after_parent() -> None:
         os._exit(1)
 
 
-def serve(connection: Connection, device: str) -> None:
+def serve(connection: Connection, device: str, environment: Mapping[str, str]) -> None:
     """The worker process: answers each request (function, arguments) with its value or a Failure.
 
-    Sends BEAT once it is ready. Ignores SIGINT, which the parent handles.
+    Sends BEAT once it is ready. Ignores SIGINT, which the parent handles. environment: of the process, as the server
+    from which it was forked has an older one.
     """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_after_parent, daemon=True).start()
     use_one_thread()

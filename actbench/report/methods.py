@@ -154,8 +154,10 @@ def _costs(comparisons: Iterable[Comparison]) -> str:
         return ""
     return (
         "ns per output, and per cent of a training step: of the activations of all layers, forward and backward, at "
-        "the sizes that they have in a step; medians of rounds in which all take turns on one thread, measured after "
-        "training, with the lowest and the highest round. Small layers cost mostly their calls."
+        "the sizes that they have in a step; medians of rounds in which all of a task take turns on one thread, with "
+        "the lowest and the highest round. Measured before training, in as many processes at once as train, or taken "
+        "from the user's earlier measurement of equal steps on this processor and version of torch. Small layers cost "
+        "mostly their calls."
     )
 
 

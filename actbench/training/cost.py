@@ -222,8 +222,10 @@ def _share(run: Run, data: ImageData, device: torch.device) -> float:
     return seconds["activations"] / seconds["step"]
 
 
-def measure_step_costs(runs: Sequence[Run], device: str) -> list[tuple[str, int, float, float, float]]:
-    """Costs of each run's activation in its architecture, in turn for TRAINING_ROUNDS rounds.
+def measure_step_costs(
+    runs: Sequence[Run], device: str, rounds: Sequence[int] = range(TRAINING_ROUNDS)
+) -> list[tuple[str, int, float, float, float]]:
+    """Costs of each run's activation in its architecture, in turn for rounds of these numbers.
 
     Returns (run id, round, ns per output of all layers' activations, forward and backward, ns of a training step,
     share of the activations in the step).
@@ -232,7 +234,7 @@ def measure_step_costs(runs: Sequence[Run], device: str) -> list[tuple[str, int,
     steps = {run.id: _Step(run, load_data(run.data), torch.device(device)) for run in runs}
     repeats = {id: _repeats(step) for id, step in steps.items()}
     costs = []
-    for number in range(TRAINING_ROUNDS):
+    for number in rounds:
         for id, step in steps.items():
             seconds = _typical(step, repeats[id])
             share = seconds["activations"] / seconds["step"]

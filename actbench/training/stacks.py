@@ -1,7 +1,7 @@
 """Runs packed into stacks that train at once."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from actbench.experiment.evaluation import EVALUATION_CHUNK
@@ -43,6 +43,11 @@ def pack_stacks(runs: Sequence[Run], device: str, workers: int, memory: int) -> 
         )
         rounds = -(-len(group) // (size * workers))
         stacks += [Stack(tuple(part)) for part in _parts(group, min(len(group), rounds * workers))]
+    return longest_first(stacks)
+
+
+def longest_first(stacks: Iterable[Stack]) -> list[Stack]:
+    """Stacks in the order in which they are to train, so that none of the longest is left for the end."""
     return sorted(stacks, key=lambda stack: (-_work(stack), stack.runs[0].settings.seed))
 
 

@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 import actbench.report.report
+from actbench.commands import step_costs
 from actbench.execution.local import Pool
 from actbench.store.writer import ParentRun
 from actbench.training.results import WALL_CLOCK
@@ -23,17 +24,19 @@ GRID = ["activation=relu,tanh", "protocol.learning_rates=[0.001,0.01]", "trainin
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Costs that take no time, and one format of the report."""
 
-    def costs(
-        pool: Pool, function: object, runs: Sequence[Any], device: str
-    ) -> list[tuple[str, int, float, float, float]]:
+    def costs(pool: Pool, function: object, arguments: Sequence[Any]) -> list[list[tuple[object, ...]]]:
         slower = {"relu": 1.0, "tanh": 2.0}
-        return [(run.id, number, 1.0, 100.0 * slower.get(run.settings.activation.label, 1.0), 0.1)
-                for number in range(3) for run in runs]  # fmt: skip
+        return [
+            [(run.id, number, 1.0, 100.0 * slower.get(run.settings.activation.label, 1.0), 0.1) for run in runs]
+            for runs, _, rounds in arguments
+            for number in rounds
+        ]
 
-    monkeypatch.setattr(Pool, "call", costs)
+    monkeypatch.setattr(Pool, "calls", costs)
+    monkeypatch.setattr(step_costs, "cache_home", lambda: tmp_path / "cache")
     monkeypatch.setattr(actbench.report.report, "FORMATS", ("md",))
 
 
@@ -212,7 +215,7 @@ def test_fewer_than_six_seeds_are_said_before_training_and_give_no_verdict(capsy
     compared("protocol.seeds=5")
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first == "protocol.seeds=5: too few for a verdict; take at least 6, better 9 or more"
-    assert second.startswith("round 1")
+    assert second.startswith("first stage, seeds 0 to 2, ")
     (task,) = json.loads(Path("results/quickstart/answer.json").read_text())["tasks"]
     assert task["activations"]["tanh"]["verdict"] == "no verdict"
     assert "too few for a verdict" in task["sentence"]
@@ -238,7 +241,7 @@ def test_a_failing_activation_is_tried_twice_and_takes_nothing_from_the_others(
     own = "tests.own_activations:fails_while_training"
     words = ["compare", "quickstart", "execution.workers=1", *GRID, f"activation=relu,tanh,{own}", "protocol.seeds=6"]
     assert command(*words) == 1
-    assert "failed runs again: 6 runs" in capsys.readouterr().out
+    assert "digits, mlp: failed runs again: 6 runs" in capsys.readouterr().out
     frame = runs()
     failed = frame[frame["activation"] == own]
     assert set(failed["status"]) == {"failed"}

@@ -1,6 +1,7 @@
 """The summaries of a comparison hold the report's numbers, once, and are not taken for trained runs."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from mlflow import MlflowClient
 import actbench.report.report
 from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
+from actbench.commands import step_costs
 from actbench.commands.summaries import headline, mean_curves, summaries
 from actbench.execution.local import Pool
 from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
@@ -79,12 +81,13 @@ def test_the_page_of_a_comparison_has_its_runs_seeds_margin_baseline_and_best() 
 
 @pytest.mark.usefixtures("command_line")
 def test_a_repeated_comparison_replaces_its_summaries(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def costs(pool: Pool, function: object, runs: Any, device: str) -> list[tuple[str, int, float, float, float]]:
-        return [(run.id, 0, 1.0, 100.0, 0.1) for run in runs]
+    def costs(pool: Pool, function: object, arguments: Any) -> list[list[tuple[str, int, float, float, float]]]:
+        return [[(run.id, 0, 1.0, 100.0, 0.1) for run in runs] for runs, *_ in arguments]
 
-    monkeypatch.setattr(Pool, "call", costs)
+    monkeypatch.setattr(Pool, "calls", costs)
+    monkeypatch.setattr(step_costs, "cache_home", lambda: tmp_path / "cache")
     monkeypatch.setattr(actbench.report.report, "FORMATS", ("md",))
     words = ["activation=relu,tanh", "protocol.learning_rates=[0.01]", "protocol.seeds=2", "execution.workers=1"]
     for number in (1, 2):

@@ -104,6 +104,17 @@ def test_every_run_comes_back_once_and_the_folder_is_removed(runs: list[Run], tm
     assert not (tmp_path / "jobs").exists()
 
 
+def test_stacks_that_are_added_while_others_train_are_trained(runs: list[Run], tmp_path: Path) -> None:
+    first, second = halves(runs)
+    ended: list[str] = []
+    with pool(tmp_path, Threads()) as own:
+        for results in own.run([first]):
+            ended += [result.run.id for result in results]
+            if len(ended) == len(first.runs):
+                own.add([second])
+    assert sorted(ended) == sorted(run.id for run in runs)
+
+
 def test_a_lost_stack_is_tried_as_it_was_then_run_by_run_and_only_the_deadly_run_fails(
     runs: list[Run], tmp_path: Path
 ) -> None:

@@ -4,12 +4,14 @@ import os
 import signal
 from collections.abc import Callable
 
+import psutil
 import pytest
 import torch
 
 from actbench.data.datasets import PreparedData
 from actbench.execution import worker
 from actbench.execution.local import Pool
+from actbench.execution.server import START_METHOD
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training import loop, progress
@@ -98,3 +100,45 @@ def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, 
         results = [*first, *(result for group in outcome for result in group)]
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
     assert {result.row["status"] for result in results} == {"finished"}
+
+
+def test_calls_run_at_once_each_in_a_worker_of_its_own() -> None:
+    with Pool("cpu", 2) as pool:
+        assert sorted(pool.calls(os.getpid, [(), ()])) == sorted(pool.worker_ids)
+    with Pool("cpu", 1) as pool:
+        assert pool.at_once == 1
+        assert pool.call(os.getpid) == os.getpid()
+
+
+def test_workers_have_the_environment_of_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("one", "two"):
+        monkeypatch.setenv("ACTBENCH_TESTED", value)
+        with Pool("cpu", 2) as pool:
+            assert pool.call(os.getenv, "ACTBENCH_TESTED") == value
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stacks_that_are_added_while_others_train_are_trained(
+    configs: Configs, digits: PreparedData, workers: int
+) -> None:
+    runs = [make_run(point, digits, "sweep") for point in configs("activation=relu", "seed=range(0,6)", *TINY)]
+    further, ended = [Stack((run,)) for run in runs[2:]], []
+    with Pool("cpu", workers) as pool:
+        for results in pool.run([Stack((run,)) for run in runs[:2]]):
+            ended += [result.run.id for result in results]
+            if further:
+                pool.add([further.pop()])
+    assert sorted(ended) == sorted(run.id for run in runs)
+
+
+@pytest.mark.skipif(START_METHOD != "forkserver", reason="workers are not forked on this system")
+def test_workers_outlive_the_process_that_forked_them(configs: Configs, digits: PreparedData) -> None:
+    runs = [make_run(point, digits, "sweep") for point in configs("activation=relu", "seed=range(0,4)", *TINY)]
+    with Pool("cpu", 2) as pool:
+        server = psutil.Process(pool.worker_ids[0]).parent()
+        assert server is not None
+        server.kill()
+        server.wait()
+        results = [result for group in pool.run([Stack((run,)) for run in runs]) for result in group]
+    assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
+    assert not any(result.error for result in results)
