@@ -16,7 +16,7 @@ from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training import loop, progress
 from actbench.training.stacks import Stack, pack_stacks
-from tests.support import numbers
+from tests.support import numbers, until
 
 Configs = Callable[..., list[RunSettings]]
 TINY = ("architecture=mlp_small", "training.steps=3", "training.batch_size=37")
@@ -138,7 +138,7 @@ def test_workers_outlive_the_process_that_forked_them(configs: Configs, digits: 
         server = psutil.Process(pool.worker_ids[0]).parent()
         assert server is not None
         server.kill()
-        server.wait()
+        until(lambda: server.status() == psutil.STATUS_ZOMBIE)
         results = [result for group in pool.run([Stack((run,)) for run in runs]) for result in group]
     assert sorted(result.run.id for result in results) == sorted(run.id for run in runs)
     assert not any(result.error for result in results)
