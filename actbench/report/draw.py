@@ -9,17 +9,17 @@ from actbench.report.figures.style import save_figure
 from actbench.report.formats.blocks import FIGURES, Figure
 
 WIDE = ("svg", "pdf", "png")  # formats of a figure of two columns
-READ = "svg"  # by the formats of a report; the others may be written later
+READ = "svg"  # by Markdown, HTML and PDF; LaTeX and other documents of one's own take the others
 NARROW = ("svg", "pdf")  # of its variant for one column, NAME_narrow
 
 Make = Callable[[bool], Drawing]  # narrow -> the figure
 Draw = Callable[[Make, str, str], Figure]  # figure, name, caption
 
 
-def drawer(folder: Path, save_elsewhere: Callable[[Drawing, Path], None] = save_figure) -> Draw:
+def drawer(folder: Path, save_elsewhere: Callable[[Drawing, Path], None] | None = save_figure) -> Draw:
     """A function that saves a figure in `folder`/figures, after the figures of an earlier report are removed.
 
-    save_elsewhere: saves what no format of a report reads.
+    save_elsewhere: saves all but SVG; None: they are not drawn.
     """
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,8 @@ def drawer(folder: Path, save_elsewhere: Callable[[Drawing, Path], None] = save_
             drawing = make(narrow)
             for suffix in formats:
                 save = save_figure if suffix == READ else save_elsewhere
-                save(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
+                if save is not None:
+                    save(drawing, figures / f"{name}{'_narrow' * narrow}.{suffix}")
         return Figure(f"{FIGURES}/{name}", caption, narrow=True)
 
     return draw

@@ -1,5 +1,6 @@
 """The report of a comparison, written from the files of its results folder."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_report(
     request: Request, judged: pd.DataFrame, environment: Mapping[str, Any], formats: Sequence[str] = FORMATS,
     pairs: bool = False,
 ) -> list[Path]:  # fmt: skip
-    """Writes report.* and figures/ in `folder`; returns the paths of the former.
+    """Writes report.* and figures/ in `folder`; returns the paths of the former. Only LaTeX needs figures beside SVG.
 
     runs: rows of runs.csv, and comparisons of them. points: curves, layers, histograms and costs, as the files of that
     name have them. judged: by judge_hypotheses. environment: the content of environment.json, or empty. pairs: adds the
@@ -51,7 +52,7 @@ def write_report(
     """
     marked = labelled(compared_runs(runs))
     paths = [folder / f"report.{name}" for name in formats]
-    with other_process() as save:
+    with other_process() if "tex" in formats else contextlib.nullcontext() as save:
         draw = drawer(folder, save)
         blocks = list(document(comparisons, marked, points, request, judged, environment, draw, pairs))
         write = {
