@@ -8,7 +8,6 @@ from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
 from actbench.commands.step_costs import step_costs
-from actbench.commands.summaries import store_summaries
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import FEWEST_SEEDS, TaskPlan, check_grid, equal_time_steps
 from actbench.experiment.questions import load_experiment
@@ -18,11 +17,12 @@ from actbench.signals import deferred_signals
 from actbench.store.files import runs_frame
 from actbench.training.results import Mark, missing_result
 
+# What the end of a comparison needs.
+_IMPORTS = ("actbench.analysis.hypotheses", "actbench.report.report", "actbench.commands.summaries")
+
 
 def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False) -> int:
     """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code."""
-    from actbench.analysis.check import check_hypotheses  # its libraries take half a second
-
     experiment = load_experiment(name)
     grid = compose_grid([*experiment.overrides, *overrides], config_dir)
     check_grid(grid)
@@ -31,8 +31,11 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
     first = [planned for plan in plans for planned in plan.due]
     first_runs = [schedule.run(planned) for planned in first]
     protocol = grid.command.protocol
-    planned = runs_frame([missing_result(run, "") for run in first_runs])
-    check_hypotheses(experiment.hypotheses, planned, protocol.racing)
+    if experiment.hypotheses:
+        from actbench.analysis.check import check_hypotheses  # its libraries take half a second
+
+        planned = runs_frame([missing_result(run, "") for run in first_runs])
+        check_hypotheses(experiment.hypotheses, planned, protocol.racing)
     if protocol.seeds < FEWEST_SEEDS:
         print(
             f"protocol.seeds={protocol.seeds}: too few for a verdict; take at least {FEWEST_SEEDS}, better 9 or more",
@@ -42,6 +45,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
     with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
         session.costs = step_costs(session, [list(schedule.representatives(plan).values()) for plan in plans])
         stages = Stages(schedule, session.results)
+        session.imports = _IMPORTS
         session.train(first_runs, f"first stage, {describe(first)}", stages.follow)
         plans = stages.plans
         session.planned = {run.id: run for run in stages.planned}
@@ -53,6 +57,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             session.write_files()
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
             report = write_reports(session.folder, request, pairs=pairs)
+            from actbench.commands.summaries import store_summaries  # imports MLflow
+
             store_summaries(session.parent, report.compared, session.results)
             stored = session.end(report.note)
     answer, *tasks, conditions = map(TERMINAL, report.answers)

@@ -3,13 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from actbench.commands.progress import RunProgress
 from actbench.execution.worker import REPORT_EVERY
 from actbench.signals import check_interruption, deferred_signals
-from actbench.store.writer import ParentRun
 from actbench.training.results import LiveCurves, Record
 from actbench.training.stacks import Stack
+
+if TYPE_CHECKING:
+    from actbench.store.writer import ParentRun
 
 _WRITE_INTERVAL = 8.0  # seconds between two writes of a stack that trains
 _WRITE_COST = 20  # least wait, in durations of a write: writing takes at most 1/20 of the parent's time
@@ -18,7 +21,7 @@ _WRITE_COST = 20  # least wait, in durations of a write: writing takes at most 1
 class LiveWriter:
     """Writes runs to the store while they train: only longer runs, and rarely enough to cost little time."""
 
-    def __init__(self, parent: Callable[[], ParentRun], in_process: bool, bar: RunProgress | None) -> None:
+    def __init__(self, parent: "Callable[[], ParentRun]", in_process: bool, bar: RunProgress | None) -> None:
         """parent: the command's parent run, created at its first call. in_process: whether runs train here."""
         self._parent, self._in_process, self._bar = parent, in_process, bar
         self._stacks: dict[Stack, _LiveStack] = {}

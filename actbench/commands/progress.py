@@ -7,8 +7,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actbench.analysis.summary import summarize
-from actbench.report.tables import summary_table
 from actbench.training.results import Result
 
 WIDEST = 10_000  # columns
@@ -74,4 +72,7 @@ def print_table(table: pd.DataFrame) -> None:
 
 def print_runs(runs: pd.DataFrame) -> None:
     """Prints means over seeds. runs: rows of runs.csv."""
+    from actbench.analysis.summary import summarize  # these libraries take half a second
+    from actbench.report.tables import summary_table
+
     print_table(summary_table(summarize(runs)))

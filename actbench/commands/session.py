@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -26,15 +28,17 @@ from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals
 from actbench.store.files import RUNS, costs_frame, write_comparison, write_results
 from actbench.store.folder import folder_lock, refused_leaves_nothing, results_folder
-from actbench.store.journal import journals_folder
+from actbench.store.names import JOURNALS
 from actbench.store.provenance import Spent, spent_before
-from actbench.store.reader import Store
 from actbench.store.sqlite import checkpoint_log, is_new
-from actbench.store.writer import ParentRun
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Mark, Result, missing_result
 from actbench.training.resume import checkpoint_path, checkpoints_folder, resumable_stacks
 from actbench.training.stacks import Stack, pack_stacks
+
+if TYPE_CHECKING:
+    from actbench.store.reader import Store
+    from actbench.store.writer import ParentRun
 
 Follow = Callable[[Sequence[Result]], Iterable[tuple[Sequence[Run], str]]]
 
@@ -48,6 +52,7 @@ class Session:
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
     trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
     checkpoints: the folder of those of stacks, None where none are kept.
+    imports: modules that the end of the command needs, which take seconds; they are imported while workers train.
     before: what earlier commands spent on the runs of the folder.
     """
 
@@ -63,22 +68,25 @@ class Session:
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
     marks: dict[str, Mark] = field(default_factory=dict)
+    imports: Sequence[str] = ()
     before: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
-    _parent: ParentRun | None = None
+    _parent: "ParentRun | None" = None
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The experiment in the store; a new database is made at the first access."""
+        from actbench.store.reader import Store  # imports MLflow, which takes seconds: workers train meanwhile
+
         return Store(self.settings.store.uri, self.request.experiment)
 
     @property
     def is_new(self) -> bool:
         """Whether there is no store yet, and nothing that waits for it; one that has gone since is not a new one."""
-        return "store" not in vars(self) and is_new(self.settings.store.uri) and not journals_folder().exists()
+        return "store" not in vars(self) and is_new(self.settings.store.uri) and not JOURNALS.exists()
 
     @property
-    def parent(self) -> ParentRun:
+    def parent(self) -> "ParentRun":
         """The command's parent run, created at the first access."""
         if self._parent is None:
             self._parent = self.store.start(self.command, self.request.to_tags())
@@ -122,6 +130,8 @@ class Session:
             self._stacks(due), LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
         )
         _ = self.store  # making a new database takes seconds; workers train meanwhile
+        for module in self.imports if not self.pool.in_process else ():
+            import_module(module)
         if self.settings.store.system_metrics:
             self.parent.monitor_system()
         for results in groups:

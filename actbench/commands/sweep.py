@@ -29,6 +29,7 @@ def train_grid(
     runs = make_runs(grid.runs, prepared_data(grid.runs), command)
     request = make_request(command, experiment, overrides, grid, runs)
     with open_session(command, request, grid, runs, alone=alone) as session:
+        session.imports = ("actbench.report.sweep",)
         session.train(runs, command)
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()

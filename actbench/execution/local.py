@@ -7,7 +7,6 @@ tried again run by run, so that only the run at fault fails.
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +16,7 @@ from actbench.errors import one_line
 from actbench.execution.devices import device_name, memory_per_worker, visible_gpus
 from actbench.execution.processes import WorkerProcess
 from actbench.execution.retries import Retries
+from actbench.execution.waiting import Waiting
 from actbench.execution.worker import (
     NOTHING,
     Failure,
@@ -30,7 +30,7 @@ from actbench.execution.worker import (
 )
 from actbench.signals import stop_requests
 from actbench.training.results import Record, Result
-from actbench.training.stacks import Stack, longest_first
+from actbench.training.stacks import Stack
 
 TIMEOUT = 120.0  # seconds: execution.timeout
 _CALL_TIMEOUTS = 10  # a call sends no heartbeats, and may take as many times the timeout
@@ -38,7 +38,7 @@ _CALL_TIMEOUTS = 10  # a call sends no heartbeats, and may take as many times th
 OnRecords = Callable[[Stack, Sequence[Record]], None]
 
 _Outcome = tuple[Stack, list[Result] | Failure]
-_Messages = queue.Queue[tuple[int, Stack, list[Result] | Failure | Progress]]  # the first: index of the worker
+_Messages = queue.Queue[tuple[Stack, list[Result] | Failure | Progress | Exception]]
 
 
 class Pool:
@@ -54,7 +54,7 @@ class Pool:
     ) -> None:  # fmt: skip
         self.device, self.workers, self._saving, self._timeout = device, workers, saving, timeout
         self.in_process = workers == 1 if in_process is None else in_process
-        self._waiting: deque[Stack] = deque()
+        self._waiting = Waiting([])
         self._processes: list[WorkerProcess] = []
 
     @property
@@ -80,6 +80,7 @@ class Pool:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._waiting.close()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -126,21 +127,25 @@ class Pool:
         this process: with each record, and about once a second with none. In workers: every REPORT_EVERY seconds, at
         first with none.
         """
-        self._waiting = deque(stacks)
-        retries = Retries(self._waiting, device_name(self.device))
+        self._waiting = waiting = Waiting(stacks)
         train = self._train_in_process if self.in_process else self._train_in_workers
-        outcomes = train(self._waiting, on_records)
-        return (results for stack, outcome in outcomes if (results := retries.settle(stack, outcome)))
+        return self._settled(train(waiting, on_records), waiting)
+
+    def _settled(self, outcomes: Iterator[_Outcome], waiting: Waiting) -> Iterator[list[Result]]:
+        retries = Retries(waiting.stacks, device_name(self.device))
+        for stack, outcome in outcomes:
+            with waiting.changed:
+                results = retries.settle(stack, outcome)
+            if results:
+                yield results
 
     def add(self, stacks: Iterable[Stack]) -> None:
         """Adds stacks to those that `run` trains; the longest of all that wait is the next."""
-        ordered = longest_first([*self._waiting, *stacks])
-        self._waiting.clear()
-        self._waiting.extend(ordered)
+        self._waiting.add(stacks)
 
-    def _train_in_process(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[_Outcome]:
-        while waiting:
-            stack = waiting.popleft()
+    def _train_in_process(self, waiting: Waiting, on_records: OnRecords) -> Iterator[_Outcome]:
+        while not waiting.is_empty:
+            stack = waiting.stacks.popleft()
 
             def on_record(record: Record, stack: Stack = stack) -> None:
                 on_records(stack, [record])
@@ -155,41 +160,41 @@ class Pool:
             release_memory(self.device)
             yield stack, outcome
 
-    def _train_in_workers(self, waiting: deque[Stack], on_records: OnRecords) -> Iterator[_Outcome]:
-        """A thread for each busy worker receives what it sends, so that no worker waits for the store."""
+    def _train_in_workers(self, waiting: Waiting, on_records: OnRecords) -> Iterator[_Outcome]:
+        """A thread for each worker gives it stacks and receives what it sends, so that none waits for the store."""
         messages: _Messages = queue.Queue()
-        idle = list(range(self.workers))
+        for worker in range(self.workers):
+            threading.Thread(target=self._serve, args=(worker, waiting, messages), daemon=True).start()
 
-        def assign() -> int:
-            """Gives waiting stacks to idle workers; returns to how many."""
-            assigned = 0
-            while waiting and idle:
-                arguments = self._usable(idle.pop()), waiting.popleft(), messages
-                threading.Thread(target=self._train_in_worker, args=arguments, daemon=True).start()
-                assigned += 1
-            return assigned
+        def outcomes() -> Iterator[_Outcome]:
+            try:
+                while not waiting.is_empty:
+                    stack, content = messages.get()
+                    if isinstance(content, Progress):
+                        on_records(stack, content.records)
+                        continue
+                    if isinstance(content, Exception):
+                        raise content
+                    yield stack, content
+                    waiting.settle()
+            finally:
+                waiting.close()
 
-        def outcomes(busy: int) -> Iterator[_Outcome]:
-            while busy:
-                worker, stack, content = messages.get()
-                if isinstance(content, Progress):
-                    on_records(stack, content.records)
-                    continue
-                idle.append(worker)
-                busy += assign() - 1
-                yield stack, content
-                busy += assign()  # stacks that went back to those waiting
+        return outcomes()
 
-        return outcomes(assign())
+    def _serve(self, worker: int, waiting: Waiting, messages: _Messages) -> None:
+        """Makes a worker train the stacks that wait; queues its reports and the results, or a failure, of each."""
+        while (stack := waiting.take()) is not None:
 
-    def _train_in_worker(self, worker: int, stack: Stack, messages: _Messages) -> None:
-        """Makes a worker train a stack; queues its reports and, at the end, its results or a failure."""
+            def report(progress: Progress, stack: Stack = stack) -> None:
+                messages.put((stack, progress))
 
-        def report(progress: Progress) -> None:
-            messages.put((worker, stack, progress))
-
-        request = train_and_report, (stack, self.device, self._saving)
-        messages.put((worker, stack, self._processes[worker].ask(request, report, self._timeout)))
+            request = train_and_report, (stack, self.device, self._saving)
+            try:
+                outcome = self._processes[self._usable(worker)].ask(request, report, self._timeout)
+            except Exception as error:  # no process can be started
+                outcome = error
+            messages.put((stack, outcome))
 
 
 def _called(function: Callable[..., Any], arguments: Sequence[object]) -> Any:

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from typing import TYPE_CHECKING
 
 from actbench.experiment.runs import Run
 from actbench.store.client import absolute_uri, is_service_error
@@ -21,6 +20,9 @@ from actbench.store.outbox import Outbox
 from actbench.store.runs import begun_entry, ended_entry, points_of
 from actbench.store.summaries import Summary
 from actbench.training.results import CurvePoint, Result
+
+if TYPE_CHECKING:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 _MONITOR_EVERY = 5  # seconds
 _OF_SUMMARIES = ("host", "pid", "margin")  # tags of the command that its summaries have too; each takes time to write
@@ -82,6 +84,8 @@ class ParentRun:
         """Records memory, processor and GPU of this machine as metrics of the parent run, from now until it ends."""
         if self._monitor is None and self._parent.uid in self._writer.ids:
             run_id, uri = self._writer.ids[self._parent.uid], absolute_uri(self._uri)
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
             self._monitor = SystemMetricsMonitor(run_id, _MONITOR_EVERY, tracking_uri=uri)
             self._monitor.start()
 
