@@ -18,21 +18,21 @@ Calls = Mapping[str, Callable[[], object]]
 
 
 def medians(calls: Calls, rounds: int = 40) -> dict[str, float]:
-    """Median milliseconds of each, all in turn."""
+    """Median milliseconds of processor time of each, all in turn; the clock's also counts what other programs take."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 3):
         for name, call in calls.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()
             call()
             if number >= 3:
-                seconds[name].append(time.perf_counter() - begun)
+                seconds[name].append(time.thread_time() - begun)
     return {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
 
 
 def ratios(calls: Calls, rounds: int = 40) -> dict[str, tuple[float, float, float]]:
     """Of each call's time to the first call's in the same round: median, lower and upper quartile. All in turn.
 
-    Processor time of this thread, which other programs disturb less than the clock's.
+    Processor time too.
     """
     names, seconds = list(calls), []
     for number in range(rounds + 3):

@@ -96,15 +96,15 @@ class Sweep:
 # Sizes are such that C_eval takes 20 to 60 s on two cores. An epoch of 54,000 images has 844 batches of 64, 106 of 512.
 SWEEPS = {
     "MLP": Sweep("mlp", 64, 1688, (0.001,), 2, {"A": 10.0, "B": None, "C": 1.1, EVALUATING: 1.25}),
-    "MLP, batch 512": Sweep("mlp", 512, 424, (0.001,), 1, {EVALUATING: 1.25}),
+    "MLP, batch 512": Sweep("mlp", 512, 318, (0.001,), 1, {EVALUATING: 1.25}),
     "Transformer": Sweep("transformer", 64, 211, (0.001,), 1, {EVALUATING: 1.0}, more=UNMEASURED),
     "CNN": Sweep("cnn", 64, 105, (0.001,), 1, {EVALUATING: 1.0}, more=UNMEASURED),
     "MLP on digits": Sweep(
-        "mlp_small", 64, 120, (0.001, 0.003, 0.01, 0.03, 0.1), 20, {EVALUATING: 4.0}, dataset="digits",
+        "mlp_small", 64, 120, (0.001, 0.003, 0.01, 0.03, 0.1), 14, {EVALUATING: 4.0}, dataset="digits",
         more=("training.measure_every=60",),
     ),
     "template": Sweep(
-        "mlp", 128, 430, (0.001, 0.002, 0.003, 0.005, 0.01), 12, {"L": 30.0}, activations=("relu",),
+        "mlp", 128, 430, (0.001, 0.002, 0.003, 0.005, 0.01), 8, {"L": 30.0}, activations=("relu",),
         more=("architecture.depth=3", "architecture.norm=batch", "training.schedule=constant"),
     ),
 }  # fmt: skip
