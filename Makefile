@@ -41,11 +41,14 @@ test: setup
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
-# Sweeps against the loops one would write oneself, about 45 minutes on two cores: make benchmark MNIST=/path/to/mnist
+# Sweeps against hand-written loops, about an hour on two cores:
+#   make benchmark MNIST=/path/to/mnist TEMPLATE=/path/to/lightning-hydra-template
+# TEMPLATE: a clone of it, with which sweeps are compared with it too.
 benchmark: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --editable '.[benchmark]'
 	$(BIN)/python scripts/benchmark_step.py $(if $(MNIST),--root $(MNIST))
-	$(BIN)/python scripts/benchmark_throughput.py $(if $(MNIST),--root $(MNIST))
+	$(BIN)/python scripts/benchmark_throughput.py --roofline $(if $(MNIST),--root $(MNIST)) \
+	  $(if $(TEMPLATE),--template $(TEMPLATE))
 
 format: setup
 	$(BIN)/ruff format .

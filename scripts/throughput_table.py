@@ -1,20 +1,23 @@
-"""throughput.csv and throughput.md: every value of the throughput benchmark, with its round and revision."""
+"""throughput.csv and throughput.md: every value of the throughput benchmark, with its round, revision and processor."""
 
 import csv
 import os
 import platform
 import statistics
 import subprocess
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-NAMES = ["mlp", "mlp512", "transformer", "cnn", "overhead", "2,000 runs", "make compare"]  # parts, in their order
+from sweeps import WAYS
+
+NOT_MEASURED = {"template": "lightning-hydra-template is on no package index; its clone is given by --template"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One value of throughput.csv. target: at least, or where negative at most its size."""
+    """One value of throughput.csv. target: at least, or where negative at most its size. processor: with its cores."""
 
     part: str
     what: str
@@ -22,60 +25,74 @@ class Line:
     value: float
     target: float | None
     revision: str
+    processor: str
 
 
 def revision() -> str:
+    """The checkout's, as git describes it."""
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
 
 
-def write(folder: Path, lines: list[Line]) -> None:
-    """throughput.csv and throughput.md; parts that were not measured now stay."""
+def processor() -> str:
+    """The processor's name and the cores that this process may use."""
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def machine(packages: tuple[str, ...] = ("torch", "mlflow")) -> str:
+    """The processor, its cores, the versions of these packages and the date."""
+    from importlib.metadata import version
+
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{processor()}; {versions}; {datetime.now(UTC):%Y-%m-%d}"
+
+
+def write(folder: Path, lines: Sequence[Line], parts: Sequence[str]) -> None:
+    """throughput.csv and throughput.md. Of the parts in `parts` those that were not measured now stay; others go."""
     path, renewed = folder / "throughput.csv", {line.part for line in lines}
-    kept = [line for line in read(path) if line.part not in renewed] if path.exists() else []
-    every = sorted([*kept, *lines], key=lambda line: NAMES.index(line.part))
+    old = read(path) if path.exists() else []
+    kept = [line for line in old if line.part in parts and line.part not in renewed]
+    every = sorted([*kept, *lines], key=lambda line: parts.index(line.part))
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Line)])
         writer.writerows([*astuple(replace(line, value=float(f"{line.value:.6g}")))] for line in every)
-    parts = {part: sorted({line.revision for line in every if line.part == part}) for part in NAMES}
-    rounds = {part: max((line.round for line in every if line.part == part), default=0) for part in NAMES}
-    told = "; ".join(f"{part} {rounds[part]} at {', '.join(parts[part])}" for part in NAMES if rounds[part])
-    text = f"{machine()}\nInterleaved rounds, at the revision: {told}. Medians.\n\n{table(every)}\n"
-    (folder / "throughput.md").write_text(text)
+    sections = [f"Written on {machine()}, part by part.\n\n{WAYS.format(cores=len(os.sched_getaffinity(0)))}"]
+    for part in parts:
+        own = [line for line in every if line.part == part]
+        reason = NOT_MEASURED.get(part, f"--only '{part}' measures it")
+        sections.append(f"## {part}\n\n{table(own) if own else f'Not measured: {reason}.'}")
+    (folder / "throughput.md").write_text("\n\n".join(sections) + "\n")
 
 
 def read(path: Path) -> list[Line]:
+    """The lines of a throughput.csv; those of an older one without processors are not read."""
     with path.open() as file:
         return [
             Line(
                 row["part"], row["what"], int(row["round"]), float(row["value"]),
-                float(row["target"]) if row["target"] else None, row["revision"],
+                float(row["target"]) if row["target"] else None, row["revision"], row["processor"],
             )
-            for row in csv.DictReader(file)
+            for row in csv.DictReader(file) if "processor" in row
         ]  # fmt: skip
 
 
-def table(lines: list[Line]) -> str:
-    """A line a quantity: its median over rounds, and every round."""
-    text = ["| part | what | median | all rounds | target | met |", "|---|---|---:|---|---:|---|"]
-    for part, what in dict.fromkeys((line.part, line.what) for line in lines):
-        own = [line for line in lines if (line.part, line.what) == (part, what)]
-        middle, target = statistics.median(line.value for line in own), own[0].target
+def table(lines: Sequence[Line]) -> str:
+    """A row a quantity of one part: median, smallest and largest over the rounds."""
+    places = sorted({f"{line.processor}, revision {line.revision}" for line in lines})
+    text = [
+        f"{'; '.join(places)}.", "", "| what | rounds | median | smallest | largest | target | met |",
+        "|---|---:|---:|---:|---:|---|---|",
+    ]  # fmt: skip
+    for what in dict.fromkeys(line.what for line in lines):
+        own = [line for line in lines if line.what == what]
+        values, target = [line.value for line in own], own[0].target
+        middle = statistics.median(values)
         goal = "" if target is None else f"at {'most' if target < 0 else 'least'} {abs(target):g}"
         met = "" if target is None else "yes" if (middle <= -target if target < 0 else middle >= target) else "**no**"
-        each = ", ".join(f"{line.value:.4g}" for line in own)
-        text.append(f"| {part} | {what} | {middle:.4g} | {each} | {goal} | {met} |")
+        cells = f"{len(own)} | {middle:.3g} | {min(values):.3g} | {max(values):.3g}"
+        text.append(f"| {what} | {cells} | {goal} | {met} |")
     return "\n".join(text)
-
-
-def machine(packages: tuple[str, ...] = ("torch", "mlflow", "lightning")) -> str:
-    """The processor, its cores, the versions of these packages and the date."""
-    from importlib.metadata import version
-
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores; {versions}; " \
-        f"{datetime.now(UTC):%Y-%m-%d}"  # fmt: skip
