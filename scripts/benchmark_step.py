@@ -22,8 +22,9 @@ from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import make_run
 from actbench.metrics.gradients import sum_of_squares
 from actbench.metrics.histograms import counts
-from actbench.training.loop import set_up, step_gradients
+from actbench.training.loop import set_up
 from actbench.training.stacks import Stack
+from actbench.training.step import step_gradients
 
 CPU = torch.device("cpu")
 Calls = Mapping[str, Callable[[], object]]
