@@ -57,7 +57,7 @@ def train(
     settings = run.settings.training
     set_precision(settings.precision)
     capture = capture_on(device)
-    network, batches, optimizer = set_up(stack, data, device, capture is not None)
+    network, batches, optimizer = set_up(stack, data, device, None if capture is None else True)
     seen = examples_seen(steps, settings.batch_size, training_examples(run.settings, run.data))
     plan = evaluation_plan(settings.evaluate_every, steps, seen, batches.validation_size)
     evaluations, measure_every = frozenset(plan.steps), measurement_interval(settings.measure_every, steps)
