@@ -69,9 +69,10 @@ class Graphed:
             return
         try:
             self._replay = self._capture.capture(self._function)
-        except torch.OutOfMemoryError:
-            raise  # a stack that is too large is halved
         except RuntimeError as error:
+            for cause in (error, error.__context__):  # the end of a capture that has failed may fail as well
+                if isinstance(cause, torch.OutOfMemoryError):
+                    raise cause from None  # a stack that is too large is halved
             print(
                 f"no CUDA graph, each operation is launched by itself: {one_line(error)}", file=sys.stderr, flush=True
             )

@@ -66,7 +66,7 @@ class Progress:
     def note_failures(self, loss: Tensor) -> None:
         """Notes the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
         failed = self.failed_step.isnan() & ~loss.isfinite()
-        self.failed_step.copy_(torch.where(failed, self._step, self.failed_step))
+        torch.where(failed, self._step, self.failed_step, out=self.failed_step)
 
     def records(self, step: int) -> Iterator[Record]:
         """`train_loss` and `seconds`; the mean starts anew."""

@@ -122,7 +122,10 @@ def test_a_function_is_captured_after_its_warm_up_and_out_of_memory_is_raised() 
 
     class Full(RecordedCapture):
         def capture(self, function: Callable[[], None]) -> Callable[[], None]:
-            raise torch.OutOfMemoryError("out of memory")
+            try:
+                raise torch.OutOfMemoryError("out of memory")
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     graphed = Graphed(lambda: None, Full())
     for _ in range(WARM_UP):
