@@ -29,7 +29,7 @@ from steps import medians, runs_of, step_of
 from sweeps import SWEEPS, Sweep
 from throughput_table import machine, revision
 
-from actbench.execution.local import MALLOC
+from actbench.execution.server import MALLOC
 from actbench.training.stacks import pack_stacks
 
 PARTS = [part for part in SWEEPS if part != "template"]

@@ -10,8 +10,9 @@ import torch
 from actbench.data.datasets import load_data, prepare_data
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.runs import Run, make_run
-from actbench.training.loop import set_up, step_gradients
+from actbench.training.loop import set_up
 from actbench.training.stacks import Stack
+from actbench.training.step import step_gradients
 
 CPU = torch.device("cpu")
 Calls = Mapping[str, Callable[[], object]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from commands import CORES, HERE, ROOT, Times, Unmeasured, actbench_times, timed
 from sweeps import OURS, Sweep
 
-from actbench.execution.local import MALLOC
+from actbench.execution.server import MALLOC
 
 TEMPLATE_RUNS = 4
 

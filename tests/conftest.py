@@ -17,9 +17,7 @@ import torch
 from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.schema import RunSettings
-from actbench.store.client import connect
 from actbench.store.mlflow_settings import configure_mlflow
-from actbench.store.sqlite import checkpoint_log
 
 torch.set_num_threads(1)
 configure_mlflow()
@@ -44,10 +42,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store to copy: MLflow takes seconds to create one."""
+    from actbench.store.client import connect  # tests on a GPU need no store
+    from actbench.store.sqlite import checkpoint_log
+
     path = tmp_path_factory.mktemp("blank") / "mlflow.db"
     connect(f"sqlite:///{path}")
     checkpoint_log(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    """The device of tests marked `device`: the CPU, unless $ACTBENCH_TEST_DEVICE names another."""
+    return torch.device(os.environ.get("ACTBENCH_TEST_DEVICE", "cpu"))
 
 
 @pytest.fixture

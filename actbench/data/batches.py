@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from actbench.data.buffers import fill
 from actbench.data.datasets import ImageData
 from actbench.determinism import stream
 
@@ -68,10 +69,18 @@ def normalization(data: ImageData, held_out: Tensor, kind: str) -> tuple[Tensor,
     return (1 / deviation).float(), (-mean / deviation).float()
 
 
+class _Draws(NamedTuple):
+    """What is drawn for a mini-batch, on the device: indices of examples (seeds, batch), crops (seeds, 3, batch)."""
+
+    examples: Tensor
+    crops: Tensor
+
+
 class Batches:
     """Mini-batches and evaluation chunks for runs with the given seeds, (runs, batch, height, width, channels).
 
-    Where all runs share one seed the run axis is expanded, not copied.
+    Where all runs share one seed the run axis is expanded, not copied. What is drawn for a mini-batch lies in one pair
+    of buffers for each batch size, so that a CUDA graph finds each step's draws at the same addresses.
     """
 
     def __init__(
@@ -94,29 +103,48 @@ class Batches:
         self._shape = data.train_images.shape[1:]
         self._rows, self._labels = data.train_images.flatten(1).to(device), data.train_labels.to(device)
         self._test_images, self._test_labels = data.test_images.to(device), data.test_labels.to(device)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        shape = len(self._seeds), len(self._train[0])
+        self._epoch, self._order = -1, torch.empty(shape, dtype=torch.int64, device=device)
+        self._step, self._draws = -1, dict[int, _Draws]()  # by batch size
         self.steps_per_epoch = -(-len(self._train[0]) // batch_size)
 
-    def training(self, step: int) -> tuple[Tensor, Tensor]:
-        """The mini-batch of a step: images, and labels (runs, batch). The last of an epoch may be smaller."""
+    def size(self, step: int) -> int:
+        """Examples of a step's mini-batch of one run. The last of an epoch may be smaller."""
+        return min(self._batch_size, len(self._train[0]) - step % self.steps_per_epoch * self._batch_size)
+
+    def prepare(self, step: int) -> None:
+        """Draws the mini-batch of a step into its buffers; on CUDA without waiting for the device."""
+        if step == self._step:
+            return
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = torch.stack(
-                [
-                    train[torch.randperm(len(train), generator=stream(seed, "order", epoch))]
-                    for seed, train in zip(self._seeds, self._train, strict=True)
-                ]
-            ).to(self._device)
-        index = self._order[:, position * self._batch_size : (position + 1) * self._batch_size]
+            order = [
+                train[torch.randperm(len(train), generator=stream(seed, "order", epoch))]
+                for seed, train in zip(self._seeds, self._train, strict=True)
+            ]
+            fill(self._order, order)
+        size = self.size(step)
+        if size not in self._draws:
+            shapes = (len(self._seeds), size), (len(self._seeds), 3, size if self._augment else 0)
+            self._draws[size] = _Draws(*(torch.empty(s, dtype=torch.int64, device=self._device) for s in shapes))
+        examples, crops = self._draws[size]
+        examples.copy_(self._order[:, position * self._batch_size : position * self._batch_size + size])
+        if self._augment:
+            fill(crops, [draw_crops(size, stream(seed, "augment", step)) for seed in self._seeds])
+        self._step = step
+
+    def buffers(self) -> list[Tensor]:
+        """The buffers of what is drawn, which keep their addresses."""
+        return [self._order, *(tensor for draws in self._draws.values() for tensor in draws)]
+
+    def training(self, step: int) -> tuple[Tensor, Tensor]:
+        """The mini-batch of a step: images, and labels (runs, batch). The last of an epoch may be smaller."""
+        self.prepare(step)
+        index, crops = self._draws[self.size(step)]
         images = self._gather(index)
         if self._augment:
-            images = torch.stack(
-                [
-                    flip_and_crop(batch, stream(seed, "augment", step))
-                    for batch, seed in zip(images, self._seeds, strict=True)
-                ]
-            )
+            images = flip_and_crop(images.flatten(0, 1), crops.transpose(0, 1).flatten(1)).view_as(images)
         return self._for_runs(self._normalised(images)), self._for_runs(self._labels[index])
 
     def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -164,17 +192,23 @@ class Batches:
         return values if self._one_run_a_seed else values.index_select(0, self._seed_of_run)
 
 
-def flip_and_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image flipped left to right or not, padded with 4 black pixels a side, and cropped at a random place.
+def draw_crops(batch: int, generator: torch.Generator) -> Tensor:
+    """Augmentation's choices (3, batch), int64: whether to flip, and the crop's top and left, on the CPU."""
+    flip = torch.rand(batch, generator=generator) < 0.5
+    return torch.cat(
+        [flip.long().unsqueeze(0), torch.randint(0, 2 * CROP_PADDING + 1, (2, batch), generator=generator)]
+    )
 
-    images: uint8 (batch, height, width, channels); drawn on the CPU, so that every device sees the same crops.
+
+def flip_and_crop(images: Tensor, crops: Tensor) -> Tensor:
+    """Each image flipped left to right or not, padded with 4 black pixels a side, and cropped.
+
+    images: uint8 (batch, height, width, channels). crops: of `draw_crops`, (3, batch), on the images' device.
     """
     batch, height, width, _ = images.shape
-    flip = torch.rand(batch, generator=generator) < 0.5
-    top, left = torch.randint(0, 2 * CROP_PADDING + 1, (2, batch), generator=generator)
-    columns = torch.arange(width).expand(batch, -1)
-    columns = torch.where(flip.unsqueeze(1), columns.flip(1), columns) + left.unsqueeze(1)
-    rows = torch.arange(height) + top.unsqueeze(1)
+    flip, top, left = crops.unsqueeze(2)
+    columns = torch.arange(width, device=images.device)
+    columns = torch.where(flip > 0, width - 1 - columns, columns) + left
+    rows = torch.arange(height, device=images.device) + top
     padded = F.pad(images, (0, 0, *[CROP_PADDING] * 4))
-    index = torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]
-    return padded[tuple(i.to(images.device) for i in index)]
+    return padded[torch.arange(batch, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]

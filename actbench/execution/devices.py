@@ -1,19 +1,45 @@
 """The processor or GPU that runs train on."""
 
 import os
+import sys
+from functools import cache
 
 import torch
 
-from actbench.errors import UsageError
+from actbench.errors import UsageError, one_line
 from actbench.experiment.command import ExecutionSettings
 
 
 def choose_device(settings: ExecutionSettings) -> str:
-    """`cpu` or `cuda`. Raises UsageError for a CUDA device where there is none."""
-    available = torch.cuda.is_available()
+    """`cpu` or `cuda`, chosen before anything trains. Raises UsageError for a CUDA device where none computes.
+
+    `auto` takes the CPU where there is no CUDA device, and with a message where there is one that fails.
+    """
+    available = settings.device != "cpu" and torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise UsageError("execution.device=cuda: this machine has no CUDA device that torch can use; take auto or cpu")
-    return "cuda" if available and settings.device != "cpu" else "cpu"
+    problem = cuda_problem() if available else None
+    if problem is None:
+        return "cuda" if available else "cpu"
+    if settings.device == "cuda":
+        raise UsageError(f"execution.device=cuda: the device fails: {problem}; take cpu")
+    _tell(f"the CUDA device of this machine fails, so all runs train on the CPU: {problem}")
+    return "cpu"
+
+
+@cache
+def cuda_problem() -> str | None:
+    """Why this machine's CUDA device does not compute; None where it does."""
+    try:
+        torch.ones(2, device="cuda").sum().item()
+    except RuntimeError as error:
+        return one_line(error)
+    return None
+
+
+@cache  # a command asks for its device several times
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def worker_count(settings: ExecutionSettings, device: str) -> int:

@@ -28,16 +28,25 @@ def gradient_norms(
 
 def sum_of_squares(values: Tensor) -> Tensor:
     """Sum of squares of each run's values, (runs, ...) -> float64 (runs,)."""
+    if values.device.type != "cpu":
+        return squares_at_once(values)
     return _by_pieces(values, lambda piece: torch.linalg.vector_norm(piece, dtype=torch.float64).square())
+
+
+def squares_at_once(values: Tensor) -> Tensor:
+    """As `sum_of_squares`, by one kernel for all runs."""
+    return torch.linalg.vector_norm(values.reshape(len(values), -1), dim=1, dtype=torch.float64).square()
 
 
 def exact_sum(values: Tensor) -> Tensor:
     """Sum of each run's values, (runs, ...) -> float64 (runs,)."""
+    if values.device.type != "cpu":
+        return values.reshape(len(values), -1).sum(1, dtype=torch.float64)
     return _by_pieces(values, lambda piece: piece.sum(dtype=torch.float64))
 
 
 def _by_pieces(values: Tensor, add_up: Callable[[Tensor], Tensor]) -> Tensor:
-    """Adds up one run at a time and in pieces, so that a piece's copy in float64 stays in the cache."""
+    """Adds up one run at a time and in pieces, so that a piece's copy in float64 stays in a CPU's cache."""
     return torch.stack([
         torch.stack([add_up(piece) for piece in run.reshape(-1).split(_PIECE)]).sum() for run in values.unbind(0)
     ])  # fmt: skip

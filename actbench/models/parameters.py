@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actbench.determinism import linear
+from actbench import determinism
+from actbench.models import products
 
 Tensors = Mapping[str, Tensor]
 Activate = Callable[[int, Tensor], Tensor]  # (hidden layer, pre-activations) -> units
@@ -97,6 +98,7 @@ def _layer_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def apply_linear(p: Tensors, name: str, x: Tensor) -> Tensor:
     """(runs, batch, *positions, fan_in) -> (runs, batch, *positions, fan_out)."""
+    linear = determinism.linear if x.device.type == "cpu" else products.linear
     out = linear(p[f"{name}.bias"], x.flatten(1, -2), p[f"{name}.weight"])
     return out.view(*x.shape[:-1], out.shape[-1])
 

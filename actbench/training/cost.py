@@ -22,9 +22,10 @@ from actbench.activations.bound import BoundActivation, initial_parameters
 from actbench.data.datasets import ImageData, load_data
 from actbench.determinism import set_precision, stream
 from actbench.experiment.runs import Run, bound_activation
-from actbench.training.loop import set_up, step_gradients
+from actbench.training.loop import set_up
 from actbench.training.results import COPY
 from actbench.training.stacks import Stack
+from actbench.training.step import step_gradients
 
 SIZES = {"in cache": 2**16, "out of cache": 2**24}  # outputs: 256 KB, and 64 MB, of float32
 DIRECTIONS = ("forward", "backward")

@@ -10,18 +10,18 @@ from torch import Tensor
 from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData
 from actbench.determinism import set_precision
-from actbench.experiment.evaluation import EVALUATION_CHUNK, evaluation_plan, examples_seen, measurement_interval
+from actbench.experiment.evaluation import evaluation_plan, examples_seen, measurement_interval
 from actbench.experiment.runs import Run, training_examples
-from actbench.metrics.gradients import gradient_norms
-from actbench.training.losses import cross_entropy
+from actbench.training.classify import Classifier, evaluate
+from actbench.training.graphs import capture_on
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
-from actbench.training.probe import norms, observe, record
+from actbench.training.probe import norms, observe, record, records
 from actbench.training.progress import Progress
 from actbench.training.results import MOST_EXAMPLES, TEST_CORRECT, Record
 from actbench.training.resume import StackCheckpoint, StackState
-from actbench.training.schedules import multiplier
 from actbench.training.stacks import Stack
+from actbench.training.step import TrainingStep
 
 
 class Evaluation(NamedTuple):
@@ -56,11 +56,14 @@ def train(
     run, steps = stack.runs[0], stack.runs[0].steps
     settings = run.settings.training
     set_precision(settings.precision)
-    network, batches, optimizer = set_up(stack, data, device)
+    capture = capture_on(device)
+    network, batches, optimizer = set_up(stack, data, device, None if capture is None else True)
     seen = examples_seen(steps, settings.batch_size, training_examples(run.settings, run.data))
     plan = evaluation_plan(settings.evaluate_every, steps, seen, batches.validation_size)
     evaluations, measure_every = frozenset(plan.steps), measurement_interval(settings.measure_every, steps)
     progress = Progress(len(stack.runs), device, heartbeat)
+    training = TrainingStep(network, batches, optimizer, progress, settings, steps, capture)
+    classifier = Classifier(network, capture)
     with progress.paused():
         first = _restored(checkpoint, network, optimizer, progress)
     for step in range(first, steps + 1):
@@ -71,25 +74,20 @@ def train(
         if step in evaluations:
             with progress.paused():
                 size = batches.validation_size if step == steps else plan.part
-                yield from _evaluation(step, network, batches, size, plan.part, progress, evaluated)
+                yield from _evaluation(step, classifier, batches, size, plan.part, progress, evaluated)
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
                 size = min(settings.probe_size, batches.validation_size)
                 yield from observe(network, batches, size, step, histograms=step in (0, steps))
-        if step < steps or measured:
-            loss, gradients = step_gradients(network, batches, step, settings.label_smoothing)
-        if measured:
+            gradients = training.measured(step)
             with progress.paused():
                 yield from norms(network, gradients, step)
-        if step < steps:
-            progress.add_loss(loss, step)
-            if settings.clip_norm is not None:
-                gradients = _clipped(network, gradients, settings.clip_norm)
-            optimizer.step(gradients, multiplier(settings.schedule, step, steps, settings.warmup))
+        elif step < steps:
+            training(step)
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
-    yield from _test(run, network, batches, progress.beat)
+    yield from _test(run, classifier, batches, progress.beat)
 
 
 def _state(step: int, network: Network, optimizer: StackOptimizer, progress: Progress) -> StackState:
@@ -120,8 +118,10 @@ def _restored(
     return state.step
 
 
-def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network, Batches, StackOptimizer]:
-    """The initialised network of a stack, its mini-batches and its optimizer."""
+def set_up(
+    stack: Stack, data: ImageData, device: torch.device, capturable: bool | None = None
+) -> tuple[Network, Batches, StackOptimizer]:
+    """The initialised network of a stack, its mini-batches and its optimizer. capturable: as StackOptimizer has it."""
     run = stack.runs[0]
     settings = run.settings
     network = Network(stack, device)
@@ -130,67 +130,29 @@ def set_up(stack: Stack, data: ImageData, device: torch.device) -> tuple[Network
         settings.dataset.normalize, settings.training.augment, device,
     )  # fmt: skip
     rates = [run.settings.optimizer.lr for run in stack.runs]
-    optimizer = StackOptimizer(settings.optimizer, network.parameters, network.owners, network.weights, rates)
+    optimizer = StackOptimizer(
+        settings.optimizer, network.parameters, network.owners, network.weights, rates, capturable
+    )
     return network, batches, optimizer
 
 
 def _evaluation(
-    step: int, network: Network, batches: Batches, size: int, part: int, progress: Progress, evaluated: Evaluated
+    step: int, classifier: Classifier, batches: Batches, size: int, part: int, progress: Progress, evaluated: Evaluated
 ) -> Iterator[Record]:
     """An evaluation on the first `size` validation examples; every evaluation of the run has the first `part`."""
     yield from progress.records(step)
-    loss, correct = evaluate(network, batches.validation, size, progress.beat)
+    loss, correct = evaluate(classifier, batches.validation, size, progress.beat)
     accuracy = correct.double().mean(1)
-    progress.note_failures(loss, step)
-    yield record(step, "val_loss", loss)
-    yield record(step, "val_accuracy", accuracy)
+    progress.prepare(step)
+    progress.note_failures(loss)
+    yield from records(step, [("val_loss", None, loss), ("val_accuracy", None, accuracy)])
     comparable = accuracy if not part else correct[:, :part].double().mean(1)
-    evaluated(step, Evaluation(loss, accuracy, comparable), network, batches)
+    evaluated(step, Evaluation(loss, accuracy, comparable), classifier.network, batches)
 
 
-def _test(run: Run, network: Network, batches: Batches, beat: Callable[[], None]) -> Iterator[Record]:
-    _, correct = evaluate(network, batches.test, batches.test_size, beat)
+def _test(run: Run, classifier: Classifier, batches: Batches, beat: Callable[[], None]) -> Iterator[Record]:
+    _, correct = evaluate(classifier, batches.test, batches.test_size, beat)
     yield record(run.steps, "test_accuracy", correct.double().mean(1))
     if run.data.own_test:
         packed = np.packbits(correct[:, :MOST_EXAMPLES].cpu().numpy(), axis=1)
         yield Record(run.steps, TEST_CORRECT, packed)
-
-
-def step_gradients(
-    network: Network, batches: Batches, step: int, smoothing: float
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
-    images, labels = batches.training(step)
-    loss = cross_entropy(network.forward(images, step), labels, smoothing).mean(1)
-    parameters = list(network.parameters.values())
-    return loss.detach(), torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
-
-
-def _clipped(network: Network, gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
-    """Each run's gradient scaled down to norm `limit`, as torch.nn.utils.clip_grad_norm_ does for one run."""
-    norm, _ = gradient_norms(gradients, network.owner_indices, network.layers, len(network.runs))
-    scale = (limit / (norm + 1e-6)).clamp(max=1).float()
-    return tuple(
-        gradient * scale[owner].view(-1, *[1] * (gradient.dim() - 1))
-        for gradient, owner in zip(gradients, network.owner_indices, strict=True)
-    )
-
-
-@torch.no_grad()
-def evaluate(
-    network: Network, examples: Callable[[int, int], tuple[Tensor, Tensor]], size: int,
-    beat: Callable[[], None] = lambda: None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Mean loss, float64 (runs,), over examples 0 to size, and whether each is classified correctly, (runs, size).
-
-    beat: called before each chunk.
-    """
-    loss = torch.zeros(len(network.runs), dtype=torch.float64, device=network.device)
-    correct = []
-    for start in range(0, size, EVALUATION_CHUNK):
-        beat()
-        images, labels = examples(start, min(start + EVALUATION_CHUNK, size))
-        logits = network.forward(images)
-        loss += cross_entropy(logits, labels).double().sum(1)
-        correct.append(logits.argmax(-1) == labels)
-    return loss / size, torch.cat(correct, 1)

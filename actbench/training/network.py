@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from actbench.activations.bound import BoundActivation, Uniform, initial_parameters
-from actbench.determinism import autocast, stream, whole_vectors
+from actbench.determinism import autocast, whole_vectors
 from actbench.experiment.runs import Run, architecture_of, bound_activation
 from actbench.models.initialization import initialize
 from actbench.models.parameters import Activate, Architecture
+from actbench.training.draws import Draws, SeededRuns
 from actbench.training.stacks import Stack
 
 
@@ -44,6 +45,9 @@ class Network:
         self.device = device
         self._precision = stack.runs[0].settings.training.precision
         self._dropout = stack.runs[0].settings.training.dropout
+        self.draws = Draws(device)
+        self._seeded = SeededRuns(self.seeds, device)
+        self._seeded_segments = [SeededRuns(self.seeds[s.start : s.stop], device) for s in self.segments]
         self._add_weights()
         self.weights = frozenset(self.parameters)  # learned activation parameters get no weight decay
         self._learned = [  # of each layer and segment
@@ -91,15 +95,14 @@ class Network:
                 totals[run] += math.prod(tensor.shape[1:])
         return totals
 
-    def _uniform(self, segment: Segment, layer: int, step: int | None) -> Uniform | None:
-        """The noise of a random activation in training; each run draws from its own stream."""
-        if step is None or not segment.applied.record.random:
+    def _uniform(self, index: int, layer: int, step: int | None, batch: int) -> Uniform | None:
+        """The noise of a segment's random activation in training; each seed has its own stream."""
+        if step is None or not self.segments[index].applied.record.random:
             return None
-        seeds = self.seeds[segment.start : segment.stop]
+        runs = self._seeded_segments[index]
 
         def draw(shape: torch.Size) -> Tensor:
-            draws = [torch.rand(shape[1:], generator=stream(seed, "activation", layer, step)) for seed in seeds]
-            return torch.stack(draws).to(self.device)
+            return runs.expand(self.draws(runs.seeds, "activation", layer, step, batch, shape[1:]))
 
         return draw
 
@@ -110,8 +113,10 @@ class Network:
         outside training.
         """
         outputs = [
-            segment.applied.forward(part, learned, self._uniform(segment, layer, step))
-            for segment, part, learned in zip(self.segments, self._parts(z), self._learned[layer], strict=True)
+            segment.applied.forward(part, learned, self._uniform(index, layer, step, z.shape[1]))
+            for index, (segment, part, learned) in enumerate(
+                zip(self.segments, self._parts(z), self._learned[layer], strict=True)
+            )
         ]
         units = _joined(outputs, z.shape[1])
         return units if step is None or not self._dropout else units * self._mask(units, layer, step)
@@ -121,12 +126,9 @@ class Network:
 
         Each seed has a stream of its own, so runs of equal seed and width lose the same units of the same examples.
         """
-        draws = {
-            seed: torch.rand(units.shape[1:], generator=stream(seed, "dropout", layer, step))
-            for seed in dict.fromkeys(self.seeds)
-        }
-        kept = torch.stack([draws[seed] for seed in self.seeds]) >= self._dropout
-        return kept.to(units).div_(1 - self._dropout)
+        runs = self._seeded
+        kept = self.draws(runs.seeds, "dropout", layer, step, units.shape[1], units.shape[1:]) >= self._dropout
+        return runs.expand(kept.to(units.dtype).div_(1 - self._dropout))
 
     @torch.no_grad()
     def slopes(self, layer: int, z: Tensor) -> Tensor:

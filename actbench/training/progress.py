@@ -27,6 +27,7 @@ class Progress:
         self._is_paused, self._last_beat = False, self._started
         self._loss, self.losses = torch.zeros(runs, dtype=torch.float64, device=device), 0
         self.failed_step = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
+        self._step = torch.zeros((), dtype=torch.float64, device=device)
 
     def tensors(self) -> dict[str, Tensor]:
         """The sum of losses and the failed steps, by name."""
@@ -53,15 +54,19 @@ class Progress:
         self._is_paused = False
         self._started = time.perf_counter()
 
-    def add_loss(self, loss: Tensor, step: int) -> None:
-        """Adds the mini-batch loss (runs,) of a step to the mean."""
-        self.note_failures(loss, step)
-        self._loss += loss
-        self.losses += 1
+    def prepare(self, step: int) -> None:
+        """Sets the step that failures are noted for."""
+        self._step.fill_(step)
 
-    def note_failures(self, loss: Tensor, step: int) -> None:
+    def add_loss(self, loss: Tensor) -> None:
+        """Adds the mini-batch loss (runs,) of the step to the sum; `losses` is for the caller to count."""
+        self.note_failures(loss)
+        self._loss += loss
+
+    def note_failures(self, loss: Tensor) -> None:
         """Notes the first step at which a run's loss (runs,) is not finite, without waiting for the device."""
-        self.failed_step = torch.where(self.failed_step.isnan() & ~loss.isfinite(), float(step), self.failed_step)
+        failed = self.failed_step.isnan() & ~loss.isfinite()
+        torch.where(failed, self._step, self.failed_step, out=self.failed_step)
 
     def records(self, step: int) -> Iterator[Record]:
         """`train_loss` and `seconds`; the mean starts anew."""

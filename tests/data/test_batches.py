@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from actbench.data.batches import CROP_PADDING, Batches, flip_and_crop, normalization, split
+from actbench.data.batches import CROP_PADDING, Batches, draw_crops, flip_and_crop, normalization, split
 from actbench.data.datasets import ImageData
 from actbench.determinism import stream
 
@@ -102,7 +102,7 @@ def test_normalisation_none_maps_grey_levels_to_0_and_1(digits_data: ImageData) 
 
 def test_flip_and_crop_cut_windows_out_of_the_padded_image() -> None:
     images = torch.randint(0, 256, (50, 9, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    cut = flip_and_crop(images, stream(0, "test"))
+    cut = flip_and_crop(images, draw_crops(50, stream(0, "test")))
     assert cut.shape == images.shape
     frame = F.pad(images, (0, 0, *[CROP_PADDING] * 4))
     flipped = F.pad(images.flip(2), (0, 0, *[CROP_PADDING] * 4))

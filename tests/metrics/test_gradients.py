@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from actbench.metrics.gradients import gradient_norms, gradient_ratio
+from actbench.metrics.gradients import gradient_norms, gradient_ratio, squares_at_once, sum_of_squares
 
 
 def test_gradient_norm_is_per_run_over_all_parameters_and_over_those_of_a_layer() -> None:
@@ -17,3 +17,12 @@ def test_gradient_norm_is_per_run_over_all_parameters_and_over_those_of_a_layer(
 def test_gradient_ratio_is_the_log10_of_first_squared_over_last_squared() -> None:
     rms = [torch.tensor([1e-2, 1.0]), torch.tensor([7.0, 7.0]), torch.tensor([1.0, 1.0])]
     assert gradient_ratio(rms).tolist() == pytest.approx([-4, 0])
+
+
+def test_squares_of_all_runs_at_once_are_those_run_by_run() -> None:
+    values = (
+        torch.randn(3, 300, 500, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([1, 1e20, 1e-20])[:, None, None]
+    )
+    torch.testing.assert_close(squares_at_once(values), sum_of_squares(values), rtol=1e-12, atol=0)
+    assert squares_at_once(torch.tensor([2.0, 3.0])).tolist() == pytest.approx([4, 9])

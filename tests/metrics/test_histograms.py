@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from actbench.metrics.histograms import counts, edges
+from actbench.metrics.histograms import counts, counts_at_once, edges
 
 
 def test_outputs_are_counted_in_bins_of_a_quarter_with_open_ends() -> None:
@@ -12,6 +12,7 @@ def test_outputs_are_counted_in_bins_of_a_quarter_with_open_ends() -> None:
         [[-9.0, -4.125, -0.2, 0.0, 0.0, 0.125, 4.1, 4.125], [math.nan, math.inf, 1e30, 0.1, 0.1, 0.1, 0.1, 0.1]]
     )
     found = counts(h)
+    assert torch.equal(counts_at_once(h), found)
     ends = edges()
     assert found.shape == (2, len(ends) - 1)
     by_low = [{low: n for low, n in zip(ends, run.tolist(), strict=False) if n} for run in found]

@@ -15,12 +15,13 @@ from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.evaluation import evaluation_plan, examples_seen
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
-from actbench.training.loop import Evaluation, step_gradients, train
+from actbench.training.loop import Evaluation, train
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import observe
 from actbench.training.results import CurvePoint, LiveCurves, results_of_stack
 from actbench.training.stacks import Stack, pack_stacks
+from actbench.training.step import step_gradients
 from tests.support import RAGGED, numbers, results
 
 Configs = Callable[..., list[RunSettings]]

@@ -30,11 +30,15 @@ def reference(config: object, parameter: Tensor, rate: float) -> torch.optim.Opt
     return optimizer
 
 
+@pytest.mark.parametrize("capturable", [False, True])
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"])
-def test_stack_equals_torch_one_run_at_a_time(name: str, configs: Callable[..., list[RunSettings]]) -> None:
-    config = configs(f"optimizer={name}", "optimizer.weight_decay=0.1")[0].optimizer
+def test_stack_equals_torch_one_run_at_a_time(
+    name: str, capturable: bool, configs: Callable[..., list[RunSettings]]
+) -> None:
+    more = {"rmsprop": ["optimizer.momentum=0.9"], "adagrad": ["optimizer.lr_decay=0.1"]}.get(name, [])
+    config = configs(f"optimizer={name}", "optimizer.weight_decay=0.1", *more)[0].optimizer
     stacked = torch.ones(3, 5, requires_grad=True)
-    ours = StackOptimizer(config, {"w": stacked}, {"w": [0, 1, 2]}, frozenset({"w"}), RATES)
+    ours = StackOptimizer(config, {"w": stacked}, {"w": [0, 1, 2]}, frozenset({"w"}), RATES, capturable)
     singles = [torch.ones(5, requires_grad=True) for _ in RATES]
     theirs = [reference(config, single, rate) for single, rate in zip(singles, RATES, strict=True)]
     for step in range(5):
