@@ -94,10 +94,11 @@ SOURCES: dict[str, Source] = {
 
 def default_root() -> Path:
     """The folder of data sets where dataset.root names none: $ACTBENCH_DATA, else in the user's cache."""
-    return Path(os.environ.get("ACTBENCH_DATA") or _cache_home() / "data")
+    return Path(os.environ.get("ACTBENCH_DATA") or cache_home() / "data")
 
 
-def _cache_home() -> Path:
+def cache_home() -> Path:
+    """The folder below the user's cache, $XDG_CACHE_HOME or ~/.cache, in which actbench keeps what it can make anew."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "actbench"
 
@@ -118,7 +119,7 @@ def prepare_data(
         raise UsageError("dataset=image_folder: say where the images are: dataset.root=DIR, with train/ and test/")
     files = source.files(folder, download)
     key = _source_key(name, folder, files, image_size)
-    cached = _cache_home() / "arrays" / f"{name}-{key}"
+    cached = cache_home() / "arrays" / f"{name}-{key}"
     prepared = _cached(cached, report=True)
     if prepared is not None:
         return prepared
