@@ -96,17 +96,14 @@ class Session:
             self._train(due, title)
 
     def _train(self, due: Sequence[Run], title: str) -> None:
-        single = len(due) == 1
-        with RunProgress(title, due[0].steps if single else len(due), "steps" if single else "runs") as bar:
+        with RunProgress(title, due) as bar:
             stacks = self._stacks(due)
-            groups = self.pool.run(
-                stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
-            )
+            groups = self.pool.run(stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar))
             _ = self.store  # making a new database takes seconds; workers train meanwhile
             if self.settings.store.system_metrics:
                 self.parent.monitor_system()
             for results in groups:
-                self._store(results, None if single else bar)
+                self._store(results, bar)
         if self.checkpoints is not None:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
 
@@ -121,7 +118,7 @@ class Session:
         rest = [run for run in due if run.id not in ids]
         return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
 
-    def _store(self, results: Sequence[Result], bar: RunProgress | None) -> None:
+    def _store(self, results: Sequence[Result], bar: RunProgress) -> None:
         with_weights = self.settings.store.save_weights != "none"
         for result in results:
             check_interruption()
@@ -129,8 +126,7 @@ class Session:
                 self.parent.add(result, weights_folder(result.run) if with_weights else None)
                 self.results[result.run.id] = result
                 self.trained += 1
-            if bar is not None:
-                bar.done(result)
+            bar.done(result)
         if self.checkpoints is not None:
             checkpoint_path(self.checkpoints, [result.run for result in results]).unlink(missing_ok=True)
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -38,7 +37,7 @@ from actbench.execution.worker import (
     use_one_thread,
 )
 from actbench.signals import sigint_blocked, stop_requests
-from actbench.training.results import Record, Result
+from actbench.training.results import Record, Result, position
 from actbench.training.stacks import Stack
 
 # glibc's malloc gives large blocks back to the system, and every step asks for them again: measured, this makes sweeps
@@ -151,7 +150,7 @@ class Pool:
         """Results of each stack as it ends, in no fixed order; workers start before the first is asked for.
 
         on_records: called with new records of a stack that trains. In this process: with each record, and about once a
-        second with none. In workers: every REPORT_EVERY seconds, at first with none.
+        second with the `position`. In workers: with both every REPORT_EVERY seconds, at first maybe with none.
         """
         retries = Retries(deque(stacks), device_name(self.device))
         train = self._train_in_process if self.in_process else self._train_in_workers
@@ -166,10 +165,13 @@ class Pool:
                 on_records(stack, [record])
 
             outcome: list[Result] | Failure
-            beat = partial(on_records, stack, ())
+
+            def on_beat(step: int, stack: Stack = stack) -> None:
+                on_records(stack, [position(step)])
+
             try:
                 with stop_requests() as stop:
-                    outcome = train_stack(stack, self.device, self._saving, on_record, beat, stop)
+                    outcome = train_stack(stack, self.device, self._saving, on_record, on_beat, stop)
             except (Exception, SystemExit) as error:
                 outcome = failure_of(error)
             release_memory(self.device)
