@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from actbench.commands.outlook import fewest_and_most, outcome_of
 from actbench.commands.planning import Data, make_request, make_runs, prepared_data
 from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
@@ -41,7 +42,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
     experiment = load_experiment(name)
     grid = compose_grid([*experiment.overrides, *overrides], config_dir)
     check_grid(grid)
-    schedule = _Schedule(grid, prepared_data(grid.runs))
+    data = prepared_data(grid.runs)
+    schedule = _Schedule(grid, data)
     first_runs = schedule.due(schedule.plans({}))
     protocol = grid.command.protocol
     planned = runs_frame([missing_result(run, "") for run in first_runs])
@@ -53,6 +55,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
         )
     request = make_request("compare", experiment, overrides, grid, first_runs)
     with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
+        if session.forecast is not None:
+            session.forecast.remaining = lambda: fewest_and_most(grid, data, schedule.outcomes(session.results))
         plans = _train_stages(session, schedule)
         session.marks = schedule.marks(plans)
         session.costs = _costs(session, schedule, plans)
@@ -85,10 +89,14 @@ class _Schedule:
             (self._runs[planned],) = make_runs([settings], self._data, "compare")
         return self._runs[planned]
 
+    def outcomes(self, results: Mapping[str, Result]) -> dict[PlannedRun, Outcome | None]:
+        """What the protocol knows of the runs that have ended. results: by run id."""
+        return {planned: outcome_of(results[run.id]) for planned, run in self._runs.items() if run.id in results}
+
     def plans(self, results: Mapping[str, Result]) -> list[TaskPlan]:
         """The plan of each task, from the results by run id."""
         protocol = self.grid.command.protocol
-        outcomes = {planned: _outcome(results[run.id]) for planned, run in self._runs.items() if run.id in results}
+        outcomes = self.outcomes(results)
         plans = []
         for points in tasks_of(self.grid.runs):
             first = self.grid.runs[points[0]]
@@ -130,15 +138,6 @@ class _Schedule:
         training = run.settings.training.model_copy(update={"steps": steps})
         (changed,) = make_runs([run.settings.model_copy(update={"training": training})], self._data, "compare")
         return changed
-
-
-def _outcome(result: Result) -> Outcome | None:
-    if result.error is not None:
-        return None
-    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
-    if accuracy is None or loss is None:  # diverged
-        return Outcome(0.0, float("inf"))
-    return Outcome(float(accuracy), float(loss))
 
 
 def _train_stages(session: Session, schedule: _Schedule) -> list[TaskPlan]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from actbench.analysis.summary import summarize
-from actbench.experiment.runs import Run
+from actbench.experiment.runs import Run, architecture_of
 from actbench.report.numbers import duration
 from actbench.report.tables import summary_table
 from actbench.training.results import Result
@@ -21,27 +21,36 @@ from actbench.training.stacks import Stack, work_of
 WIDEST = 10_000  # columns
 LINE_EVERY = 30.0  # seconds between two lines of a log
 
-_SHOWN_FROM = 0.02  # share of the work that is done before the time left is shown
+_VALUE = 300  # multiplications that take as long as a unit's value (AMD EPYC: an MLP, a CNN and a Transformer)
+_SHOWN_FROM = 0.02  # share of the weight that is done before the time left is shown
 
 Wait = Callable[[threading.Event, float], bool]
+
+
+def weight_of(run: Run) -> float:
+    """An estimate of a run's time, in proportion to that of others: of its products, and of its hidden units."""
+    network = architecture_of(run)
+    values = sum(units * positions for units, positions in zip(network.units, network.positions, strict=True))
+    return work_of(run) + _VALUE * values * run.settings.training.batch_size * (run.steps + 1)
 
 
 class RunProgress:
     """Runs done, time left and the best validation accuracy so far; a run that trains counts by its steps.
 
-    The time left is in proportion to the work. Without a terminal a line on stderr says all of it every LINE_EVERY
-    seconds. clock, wait: of these lines.
+    The time left is in proportion to the weights of the runs. Without a terminal a line on stderr says all of it every
+    LINE_EVERY seconds. clock, wait: of these lines.
     """
 
     def __init__(
-        self, title: str, runs: Sequence[Run], clock: Callable[[], float] = time.monotonic,
-        wait: Wait = threading.Event.wait,
+        self, title: str, runs: Sequence[Run], weigh: Callable[[Run], float] = weight_of,
+        clock: Callable[[], float] = time.monotonic, wait: Wait = threading.Event.wait,
     ) -> None:  # fmt: skip
+        self._weigh = weigh
         self._title, self._clock, self._wait, self._started = title, clock, wait, clock()
-        self._waiting: dict[str, int] = {}  # work of the runs that have not ended, by run id
+        self._waiting: dict[str, float] = {}  # weights of the runs that have not ended, by run id
         self._begun: dict[str, float] = {}  # share of the steps, of those that train
-        self._runs, self._work, self._ended_runs, self._ended_work = 0, 0, 0, 0
-        self._share = 0.0  # of the work
+        self._runs, self._ended_runs, self._weight, self._ended_weight = 0, 0, 0.0, 0.0
+        self._share = 0.0  # of the weight
         self._best, self._note = -1.0, ""
         self._ended = threading.Event()
         self._console = Console(stderr=True)
@@ -74,8 +83,9 @@ class RunProgress:
 
     def extend(self, runs: Sequence[Run]) -> None:
         """Adds runs to those that are to be done."""
-        self._waiting |= {run.id: work_of(run) for run in runs}
-        self._runs, self._work = self._ended_runs + len(self._waiting), self._ended_work + sum(self._waiting.values())
+        self._waiting |= {run.id: self._weigh(run) for run in runs}
+        self._runs = self._ended_runs + len(self._waiting)
+        self._weight = self._ended_weight + sum(self._waiting.values())
         self._show()
 
     def at(self, stack: Stack, step: int, accuracy: float | None = None) -> None:
@@ -91,7 +101,7 @@ class RunProgress:
         """Counts a run that has ended."""
         self._begun.pop(result.run.id, None)
         self._ended_runs += 1
-        self._ended_work += self._waiting.pop(result.run.id, 0)
+        self._ended_weight += self._waiting.pop(result.run.id, 0.0)
         accuracy = result.row["val_accuracy"]
         if isinstance(accuracy, float) and accuracy > self._best:
             self._best = accuracy
@@ -100,7 +110,7 @@ class RunProgress:
 
     def _show(self) -> None:
         begun = sum(share * self._waiting[id] for id, share in self._begun.items())
-        self._share = min(1.0, (self._ended_work + begun) / max(1, self._work))
+        self._share = min(1.0, (self._ended_weight + begun) / self._weight) if self._weight else 0.0
         runs = self._ended_runs + sum(self._begun.values())
         total, completed = (self._steps, self._share * self._steps) if self._steps else (self._runs, runs)
         self._bar.update(self._task, total=total, completed=completed, left=self._left(), note=self._note)
@@ -112,7 +122,7 @@ class RunProgress:
         return f"{duration(self.seconds * (1 - self._share) / self._share)} left"
 
     def line(self) -> str:
-        """Runs done, share of the work, time spent, time left and the best run so far."""
+        """Runs done, share of the weight, time spent, time left and the best run so far."""
         parts = (
             f"{self._title}: {self._ended_runs:,} of {self._runs:,} runs", f"{100 * self._share:.0f} %",
             duration(self.seconds), self._left(), self._note,

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from actbench.commands.estimate import Forecast, estimator_of
 from actbench.commands.live import LiveWriter
 from actbench.commands.planning import note_of
-from actbench.commands.progress import RunProgress
+from actbench.commands.progress import RunProgress, weight_of
 from actbench.errors import Submitted
+from actbench.execution.local import Pool
 from actbench.execution.pools import AnyPool, check_pool, make_pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
@@ -45,7 +47,7 @@ class Session:
     command: compare, sweep or train. planned: runs by id, in the order of the plan. results: of runs found finished or
     trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
     checkpoints: the folder of those of stacks, None where none are kept.
-    before: what earlier commands spent on the runs of the folder.
+    before: what earlier commands spent on the runs of the folder. forecast: of the time; None for jobs of a cluster.
     """
 
     command: str
@@ -60,6 +62,7 @@ class Session:
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
     marks: dict[str, Mark] = field(default_factory=dict)
+    forecast: Forecast | None = None
     before: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
     _parent: ParentRun | None = None
@@ -96,14 +99,18 @@ class Session:
             self._train(due, title)
 
     def _train(self, due: Sequence[Run], title: str) -> None:
-        with RunProgress(title, due) as bar:
-            stacks = self._stacks(due)
+        stacks = self._stacks(due)
+        if self.forecast is not None:
+            self.forecast.announce()
+        with RunProgress(title, due, self.forecast.weigh if self.forecast is not None else weight_of) as bar:
             groups = self.pool.run(stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar))
             _ = self.store  # making a new database takes seconds; workers train meanwhile
             if self.settings.store.system_metrics:
                 self.parent.monitor_system()
             for results in groups:
                 self._store(results, bar)
+        if self.forecast is not None:
+            self.forecast.seconds += bar.seconds
         if self.checkpoints is not None:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
 
@@ -116,7 +123,10 @@ class Session:
         if ids:
             print(f"{count(len(ids), 'run')} of them from checkpoints", flush=True)
         rest = [run for run in due if run.id not in ids]
-        return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
+        stacks = resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
+        if self.forecast is not None:
+            self.forecast.stacks += stacks
+        return stacks
 
     def _store(self, results: Sequence[Result], bar: RunProgress) -> None:
         with_weights = self.settings.store.save_weights != "none"
@@ -215,8 +225,12 @@ def open_session(
         session = Session(
             command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
         )
+        if isinstance(pool, Pool):
+            session.forecast = Forecast(estimator_of(command, pool.device, pool.workers), len(grid.runs))
         try:
             yield session
+            if session.forecast is not None:
+                session.forecast.learn(session.results, time.monotonic() - session.started)
         except (KeyboardInterrupt, Submitted):
             session.interrupted()
             raise

@@ -43,7 +43,7 @@ class Clock:
 
 def test_a_log_has_a_line_every_half_a_minute(runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock(2)
-    bar = RunProgress("sweep", runs, clock, clock.wait)
+    bar = RunProgress("sweep", runs, clock=clock, wait=clock.wait)
     bar.done(ended(runs[0], 0.5))
     bar.done(ended(runs[1], 0.25))
     with bar:
@@ -66,7 +66,7 @@ def test_a_short_command_logs_nothing(runs: list[Run], capsys: pytest.CaptureFix
 
 def test_a_stack_that_trains_counts_by_its_steps(runs: list[Run]) -> None:
     clock = Clock(0)
-    bar = RunProgress("sweep", runs, clock)
+    bar = RunProgress("sweep", runs, clock=clock)
     clock.seconds = 10.0
     assert bar.line() == "sweep: 0 of 4 runs, 0 %, 10 s"  # too early to tell the time left
     bar.at(Stack(tuple(runs[:2])), 50)
@@ -78,11 +78,11 @@ def test_a_stack_that_trains_counts_by_its_steps(runs: list[Run]) -> None:
     assert "1 of 4 runs, 38 %" in bar.line()
 
 
-def test_the_time_left_is_by_work(configs: Configs, digits: PreparedData) -> None:
+def test_the_time_left_is_by_the_steps_and_sizes_of_runs(configs: Configs, digits: PreparedData) -> None:
     points = configs("architecture=mlp_small", "training.steps=100,299")
     short, long = (make_run(point, digits, "sweep") for point in points)
     clock = Clock(0)
-    bar = RunProgress("sweep", [short], clock)
+    bar = RunProgress("sweep", [short], clock=clock)
     bar.extend([long])
     bar.done(ended(short, 0.5))
     clock.seconds = 101.0
@@ -90,7 +90,7 @@ def test_the_time_left_is_by_work(configs: Configs, digits: PreparedData) -> Non
 
 
 def test_a_single_run_shows_its_accuracy(runs: list[Run]) -> None:
-    bar = RunProgress("train", runs[:1], Clock(0))
+    bar = RunProgress("train", runs[:1], clock=Clock(0))
     bar.at(Stack((runs[0],)), 50, 0.75)
     assert bar.line().startswith("train: 0 of 1 runs, 50 %")
     assert bar.line().endswith("val. accuracy 75.00 %")

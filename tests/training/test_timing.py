@@ -1,5 +1,7 @@
 """What an estimate counts of a run is what its training does, and stacks are timed without being trained."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -23,7 +25,12 @@ def test_evaluations_and_measurements_are_counted(
     run = make_run(settings, digits, "sweep")
     examples: list[int] = []
     evaluate = loop.evaluate
-    monkeypatch.setattr(loop, "evaluate", lambda *rest: examples.append(rest[2]) or evaluate(*rest))
+
+    def counted(*arguments: Any) -> object:
+        examples.append(arguments[2])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(loop, "evaluate", counted)
     records = list(train(Stack((run,)), digits_data, torch.device("cpu")))
     assert evaluated_examples(run) == sum(examples)
     assert measurements(run) == len([record for record in records if record.metric == "gradient_ratio"])

@@ -1,0 +1,90 @@
+"""Times the shapes of stacks that are not known yet on this machine, within a second or two, and keeps them."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple
+from functools import partial
+
+from actbench.commands.estimate import Estimator
+from actbench.execution.calibration import write_calibration
+from actbench.execution.local import Pool
+from actbench.experiment.runs import Run
+from actbench.training.stacks import Stack, work_of
+from actbench.training.timing import StackTimes, time_stack
+
+_SECONDS = 2.0  # after which no further shape is timed
+
+Timer = Callable[[Stack, str], StackTimes]
+
+
+def measure_shapes(estimator: Estimator, stacks: Sequence[Stack], timer: Timer | None = None) -> int:
+    """Makes the times of these stacks known to the estimator; returns how many shapes were timed now.
+
+    timer: `time_stack`, in a child process where an activation is a user's own. Shapes that fail, or for which no time
+    is left, take the times of another shape by their work; these are not kept.
+    """
+    known = estimator.calibration.shapes
+    unknown = {shape: stack for shape, stack in _typical(estimator, stacks).items() if shape not in known}
+    timed: dict[str, StackTimes] = {}
+    end = time.monotonic() + _SECONDS
+    with _timer(estimator.device, unknown.values()) if timer is None else contextlib.nullcontext(timer) as measure:
+        for shape, stack in unknown.items():
+            if time.monotonic() < end:
+                with contextlib.suppress(RuntimeError):  # of a user's function: the command itself will say so
+                    timed[shape] = measure(stack, estimator.device)
+    known |= timed
+    if timed:
+        write_calibration(estimator.calibration)
+    runs = {shape: stack.runs[0] for shape, stack in _typical(estimator, stacks).items()}
+    measured = [(runs[shape], times) for shape, times in known.items() if shape in runs]
+    for shape, run in runs.items():
+        if shape not in known and measured:
+            known[shape] = _scaled(run, measured)
+    return len(timed)
+
+
+def _typical(estimator: Estimator, stacks: Sequence[Stack]) -> dict[str, Stack]:
+    """By shape, a stack as large as its largest with runs from all its stacks; the shape with most work first."""
+    groups: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        groups.setdefault(estimator.shape(stack.runs[0]), []).append(stack)
+    work = {shape: sum(work_of(stack.runs[0]) * len(stack.runs) for stack in own) for shape, own in groups.items()}
+    return {shape: _mixed(groups[shape]) for shape in sorted(groups, key=lambda shape: -work[shape])}
+
+
+def _mixed(stacks: Sequence[Stack]) -> Stack:
+    largest = max(stacks, key=lambda stack: len(stack.runs))
+    settings, data, size = largest.runs[0].settings, largest.runs[0].data, len(largest.runs)
+    alike = (settings.training, settings.dataset, data)
+    runs = [
+        run
+        for stack in stacks
+        for run in stack.runs
+        if (run.settings.training, run.settings.dataset, run.data) == alike
+    ]
+    places = [place * len(runs) // size for place in range(size)]
+    return Stack(tuple(runs[place] for place in places))
+
+
+@contextlib.contextmanager
+def _timer(device: str, stacks: Iterable[Stack]) -> Iterator[Timer]:
+    """A user's own function may hang or crash, and is called in a child process only."""
+    if all(run.own is None for stack in stacks for run in stack.runs):
+        yield time_stack
+        return
+    with Pool(device, 1, in_process=False) as pool:
+        yield partial(pool.call, time_stack)
+
+
+def _scaled(run: Run, measured: Sequence[tuple[Run, StackTimes]]) -> StackTimes:
+    """The times of the shape with the nearest work, of the same architecture if there is one, by their work."""
+    alike = [each for each in measured if each[0].settings.architecture.name == run.settings.architecture.name]
+
+    def ratio(other: Run) -> float:  # of the work of a step
+        return work_of(run) / (run.steps + 1) / work_of(other) * (other.steps + 1)
+
+    other, times = min(alike or measured, key=lambda each: abs(math.log(ratio(each[0]))))
+    factor = ratio(other)
+    return StackTimes(*(factor * seconds for seconds in astuple(times)))
