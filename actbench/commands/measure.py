@@ -1,4 +1,4 @@
-"""Times the shapes of stacks that are not known yet on this machine, within a second or two, and keeps them."""
+"""Times the shapes of stacks that are not known yet on this machine, in about two seconds, and keeps them."""
 
 import contextlib
 import math
@@ -14,7 +14,7 @@ from actbench.experiment.runs import Run
 from actbench.training.stacks import Stack, work_of
 from actbench.training.timing import StackTimes, time_stack
 
-_SECONDS = 2.0  # after which no further shape is timed
+_SECONDS = 1.5  # after which no further shape of the same architecture is timed
 
 Timer = Callable[[Stack, str], StackTimes]
 
@@ -22,16 +22,19 @@ Timer = Callable[[Stack, str], StackTimes]
 def measure_shapes(estimator: Estimator, stacks: Sequence[Stack], timer: Timer | None = None) -> int:
     """Makes the times of these stacks known to the estimator; returns how many shapes were timed now.
 
-    timer: `time_stack`, in a child process where an activation is a user's own. Shapes that fail, or for which no time
-    is left, take the times of another shape by their work; these are not kept.
+    timer: `time_stack`, in a child process where an activation is a user's own. Each architecture is timed on each data
+    set; further shapes for which no time is left, and those that fail, take the times of another by their work, and
+    these are not kept.
     """
     known = estimator.calibration.shapes
+    places = {_place(stack.runs[0]) for stack in stacks if estimator.shape(stack.runs[0]) in known}
     unknown = {shape: stack for shape, stack in _typical(estimator, stacks).items() if shape not in known}
     timed: dict[str, StackTimes] = {}
     end = time.monotonic() + _SECONDS
     with _timer(estimator.device, unknown.values()) if timer is None else contextlib.nullcontext(timer) as measure:
         for shape, stack in unknown.items():
-            if time.monotonic() < end:
+            if time.monotonic() < end or _place(stack.runs[0]) not in places:
+                places.add(_place(stack.runs[0]))
                 with contextlib.suppress(RuntimeError):  # of a user's function: the command itself will say so
                     timed[shape] = measure(stack, estimator.device)
     known |= timed
@@ -45,13 +48,22 @@ def measure_shapes(estimator: Estimator, stacks: Sequence[Stack], timer: Timer |
     return len(timed)
 
 
+def _place(run: Run) -> tuple[str, str]:
+    return run.settings.dataset.name, run.settings.architecture.name
+
+
 def _typical(estimator: Estimator, stacks: Sequence[Stack]) -> dict[str, Stack]:
-    """By shape, a stack as large as its largest with runs from all its stacks; the shape with most work first."""
+    """By shape, a stack as large as its largest with runs from all its stacks.
+
+    The shapes with most work come first, and before all others the first of each architecture and data set.
+    """
     groups: dict[str, list[Stack]] = {}
     for stack in stacks:
         groups.setdefault(estimator.shape(stack.runs[0]), []).append(stack)
     work = {shape: sum(work_of(stack.runs[0]) * len(stack.runs) for stack in own) for shape, own in groups.items()}
-    return {shape: _mixed(groups[shape]) for shape in sorted(groups, key=lambda shape: -work[shape])}
+    ordered = sorted(groups, key=lambda shape: -work[shape])
+    first = {_place(groups[shape][0].runs[0]): shape for shape in reversed(ordered)}
+    return {shape: _mixed(groups[shape]) for shape in sorted(ordered, key=lambda shape: shape not in first.values())}
 
 
 def _mixed(stacks: Sequence[Stack]) -> Stack:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from actbench.commands import estimate
+from actbench.commands import estimate, measure
 from actbench.commands.estimate import Estimator, Forecast, time_text
 from actbench.commands.measure import measure_shapes
 from actbench.data.datasets import PreparedData
@@ -142,3 +142,22 @@ def test_shapes_that_cannot_be_timed_take_the_times_of_others_by_their_work(
     assert measure_shapes(estimator, [half, full], timer) == 1
     assert estimator.stack(half) == pytest.approx(estimator.stack(full) / 2)
     assert set(read_calibration().shapes) == {estimator.shape(full.runs[0])}
+
+
+def test_each_architecture_is_timed_even_where_no_time_is_left(
+    configs: Configs, digits: PreparedData, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(measure, "_SECONDS", 0.0)
+    points = configs("architecture=mlp_small,cnn_small", "training.steps=100", "training.batch_size=32,64")
+    stacks = [Stack((make_run(settings, digits, "sweep"),)) for settings in points]
+    timed: list[str] = []
+
+    def timer(stack: Stack, device: str) -> StackTimes:
+        timed.append(stack.runs[0].settings.architecture.name)
+        return TIMES
+
+    estimator = Estimator("sweep", "cpu", 2, Calibration())
+    assert measure_shapes(estimator, stacks, timer) == 2
+    assert sorted(timed) == ["cnn", "mlp"]
+    assert estimator.knows(stacks)
