@@ -3,14 +3,14 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from actbench.commands.progress import weight_of
 from actbench.execution.calibration import Calibration, read_calibration, write_calibration
 from actbench.experiment.runs import Run
 from actbench.training.machine import processor
 from actbench.training.results import Result
-from actbench.training.stacks import Stack
+from actbench.training.stacks import Stack, work_of
 from actbench.training.timing import StackTimes, shape_of
 
 # Seconds around the training (AMD EPYC, two cores): imports and a new store; and files, figures, costs and report, of a
@@ -29,6 +29,7 @@ class Estimator:
     def __init__(self, command: str, device: str, workers: int, calibration: Calibration) -> None:
         self.command, self.device, self.workers, self.calibration = command, device, workers, calibration
         self._shapes: dict[object, str] = {}
+        self._scaled: dict[str, StackTimes] = {}  # of shapes that were not timed
 
     def shape(self, run: Run) -> str:
         """As `shape_of`, once for runs that share their settings."""
@@ -38,27 +39,47 @@ class Estimator:
             self._shapes[key] = shape_of(run, self.device)
         return self._shapes[key]
 
+    def times(self, run: Run) -> StackTimes | None:
+        """The times of a run's shape; None where they are not known."""
+        shape = self.shape(run)
+        return self.calibration.shapes.get(shape) or self._scaled.get(shape)
+
+    def fill(self, stacks: Sequence[Stack]) -> None:
+        """Gives shapes that were not timed the times of one of the same architecture and data set, by their work."""
+        runs = {self.shape(stack.runs[0]): stack.runs[0] for stack in stacks}
+        timed = {place_of(run): (run, self.calibration.shapes[shape]) for shape, run in runs.items()
+                 if shape in self.calibration.shapes}  # fmt: skip
+        for shape, run in runs.items():
+            if shape not in self.calibration.shapes and place_of(run) in timed:
+                other, times = timed[place_of(run)]
+                factor = work_of(run) / (run.steps + 1) / work_of(other) * (other.steps + 1)
+                self._scaled[shape] = StackTimes(*(factor * seconds for seconds in astuple(times)))
+
     def knows(self, stacks: Sequence[Stack]) -> bool:
         """Whether the times of all these stacks are known."""
-        return all(self.shape(stack.runs[0]) in self.calibration.shapes for stack in stacks)
+        return all(self.times(stack.runs[0]) is not None for stack in stacks)
 
     def steps(self, stack: Stack) -> float:
         """Seconds of a stack's training steps on one core or GPU."""
-        shape = self.shape(stack.runs[0])
-        seconds = self.calibration.shapes[shape].training(stack.runs[0], len(stack.runs))
-        return seconds * self.calibration.correction(_steps_key(shape))
+        seconds = self._known(stack.runs[0]).training(stack.runs[0], len(stack.runs))
+        return seconds * self.calibration.correction(_steps_key(self.shape(stack.runs[0])))
 
     def stack(self, stack: Stack) -> float:
         """Seconds of a stack on one core or GPU."""
-        times: StackTimes = self.calibration.shapes[self.shape(stack.runs[0])]
+        times = self._known(stack.runs[0])
         seeds = len({run.settings.seed for run in stack.runs})
         return self.steps(stack) + times.around(stack.runs[0], len(stack.runs), seeds)
 
     def run(self, run: Run) -> float:
         """Seconds of a run on one core or GPU, in a stack of a usual size."""
-        times, size = self.calibration.shapes[self.shape(run)], _USUAL
+        times, size = self._known(run), _USUAL
         steps = times.training(run, size) * self.calibration.correction(_steps_key(self.shape(run)))
         return (steps + times.around(run, size, size)) / size
+
+    def _known(self, run: Run) -> StackTimes:
+        times = self.times(run)
+        assert times is not None
+        return times
 
     def training(self, stacks: Sequence[Stack]) -> float:
         """Seconds in which the workers train these stacks."""
@@ -106,6 +127,11 @@ class Estimator:
 
 def _steps_key(shape: str) -> str:
     return f"steps {shape}"
+
+
+def place_of(run: Run) -> tuple[str, str]:
+    """The data set and the architecture of a run."""
+    return run.settings.dataset.name, run.settings.architecture.name
 
 
 def estimator_of(command: str, device: str, workers: int) -> Estimator:
@@ -160,6 +186,7 @@ class Forecast:
 
     def line(self) -> str | None:
         """The time in words; None where it is not known."""
+        self.estimator.fill(self.stacks)
         if not self.stacks or not self.estimator.knows(self.stacks):
             return None
         due = sum(len(stack.runs) for stack in self.stacks)

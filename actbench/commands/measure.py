@@ -1,16 +1,13 @@
 """Times the shapes of stacks that are not known yet on this machine, in about two seconds, and keeps them."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple
 from functools import partial
 
-from actbench.commands.estimate import Estimator
+from actbench.commands.estimate import Estimator, place_of
 from actbench.execution.calibration import write_calibration
 from actbench.execution.local import Pool
-from actbench.experiment.runs import Run
 from actbench.training.stacks import Stack, work_of
 from actbench.training.timing import StackTimes, time_stack
 
@@ -23,33 +20,24 @@ def measure_shapes(estimator: Estimator, stacks: Sequence[Stack], timer: Timer |
     """Makes the times of these stacks known to the estimator; returns how many shapes were timed now.
 
     timer: `time_stack`, in a child process where an activation is a user's own. Each architecture is timed on each data
-    set; further shapes for which no time is left, and those that fail, take the times of another by their work, and
-    these are not kept.
+    set; further shapes for which no time is left, and those that fail, take the times of another.
     """
     known = estimator.calibration.shapes
-    places = {_place(stack.runs[0]) for stack in stacks if estimator.shape(stack.runs[0]) in known}
+    places = {place_of(stack.runs[0]) for stack in stacks if estimator.shape(stack.runs[0]) in known}
     unknown = {shape: stack for shape, stack in _typical(estimator, stacks).items() if shape not in known}
     timed: dict[str, StackTimes] = {}
     end = time.monotonic() + _SECONDS
     with _timer(estimator.device, unknown.values()) if timer is None else contextlib.nullcontext(timer) as measure:
         for shape, stack in unknown.items():
-            if time.monotonic() < end or _place(stack.runs[0]) not in places:
-                places.add(_place(stack.runs[0]))
+            if time.monotonic() < end or place_of(stack.runs[0]) not in places:
+                places.add(place_of(stack.runs[0]))
                 with contextlib.suppress(RuntimeError):  # of a user's function: the command itself will say so
                     timed[shape] = measure(stack, estimator.device)
     known |= timed
     if timed:
         write_calibration(estimator.calibration)
-    runs = {shape: stack.runs[0] for shape, stack in _typical(estimator, stacks).items()}
-    measured = [(runs[shape], times) for shape, times in known.items() if shape in runs]
-    for shape, run in runs.items():
-        if shape not in known and measured:
-            known[shape] = _scaled(run, measured)
+    estimator.fill(stacks)
     return len(timed)
-
-
-def _place(run: Run) -> tuple[str, str]:
-    return run.settings.dataset.name, run.settings.architecture.name
 
 
 def _typical(estimator: Estimator, stacks: Sequence[Stack]) -> dict[str, Stack]:
@@ -62,7 +50,7 @@ def _typical(estimator: Estimator, stacks: Sequence[Stack]) -> dict[str, Stack]:
         groups.setdefault(estimator.shape(stack.runs[0]), []).append(stack)
     work = {shape: sum(work_of(stack.runs[0]) * len(stack.runs) for stack in own) for shape, own in groups.items()}
     ordered = sorted(groups, key=lambda shape: -work[shape])
-    first = {_place(groups[shape][0].runs[0]): shape for shape in reversed(ordered)}
+    first = {place_of(groups[shape][0].runs[0]): shape for shape in reversed(ordered)}
     return {shape: _mixed(groups[shape]) for shape in sorted(ordered, key=lambda shape: shape not in first.values())}
 
 
@@ -88,15 +76,3 @@ def _timer(device: str, stacks: Iterable[Stack]) -> Iterator[Timer]:
         return
     with Pool(device, 1, in_process=False) as pool:
         yield partial(pool.call, time_stack)
-
-
-def _scaled(run: Run, measured: Sequence[tuple[Run, StackTimes]]) -> StackTimes:
-    """The times of the shape with the nearest work, of the same architecture if there is one, by their work."""
-    alike = [each for each in measured if each[0].settings.architecture.name == run.settings.architecture.name]
-
-    def ratio(other: Run) -> float:  # of the work of a step
-        return work_of(run) / (run.steps + 1) / work_of(other) * (other.steps + 1)
-
-    other, times = min(alike or measured, key=lambda each: abs(math.log(ratio(each[0]))))
-    factor = ratio(other)
-    return StackTimes(*(factor * seconds for seconds in astuple(times)))
