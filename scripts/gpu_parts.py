@@ -84,7 +84,7 @@ def step_of(setting: Setting, runs: Sequence[Run], captured: bool, steps: int = 
     set_precision(runs[0].settings.training.precision)
     capture = capture_on(setting.device) if captured else None
     network, batches, optimizer = set_up(Stack(tuple(runs)), setting.data, setting.device)
-    progress = Progress(len(runs), setting.device, lambda: None)
+    progress = Progress(len(runs), setting.device, lambda step: None)
     return TrainingStep(network, batches, optimizer, progress, runs[0].settings.training, steps, capture)
 
 

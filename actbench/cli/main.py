@@ -27,6 +27,7 @@ exit codes: 0 done; 1 some run failed, or is not stored yet; 2 wrong usage or co
 
 examples:
   actbench compare
+  actbench compare --dry-run
   actbench sweep architecture=mlp,cnn activation=relu,gelu 'seed=range(0,5)' training.epochs=5
   actbench train dataset=mnist activation=swiglu optimizer.lr=0.003 store.save_weights=last
   actbench report quickstart --format html
@@ -34,6 +35,12 @@ examples:
   actbench data fetch mnist
 """
 _PAIRS = "also compare all pairs of activations, not only each with the baseline"
+_PLANNED = "print the runs of each task, the stacks and the time they would take"
+_DRY_RUN = {
+    "compare": f"{_PLANNED}, and the difference that could be shown; train and store nothing",
+    "sweep": f"{_PLANNED}; train and store nothing",
+    "train": "print how long the run would take; train and store nothing",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("words", nargs="*", metavar=metavar, help=description)
         sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
         sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
+        sub.add_argument("--dry-run", action="store_true", help=_DRY_RUN[name])
         if name == "compare":
             sub.add_argument("--pairs", action="store_true", help=_PAIRS)
     sub = command("report", "write the report of an ended comparison again, from the store alone")
@@ -216,6 +224,11 @@ def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[s
         from actbench.commands.config import print_config
 
         return print_config(compared if parsed.command == "compare" else experiment, overrides, parsed.config_dir)
+    if parsed.dry_run:
+        from actbench.commands.dry_run import dry_run
+
+        named = compared if parsed.command == "compare" else experiment
+        return dry_run(parsed.command, named, overrides, parsed.config_dir)
     if parsed.command != "train" and not any(word.startswith(_OTHERWISE) for word in overrides):
         start_server()  # imports torch while this process plans
     match parsed.command:

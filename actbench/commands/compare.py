@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from actbench.commands.outlook import fewest_and_most
 from actbench.commands.planning import make_request, prepared_data
 from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
@@ -26,7 +27,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
     experiment = load_experiment(name)
     grid = compose_grid([*experiment.overrides, *overrides], config_dir)
     check_grid(grid)
-    schedule = Schedule(grid, prepared_data(grid.runs))
+    data = prepared_data(grid.runs)
+    schedule = Schedule(grid, data)
     plans = schedule.plans({})
     first = [planned for plan in plans for planned in plan.due]
     first_runs = [schedule.run(planned) for planned in first]
@@ -43,6 +45,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
         )
     request = make_request("compare", experiment, overrides, grid, first_runs)
     with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
+        if session.forecast is not None:
+            session.forecast.remaining = lambda: fewest_and_most(grid, data, schedule.outcomes(session.results))
         session.costs = step_costs(session, [list(schedule.representatives(plan).values()) for plan in plans])
         stages = Stages(schedule, session.results)
         session.imports = _IMPORTS

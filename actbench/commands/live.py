@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actbench.commands.progress import RunProgress
 from actbench.execution.worker import REPORT_EVERY
 from actbench.signals import check_interruption, deferred_signals
-from actbench.training.results import LiveCurves, Record
+from actbench.training.results import STEP, LiveCurves, Record
 from actbench.training.stacks import Stack
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _WRITE_COST = 20  # least wait, in durations of a write: writing takes at most 1
 class LiveWriter:
     """Writes runs to the store while they train: only longer runs, and rarely enough to cost little time."""
 
-    def __init__(self, parent: "Callable[[], ParentRun]", in_process: bool, bar: RunProgress | None) -> None:
+    def __init__(self, parent: "Callable[[], ParentRun]", in_process: bool, bar: RunProgress) -> None:
         """parent: the command's parent run, created at its first call. in_process: whether runs train here."""
         self._parent, self._in_process, self._bar = parent, in_process, bar
         self._stacks: dict[Stack, _LiveStack] = {}
@@ -29,8 +29,8 @@ class LiveWriter:
     def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
         check_interruption()
         for record in records:
-            if self._bar is not None and record.metric == "val_accuracy":
-                self._bar.at_step(record.step, f"val. accuracy {100 * record.values[0]:.2f} %")
+            if record.metric in (STEP, "val_accuracy"):
+                self._bar.at(stack, record.step, float(record.values[0]) if len(record.values) else None)
         now = time.monotonic()
         if stack not in self._stacks:  # workers report only after REPORT_EVERY
             self._stacks[stack] = _LiveStack(LiveCurves(stack.runs), now + self._in_process * REPORT_EVERY)

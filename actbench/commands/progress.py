@@ -1,59 +1,135 @@
-"""The progress bar while runs train, and tables on the terminal. There is no bar if stderr is not a terminal."""
+"""How far a command is while runs train: a bar on a terminal, else a line every half a minute; and tables."""
 
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from actbench.experiment.runs import Run, architecture_of
+from actbench.report.numbers import duration
 from actbench.training.results import Result
+from actbench.training.stacks import Stack, work_of
 
 WIDEST = 10_000  # columns
+LINE_EVERY = 30.0  # seconds between two lines of a log
+
+_VALUE = 300  # multiplications that take as long as a unit's value (AMD EPYC: an MLP, a CNN and a Transformer)
+_SHOWN_FROM = 0.02  # share of the weight that is done before the time left is shown
+
+Wait = Callable[[threading.Event, float], bool]
+
+
+def weight_of(run: Run) -> float:
+    """An estimate of a run's time, in proportion to that of others: of its products, and of its hidden units."""
+    network = architecture_of(run)
+    values = sum(units * positions for units, positions in zip(network.units, network.positions, strict=True))
+    return work_of(run) + _VALUE * values * run.settings.training.batch_size * (run.steps + 1)
 
 
 class RunProgress:
-    """A bar with runs done, time left and the best validation accuracy so far. total: runs, or steps of one run."""
+    """Runs done, time left and the best validation accuracy so far; a run that trains counts by its steps.
 
-    def __init__(self, title: str, total: int, unit: str = "runs") -> None:
+    The time left is in proportion to the weights of the runs. Without a terminal a line on stderr says all of it every
+    LINE_EVERY seconds. clock, wait: of these lines.
+    """
+
+    def __init__(
+        self, title: str, runs: Sequence[Run], weigh: Callable[[Run], float] = weight_of,
+        clock: Callable[[], float] = time.monotonic, wait: Wait = threading.Event.wait,
+    ) -> None:  # fmt: skip
+        self._weigh = weigh
+        self._title, self._clock, self._wait, self._started = title, clock, wait, clock()
+        self._waiting: dict[str, float] = {}  # weights of the runs that have not ended, by run id
+        self._begun: dict[str, float] = {}  # share of the steps, of those that train
+        self._runs, self._ended_runs, self._weight, self._ended_weight = 0, 0, 0.0, 0.0
+        self._share = 0.0  # of the weight
+        self._best, self._note = -1.0, ""
+        self._ended = threading.Event()
         self._console = Console(stderr=True)
-        self._best: Result | None = None
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn(unit),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            TextColumn("{task.fields[best]}", markup=False),
+            TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[note]}", markup=False),
             console=self._console, disable=not self._console.is_terminal,
         )  # fmt: skip
-        self._total = total
-        self._task = self._bar.add_task(title, total=total, best="")
+        self._steps = runs[0].steps if len(runs) == 1 else 0  # a single run is shown by its steps
+        unit = "steps" if self._steps else "runs"
+        self._task = self._bar.add_task(title, total=self._steps or len(runs), unit=unit, left="", note="")
+        self.extend(runs)
 
     def __enter__(self) -> "RunProgress":
         self._bar.start()
+        if not self._console.is_terminal:
+            threading.Thread(target=self._print_lines, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         self._bar.stop()
 
-    def extend(self, runs: int) -> None:
+    @property
+    def seconds(self) -> float:
+        """Seconds since the runs began to train."""
+        return self._clock() - self._started
+
+    def extend(self, runs: Sequence[Run]) -> None:
         """Adds runs to those that are to be done."""
-        self._total += runs
-        self._bar.update(self._task, total=self._total)
+        self._waiting |= {run.id: self._weigh(run) for run in runs}
+        self._runs = self._ended_runs + len(self._waiting)
+        self._weight = self._ended_weight + sum(self._waiting.values())
+        self._show()
+
+    def at(self, stack: Stack, step: int, accuracy: float | None = None) -> None:
+        """Notes how far a stack is. accuracy: of its first run, by validation."""
+        for run in stack.runs:
+            if run.id in self._waiting:
+                self._begun[run.id] = step / max(1, run.steps)
+        if self._steps and accuracy is not None:
+            self._note = f"val. accuracy {100 * accuracy:.2f} %"
+        self._show()
 
     def done(self, result: Result) -> None:
         """Counts a run that has ended."""
+        self._begun.pop(result.run.id, None)
+        self._ended_runs += 1
+        self._ended_weight += self._waiting.pop(result.run.id, 0.0)
         accuracy = result.row["val_accuracy"]
-        best = None if self._best is None else self._best.row["val_accuracy"]
-        if isinstance(accuracy, float) and (not isinstance(best, float) or accuracy > best):
-            self._best = result
-            label = result.run.settings.activation.label
-            self._bar.update(self._task, best=f"best {label} {100 * accuracy:.2f} %")
-        self._bar.advance(self._task)
+        if isinstance(accuracy, float) and accuracy > self._best:
+            self._best = accuracy
+            self._note = f"best {result.run.settings.activation.label} {100 * accuracy:.2f} %"
+        self._show()
 
-    def at_step(self, step: int, note: str) -> None:
-        """Shows how far a single run is. note: shown behind the bar."""
-        self._bar.update(self._task, completed=step, best=note)
+    def _show(self) -> None:
+        begun = sum(share * self._waiting[id] for id, share in self._begun.items())
+        self._share = min(1.0, (self._ended_weight + begun) / self._weight) if self._weight else 0.0
+        runs = self._ended_runs + sum(self._begun.values())
+        total, completed = (self._steps, self._share * self._steps) if self._steps else (self._runs, runs)
+        self._bar.update(self._task, total=total, completed=completed, left=self._left(), note=self._note)
+
+    def _left(self) -> str:
+        """The time left in words; empty where too little is done to know it."""
+        if not _SHOWN_FROM <= self._share < 1:
+            return ""
+        return f"{duration(self.seconds * (1 - self._share) / self._share)} left"
+
+    def line(self) -> str:
+        """Runs done, share of the weight, time spent, time left and the best run so far."""
+        parts = (
+            f"{self._title}: {self._ended_runs:,} of {self._runs:,} runs", f"{100 * self._share:.0f} %",
+            duration(self.seconds), self._left(), self._note,
+        )  # fmt: skip
+        return ", ".join(filter(None, parts))
+
+    def _print_lines(self) -> None:
+        while not self._wait(self._ended, LINE_EVERY):
+            print(self.line(), file=sys.stderr, flush=True)
 
 
 def print_table(table: pd.DataFrame) -> None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from actbench.commands.estimate import Forecast, estimator_of
 from actbench.commands.live import LiveWriter
 from actbench.commands.planning import note_of
-from actbench.commands.progress import RunProgress
+from actbench.commands.progress import RunProgress, weight_of
 from actbench.errors import Submitted
+from actbench.execution.local import Pool
 from actbench.execution.pools import AnyPool, check_pool, make_pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
@@ -53,7 +55,7 @@ class Session:
     trained, by run id. trained: how many were trained now. hypotheses, costs, marks (by run id): of a comparison.
     checkpoints: the folder of those of stacks, None where none are kept.
     imports: modules that the end of the command needs, which take seconds; they are imported while workers train.
-    before: what earlier commands spent on the runs of the folder.
+    before: what earlier commands spent on the runs of the folder. forecast: of the time; None for jobs of a cluster.
     """
 
     command: str
@@ -69,6 +71,7 @@ class Session:
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
     marks: dict[str, Mark] = field(default_factory=dict)
     imports: Sequence[str] = ()
+    forecast: Forecast | None = None
     before: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
     _parent: "ParentRun | None" = None
@@ -95,15 +98,20 @@ class Session:
     def train(self, runs: Sequence[Run], title: str, follow: Follow = lambda results: ()) -> None:
         """Adds the results of all these runs to `results`: found in the store, or trained now and stored one by one.
 
-        title: of the progress bar. follow: called with results as they come, in no fixed order; returns further runs to
-        train, with what is printed about them.
+        title: printed. follow: called with results as they come, in no fixed order; returns further runs to train, with
+        what is printed about them.
         """
         due = self._due(runs, title, follow)
         if not due:
             return
-        bar = RunProgress(title, due[0].steps if len(runs) == 1 else len(due), "steps" if len(runs) == 1 else "runs")
-        with bar:
-            self._train(due, bar, len(runs) == 1, follow)
+        stacks = self._stacks(due)
+        if self.forecast is not None:
+            self.forecast.announce()
+        weigh = self.forecast.weigh if self.forecast is not None else weight_of
+        with RunProgress(self.request.experiment, due, weigh) as bar:
+            self._train(stacks, bar, follow)
+        if self.forecast is not None:
+            self.forecast.seconds += bar.seconds
         if self.checkpoints is not None:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
 
@@ -125,20 +133,18 @@ class Session:
             further.extend(follow(list(finished.values())))
         return list(due.values())
 
-    def _train(self, due: Sequence[Run], bar: RunProgress, single: bool, follow: Follow) -> None:
-        groups = self.pool.run(
-            self._stacks(due), LiveWriter(lambda: self.parent, self.pool.in_process, bar if single else None)
-        )
+    def _train(self, stacks: Sequence[Stack], bar: RunProgress, follow: Follow) -> None:
+        groups = self.pool.run(stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar))
         _ = self.store  # making a new database takes seconds; workers train meanwhile
         for module in self.imports if not self.pool.in_process else ():
             import_module(module)
         if self.settings.store.system_metrics:
             self.parent.monitor_system()
         for results in groups:
-            self._store(results, None if single else bar)
+            self._store(results, bar)
             for runs, title in follow(results):
                 further = self._due(runs, title, follow)
-                bar.extend(len(further))
+                bar.extend(further)
                 self.pool.add(self._stacks(further))
 
     def _stacks(self, due: Sequence[Run]) -> list[Stack]:
@@ -150,9 +156,12 @@ class Session:
         if ids:
             print(f"{count(len(ids), 'run')} of them from checkpoints", flush=True)
         rest = [run for run in due if run.id not in ids]
-        return resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
+        stacks = resumed + pack_stacks(rest, self.pool.device, self.pool.workers, self.pool.memory)
+        if self.forecast is not None:
+            self.forecast.stacks += stacks
+        return stacks
 
-    def _store(self, results: Sequence[Result], bar: RunProgress | None) -> None:
+    def _store(self, results: Sequence[Result], bar: RunProgress) -> None:
         with_weights = self.settings.store.save_weights != "none"
         for result in results:
             check_interruption()
@@ -160,8 +169,7 @@ class Session:
                 self.parent.add(result, weights_folder(result.run) if with_weights else None)
                 self.results[result.run.id] = result
                 self.trained += 1
-            if bar is not None:
-                bar.done(result)
+            bar.done(result)
         if self.checkpoints is not None:
             checkpoint_path(self.checkpoints, [result.run for result in results]).unlink(missing_ok=True)
 
@@ -250,8 +258,12 @@ def open_session(
         session = Session(
             command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
         )
+        if isinstance(pool, Pool):
+            session.forecast = Forecast(estimator_of(command, pool.device, pool.workers), len(grid.runs))
         try:
             yield session
+            if session.forecast is not None:
+                session.forecast.learn(session.results, time.monotonic() - session.started)
         except (KeyboardInterrupt, Submitted):
             session.interrupted()
             raise

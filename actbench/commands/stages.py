@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from actbench.analysis.labels import labelled
+from actbench.commands.outlook import outcome_of
 from actbench.commands.planning import Data, make_runs
 from actbench.experiment.compose import Grid
 from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, learning_rates, plan_task, tasks_of
@@ -37,12 +38,25 @@ class Schedule:
 
     def plan(self, task: int, results: Mapping[str, Result]) -> TaskPlan:
         """The plan of a task, from the results by run id."""
-        points, protocol, runs = self.tasks[task], self.grid.command.protocol, self._runs[task]
-        outcomes = {planned: _outcome(results[run.id]) for planned, run in runs.items() if run.id in results}
+        points, protocol = self.tasks[task], self.grid.command.protocol
         first = self.grid.runs[points[0]]
         validation = self._data[first.dataset].validation_size(first.dataset.validation)
         seeds = range(first.seed, first.seed + protocol.seeds)
-        return plan_task(points, learning_rates(first, protocol), seeds, outcomes, protocol.racing, validation)
+        return plan_task(
+            points, learning_rates(first, protocol), seeds, self._outcomes(task, results), protocol.racing, validation
+        )
+
+    def outcomes(self, results: Mapping[str, Result]) -> dict[PlannedRun, Outcome | None]:
+        """What the protocol knows of the runs that have ended. results: by run id."""
+        return {
+            planned: outcome
+            for task in range(len(self.tasks))
+            for planned, outcome in self._outcomes(task, results).items()
+        }
+
+    def _outcomes(self, task: int, results: Mapping[str, Result]) -> dict[PlannedRun, Outcome | None]:
+        runs = self._runs[task]
+        return {planned: outcome_of(results[run.id]) for planned, run in runs.items() if run.id in results}
 
     def due(self, plan: TaskPlan) -> list[Run]:
         """The runs of a plan that are due."""
@@ -75,15 +89,6 @@ class Schedule:
         training = run.settings.training.model_copy(update={"steps": steps})
         (changed,) = make_runs([run.settings.model_copy(update={"training": training})], self._data, "compare")
         return changed
-
-
-def _outcome(result: Result) -> Outcome | None:
-    if result.error is not None:
-        return None
-    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
-    if accuracy is None or loss is None:  # diverged
-        return Outcome(0.0, float("inf"))
-    return Outcome(float(accuracy), float(loss))
 
 
 class Stages:

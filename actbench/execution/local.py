@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from actbench.errors import one_line
@@ -29,7 +28,7 @@ from actbench.execution.worker import (
     use_one_thread,
 )
 from actbench.signals import stop_requests
-from actbench.training.results import Record, Result
+from actbench.training.results import Record, Result, position
 from actbench.training.stacks import Stack
 
 TIMEOUT = 120.0  # seconds: execution.timeout
@@ -124,8 +123,8 @@ class Pool:
         """Results of each stack as it ends, in no fixed order; workers start before the first is asked for.
 
         The caller may `add` stacks while it iterates. on_records: called with new records of a stack that trains. In
-        this process: with each record, and about once a second with none. In workers: every REPORT_EVERY seconds, at
-        first with none.
+        this process: with each record, and about once a second with the `position`. In workers: with both every
+        REPORT_EVERY seconds, at first maybe with none.
         """
         self._waiting = waiting = Waiting(stacks)
         train = self._train_in_process if self.in_process else self._train_in_workers
@@ -151,10 +150,13 @@ class Pool:
                 on_records(stack, [record])
 
             outcome: list[Result] | Failure
-            beat = partial(on_records, stack, ())
+
+            def on_beat(step: int, stack: Stack = stack) -> None:
+                on_records(stack, [position(step)])
+
             try:
                 with stop_requests() as stop:
-                    outcome = train_stack(stack, self.device, self._saving, on_record, beat, stop)
+                    outcome = train_stack(stack, self.device, self._saving, on_record, on_beat, stop)
             except (Exception, SystemExit) as error:
                 outcome = failure_of(error)
             release_memory(self.device)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actbench.errors import UsageError
-from actbench.execution.devices import choose_device, worker_count
-from actbench.execution.jobs import JobPool
+from actbench.execution.devices import choose_device, memory_per_worker, worker_count
+from actbench.execution.jobs import GPU_MEMORY, JobPool
 from actbench.execution.local import Pool
 from actbench.execution.memory import check_memory, check_workers
 from actbench.execution.worker import Saving
@@ -38,6 +38,15 @@ def check_pool(settings: ExecutionSettings, runs: Sequence[Run]) -> None:
 
 def _workers(settings: ExecutionSettings, device: str, runs: Sequence[Run]) -> int:
     return 1 if len(runs) == 1 else min(worker_count(settings, device), len(runs))
+
+
+def pool_size(settings: ExecutionSettings, runs: Sequence[Run]) -> tuple[str, int, int]:
+    """The device, the number of workers and the memory of a GPU for each, of the pool that a command would make."""
+    device = pool_device(settings)
+    if settings.slurm is None and settings.ray is None:
+        workers = _workers(settings, device, runs)
+        return device, workers, memory_per_worker(device, workers)
+    return device, int(settings.workers), GPU_MEMORY if device == "cuda" else 0
 
 
 def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None) -> AnyPool:

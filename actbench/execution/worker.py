@@ -21,7 +21,7 @@ from actbench.execution.devices import device_name
 from actbench.signals import stop_requests
 from actbench.training.checkpoints import CheckpointWriter, lacks_weights
 from actbench.training.loop import train
-from actbench.training.results import Record, Result, results_of_stack
+from actbench.training.results import Record, Result, position, results_of_stack
 from actbench.training.resume import StackCheckpoint
 from actbench.training.stacks import Stack
 
@@ -47,7 +47,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Progress:
-    """The records that a stack in training has yielded since the last report."""
+    """The records that a stack in training has yielded since the last report, and maybe its `position`."""
 
     records: Sequence[Record]
 
@@ -75,12 +75,12 @@ def _load_data(prepared: PreparedData) -> ImageData:
 
 def train_stack(
     stack: Stack, device: str, saving: Saving = NOTHING,
-    on_record: Callable[[Record], None] = lambda record: None, on_beat: Callable[[], None] = lambda: None,
+    on_record: Callable[[Record], None] = lambda record: None, on_beat: Callable[[int], None] = lambda step: None,
     stop: threading.Event | None = None,
 ) -> list[Result]:  # fmt: skip
     """Trains a stack, from its checkpoint where there is one; returns the results of its runs.
 
-    on_beat: called about once a second between steps. stop: asks for an end at the next step. Raises KeyboardInterrupt
+    on_beat: called with the step about once a second. stop: asks for an end at the next step. Raises KeyboardInterrupt
     then, after a checkpoint was written.
     """
     checkpoint = StackCheckpoint(stack.runs, saving.checkpoints, saving.minutes, stop or threading.Event())
@@ -100,7 +100,7 @@ def train_stack(
 def train_and_report(
     stack: Stack, device: str, saving: Saving, report: Callable[[Progress | None], None]
 ) -> list[Result]:
-    """As `train_stack`, in a worker; reports after an evaluation, at most every REPORT_EVERY seconds.
+    """As `train_stack`, in a worker; reports its records and its step every REPORT_EVERY seconds.
 
     SIGTERM, SIGUSR1 and the death of the parent ask for the end of the training.
     """
@@ -108,12 +108,22 @@ def train_and_report(
     reported_at = time.monotonic()
 
     def on_record(record: Record) -> None:
-        nonlocal reported_at
         unreported.append(record)
         if record.metric == "val_accuracy" and time.monotonic() - reported_at >= REPORT_EVERY:
-            send(Progress(tuple(unreported)))
-            unreported.clear()
-            reported_at = time.monotonic()
+            report_all()
+
+    def on_beat(step: int) -> None:
+        if time.monotonic() - reported_at >= REPORT_EVERY:
+            unreported.append(position(step))
+            report_all()
+        else:
+            send(BEAT)
+
+    def report_all() -> None:
+        nonlocal reported_at
+        send(Progress(tuple(unreported)))
+        unreported.clear()
+        reported_at = time.monotonic()
 
     with stop_requests() as stop:
 
@@ -124,7 +134,7 @@ def train_and_report(
                 stop.set()
 
         try:
-            return train_stack(stack, device, saving, on_record, lambda: send(BEAT), stop)
+            return train_stack(stack, device, saving, on_record, on_beat, stop)
         except BaseException:
             if stop.is_set():  # the checkpoint is written, and nobody waits for an answer
                 os._exit(1)

@@ -51,17 +51,19 @@ _RETRY_EVERY = 5.0  # seconds
 class Store:
     """The runs of one experiment at a tracking URI.
 
+    journals: write the runs that an earlier command could not store.
+
     Raises UsageError where the URI cannot be reached or written.
     """
 
-    def __init__(self, uri: str, experiment: str, create: bool = True) -> None:
+    def __init__(self, uri: str, experiment: str, create: bool = True, journals: bool = True) -> None:
         self.uri, self.experiment = uri, experiment
         self._client = connect(uri, create)
         self._watch = Watch(uri)
         with store_errors(uri):
             self._experiment_id = experiment_id(self._client, uri, experiment)
             self._tables = open_tables(self._client, uri, self._experiment_id)
-            written = write_journals(self._client, uri)
+            written = write_journals(self._client, uri) if journals else 0
         if create:
             with _as_far_as_it_answers():
                 end_abandoned(self._client, self._experiment_id)
@@ -208,6 +210,13 @@ class Store:
             if ended
             else f"no ended {kind} of {self.experiment!r} in {self.uri}; run `actbench {kind} {self.experiment}` first"
         )
+
+
+def existing_store(uri: str, experiment: str) -> Store | None:
+    """An experiment of a store that exists, to read from; None where it has none. Nothing is created or written."""
+    with store_errors(uri):
+        known = connect(uri, create=False).get_experiment_by_name(experiment)
+    return None if known is None else Store(uri, experiment, create=False, journals=False)
 
 
 @contextlib.contextmanager

@@ -40,12 +40,12 @@ Evaluated = Callable[[int, Evaluation, Network, Batches], None]
 
 def train(
     stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None,
-    heartbeat: Callable[[], None] = lambda: None, checkpoint: StackCheckpoint | None = None,
+    heartbeat: Callable[[int], None] = lambda step: None, checkpoint: StackCheckpoint | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Trains every run of the stack and yields records in order of steps.
 
     evaluated: called at each evaluation with the step, the evaluation, network and batches.
-    heartbeat: called about every HEARTBEAT seconds. The training clock is stopped during both.
+    heartbeat: called with the step about every HEARTBEAT seconds. The training clock is stopped during both.
     checkpoint: from which the training goes on, and to which it is saved. Raises KeyboardInterrupt where it asks for a
     stop.
 
@@ -67,7 +67,7 @@ def train(
     with progress.paused():
         first = _restored(checkpoint, network, optimizer, progress)
     for step in range(first, steps + 1):
-        progress.beat()
+        progress.beat(step)
         if checkpoint is not None and checkpoint.is_due(step in evaluations):
             with progress.paused():
                 checkpoint.save(_state(step, network, optimizer, progress))

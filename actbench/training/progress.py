@@ -21,10 +21,10 @@ class Progress:
     step at which the loss was not finite; NaN if there was none.
     """
 
-    def __init__(self, runs: int, device: torch.device, heartbeat: Callable[[], None]) -> None:
+    def __init__(self, runs: int, device: torch.device, heartbeat: Callable[[int], None]) -> None:
         self._device, self._heartbeat = device, heartbeat
         self.seconds, self._started = 0.0, time.perf_counter()
-        self._is_paused, self._last_beat = False, self._started
+        self._is_paused, self._last_beat, self._last_step = False, self._started, 0
         self._loss, self.losses = torch.zeros(runs, dtype=torch.float64, device=device), 0
         self.failed_step = torch.full((runs,), torch.nan, dtype=torch.float64, device=device)
         self._step = torch.zeros((), dtype=torch.float64, device=device)
@@ -33,11 +33,12 @@ class Progress:
         """The sum of losses and the failed steps, by name."""
         return {"loss": self._loss, "failed_step": self.failed_step}
 
-    def beat(self) -> None:
-        """Calls the heartbeat where the last call was HEARTBEAT ago."""
+    def beat(self, step: int | None = None) -> None:
+        """Calls the heartbeat with the current step where the last call was HEARTBEAT ago. step: None: as before."""
+        self._last_step = self._last_step if step is None else step
         if time.perf_counter() - self._last_beat >= HEARTBEAT:
             with self.paused():
-                self._heartbeat()
+                self._heartbeat(self._last_step)
             self._last_beat = time.perf_counter()
 
     @contextlib.contextmanager

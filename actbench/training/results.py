@@ -43,10 +43,11 @@ COLUMNS = (
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 
 TEST_CORRECT = "test_correct"
+STEP = "step"  # of a record without values, which says how far a stack is
 MOST_EXAMPLES = 32_768  # test examples whose correctness is kept: as many as fit into a tag of MLflow
 
 _NO_MACHINE = dict.fromkeys(MACHINE, "")
-_NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy")
+_NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy", STEP)
 
 Row = dict[str, str | int | float | bool | None]
 Curves = dict[str, list[tuple[int, float]]]  # metric -> [(step, value)]
@@ -65,6 +66,11 @@ class Record:
     metric: str
     values: npt.NDArray[np.float64 | np.uint8]
     layer: int | None = None
+
+
+def position(step: int) -> Record:
+    """The record that says how far a stack is."""
+    return Record(step, STEP, np.empty(0))
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,14 @@ def _parts(group: list[Run], count: int) -> Iterator[list[Run]]:
 
 
 def _work(stack: Stack) -> int:
-    """An estimate of the work of a stack, parameters x examples x positions; only the order of stacks matters."""
-    run = stack.runs[0]
+    return len(stack.runs) * work_of(stack.runs[0])
+
+
+def work_of(run: Run) -> int:
+    """An estimate of the work of a run, parameters x examples x positions, to be compared with that of another."""
     network = architecture_of(run)
     work = parameter_count(network, activation_record(run)) * max(network.positions)
-    return len(stack.runs) * work * (run.steps + 1) * run.settings.training.batch_size
+    return work * (run.steps + 1) * run.settings.training.batch_size
 
 
 def _settings(run: Run) -> str:

@@ -15,6 +15,7 @@ from actbench.execution.server import START_METHOD
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
 from actbench.training import loop, progress
+from actbench.training.results import STEP
 from actbench.training.stacks import Stack, pack_stacks
 from tests.support import numbers, until
 
@@ -81,11 +82,13 @@ def test_training_in_this_process_calls_back_between_evaluations(
 ) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT", 0.0)
     (config,) = configs(*TINY, "training.evaluate_every=3", "training.measure_every=0")
-    calls: list[int] = []
+    steps: list[int] = []
     with Pool("cpu", 1) as pool:
         run = make_run(config, digits, "sweep")
-        list(pool.run([Stack((run,))], lambda stack, records: calls.append(len(records))))
-    assert calls.count(0) > 4  # before each step, at the end, and within evaluations
+        list(
+            pool.run([Stack((run,))], lambda stack, records: steps.extend(r.step for r in records if r.metric == STEP))
+        )
+    assert steps == [0, 0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 3]  # before each step, and each chunk of an evaluation
 
 
 def test_killed_worker_is_replaced_and_its_runs_trained_again(configs: Configs, digits: PreparedData) -> None:

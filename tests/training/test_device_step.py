@@ -51,7 +51,7 @@ def step_on_meta(configs: Configs, data: PreparedData, images: ImageData, *overr
     points = configs("seed=0,1", "architecture.match_parameters=false", "training.batch_size=64", *overrides)
     runs = tuple(make_run(point, data, "sweep") for point in points)
     network, batches, optimizer = set_up(Stack(runs), images, META)
-    progress = Progress(len(runs), META, lambda: None)
+    progress = Progress(len(runs), META, lambda step: None)
     return TrainingStep(network, batches, optimizer, progress, runs[0].settings.training, 100)
 
 

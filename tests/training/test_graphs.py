@@ -84,7 +84,7 @@ def test_no_tensor_of_a_training_moves_and_a_step_leaves_none_behind(
 ) -> None:
     runs = tuple(make_run(point, digits, "sweep") for point in configs(*overrides, *LONG))
     network, batches, optimizer = set_up(Stack(runs), digits_data, CPU, True)
-    progress = Progress(len(runs), CPU, lambda: None)
+    progress = Progress(len(runs), CPU, lambda step: None)
     step = TrainingStep(network, batches, optimizer, progress, runs[0].settings.training, 95)
 
     def tensors() -> list[Tensor]:
