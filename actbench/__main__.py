@@ -1,4 +1,4 @@
-from actbench.cli.main import main
+from actbench.cli.main import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

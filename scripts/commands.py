@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ class Times:
     """Of one actbench command, in seconds.
 
     training, evaluation, measuring: of all stacks, over all cores. span: from the first stack's begin to the last one's
-    end. processor: user and system time of all its processes.
+    end. processor: user and system time of all processes of the machine meanwhile.
     """
 
     seconds: float
@@ -81,17 +80,22 @@ def actbench_times(arguments: Sequence[str], folder: Path, checkout: Path = ROOT
     """Measures `actbench` of a checkout, called in the folder, with the number of cores as its workers."""
     log = folder / "stopwatch.jsonl"
     log.unlink(missing_ok=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = _busy_seconds()
     command = [sys.executable, "-m", "actbench", *arguments, *ON_CPU]
     seconds = timed([command], folder, {**_environment(checkout), "ACTBENCH_STOPWATCH": str(log)})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    processor = _busy_seconds() - before
     stacks = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     training, evaluation, measuring = (
         sum(stack[phase] for stack in stacks) / CORES for phase in ("training", "evaluation", "measuring")
     )
     span = max(stack["ended"] for stack in stacks) - min(stack["begun"] for stack in stacks) if stacks else 0.0
     return Times(seconds, processor, training, evaluation, measuring, span)
+
+
+def _busy_seconds() -> float:
+    """Processor time of all processes since the machine started: workers that are forked are no children's children."""
+    user, nice, system, *_ = (int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _environment(checkout: Path) -> dict[str, str]:

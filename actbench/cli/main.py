@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -124,6 +125,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     return _run(lambda: _dispatch(parsed))
+
+
+def program() -> NoReturn:
+    """Runs the command line as a process of its own."""
+    exit_code = main()
+    gc.freeze()  # else the interpreter looks for garbage at its end, for one to three seconds
+    sys.exit(exit_code)
 
 
 def _run(action: Callable[[], int]) -> int:

@@ -1,6 +1,7 @@
 """What `compare`, `sweep` and `train` have in common: skip runs that the store holds, train the rest, store results."""
 
 import contextlib
+import gc
 import os
 import shutil
 import time
@@ -136,8 +137,11 @@ class Session:
     def _train(self, stacks: Sequence[Stack], bar: RunProgress, follow: Follow) -> None:
         groups = self.pool.run(stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar))
         _ = self.store  # making a new database takes seconds; workers train meanwhile
-        for module in self.imports if not self.pool.in_process else ():
-            import_module(module)
+        if not self.pool.in_process:
+            for module in self.imports:
+                import_module(module)
+            gc.collect()
+            gc.freeze()  # else each collection looks at half a million objects of libraries, which takes 0.2 s
         if self.settings.store.system_metrics:
             self.parent.monitor_system()
         for results in groups:
@@ -267,3 +271,5 @@ def open_session(
         except (KeyboardInterrupt, Submitted):
             session.interrupted()
             raise
+        finally:
+            gc.unfreeze()
