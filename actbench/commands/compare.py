@@ -9,7 +9,6 @@ from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
 from actbench.commands.step_costs import step_costs
-from actbench.execution.server import START_METHOD
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import FEWEST_SEEDS, TaskPlan, check_grid, equal_time_steps
 from actbench.experiment.questions import load_experiment
@@ -58,11 +57,10 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
         _store_costs(session, schedule, plans)
         if protocol.equal_time:
             _train_equal_time(session, schedule, plans)
-        start_method = "spawn" if session.pool.in_process else START_METHOD  # the server of workers runs
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
-            report = write_reports(session.folder, request, pairs=pairs, start_method=start_method)
+            report = write_reports(session.folder, request, pairs=pairs)
             from actbench.commands.summaries import store_summaries  # imports MLflow
 
             store_summaries(session.parent, report.compared, session.results)

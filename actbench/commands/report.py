@@ -47,14 +47,11 @@ class Reports:
     note: str
 
 
-def write_reports(
-    folder: Path, request: Request, formats: Sequence[str] | None = None, pairs: bool = False,
-    start_method: str = "spawn",
-) -> Reports:  # fmt: skip
+def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None, pairs: bool = False) -> Reports:
     """Writes report.*, figures/, answer.json and scores.csv from the files in `folder`.
 
     For an experiment with hypotheses also verdicts.csv. formats: of report.FORMATS; all by default. pairs: also the
-    differences of all pairs of activations, in the report and as pairs.csv. start_method: as for `write_report`.
+    differences of all pairs of activations, in the report and as pairs.csv.
     """
     from actbench.analysis.hypotheses import judge_hypotheses  # these libraries take a second
     from actbench.analysis.pairs import comparisons
@@ -80,9 +77,7 @@ def write_reports(
     (folder / PAIRS).unlink(missing_ok=True)  # of an earlier command
     if pairs:
         write_table(folder / PAIRS, pairs_frame(compared))
-    paths = write_report(
-        folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs, start_method
-    )
+    paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
     lines = [full_answer(compared, verdicts), *claim_lines(verdicts), *answers(compared)]
     lines.append(conditions(compared, request, environment))
     figure = f"{FIGURES}/{DIFFERENCES}.svg"  # MLflow shows a PNG at its full size in pixels, which is too wide

@@ -23,5 +23,5 @@ def start_server() -> None:
     for key, value in MALLOC.items():
         os.environ.setdefault(key, value)
     with sigint_blocked():
-        forkserver.set_forkserver_preload(["actbench.execution.worker", "actbench.report.saver"])
+        forkserver.set_forkserver_preload(["actbench.execution.worker"])
         forkserver.ensure_running()

@@ -42,17 +42,17 @@ _COLOURS = {
 def write_report(
     folder: Path, comparisons: Sequence[Comparison], runs: pd.DataFrame, points: Mapping[str, pd.DataFrame],
     request: Request, judged: pd.DataFrame, environment: Mapping[str, Any], formats: Sequence[str] = FORMATS,
-    pairs: bool = False, start_method: str = "spawn",
+    pairs: bool = False,
 ) -> list[Path]:  # fmt: skip
     """Writes report.* and figures/ in `folder`; returns the paths of the former. Only LaTeX needs figures beside SVG.
 
     runs: rows of runs.csv, and comparisons of them. points: curves, layers, histograms and costs, as the files of that
     name have them. judged: by judge_hypotheses. environment: the content of environment.json, or empty. pairs: adds the
-    differences of all pairs. start_method: of the process that saves figures. The same input gives the same bytes.
+    differences of all pairs. The same input gives the same bytes.
     """
     marked = labelled(compared_runs(runs))
     paths = [folder / f"report.{name}" for name in formats]
-    with other_process(start_method) if "tex" in formats else contextlib.nullcontext() as save:
+    with other_process() if "tex" in formats else contextlib.nullcontext() as save:
         draw = drawer(folder, save)
         blocks = list(document(comparisons, marked, points, request, judged, environment, draw, pairs))
         write = {

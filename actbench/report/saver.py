@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -19,15 +18,13 @@ Save = Callable[[Figure, Path], None]
 
 
 @contextlib.contextmanager
-def other_process(start_method: str = "spawn") -> Iterator[Save]:
+def other_process() -> Iterator[Save]:
     """Yields a function that has a figure saved, as it is at the call; all files exist when the block has ended.
 
-    start_method: of multiprocessing. Raises UsageError where a file cannot be written. The process ends with the block,
-    and with this process.
+    Raises UsageError where a file cannot be written. The process ends with the block, and with this process.
     """
-    context: Any = multiprocessing.get_context(start_method)
-    own, others = context.Pipe()
-    process = context.Process(target=_serve, args=(others,), daemon=True)
+    own, others = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(others,), daemon=True)
     with sigint_blocked():
         process.start()
     others.close()
