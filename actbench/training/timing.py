@@ -28,6 +28,7 @@ _IMAGES = 2048  # of the stack that is timed: drawing splits of all images would
 _SECONDS = 0.02  # for which steps are repeated
 _MOST_STEPS = 8
 _LONG = 0.1  # seconds of a step of a single run from which a stack's is not timed: it takes that of its runs
+_VERY_LONG = 1.0  # seconds of a call from which it is not repeated
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,13 @@ def _clock(device: torch.device) -> float:
 
 
 def _typical(call: Callable[[], object], device: torch.device) -> float:
-    """Median seconds of some calls after a first; of a long one that first call alone."""
+    """Median seconds of some calls after a first, which prepares kernels; of a very long one that first call alone."""
     begun = _clock(device)
     call()
-    if (seconds := _clock(device) - begun) > _LONG:
+    if (seconds := _clock(device) - begun) > _VERY_LONG:
         return seconds
     found: list[float] = []
-    while len(found) < 2 or (sum(found) < _SECONDS and len(found) < _MOST_STEPS):
+    while (sum(found) < _LONG and len(found) < 2) or (sum(found) < _SECONDS and len(found) < _MOST_STEPS):
         begun = _clock(device)
         call()
         found.append(_clock(device) - begun)

@@ -7,7 +7,7 @@ import torch
 
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.training import classify, loop
+from actbench.training import classify, loop, timing
 from actbench.training.loop import train
 from actbench.training.stacks import Stack
 from actbench.training.timing import StackTimes, evaluated_examples, measurements, shape_of, time_stack
@@ -60,3 +60,24 @@ def test_a_stack_is_timed(words: tuple[str, ...], configs: Configs, digits: Prep
     times = time_stack(Stack(tuple(runs)), "cpu")
     assert times.step >= 0
     assert min(times.step_run, times.evaluation, times.measurement, times.set_up) > 0
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ([0.5, 0.01, 0.03, 0.02, 9.0], 0.02),
+        ([0.5, 0.3, 9.0], 0.3),
+        ([2.0, 9.0], 2.0),
+        ([0.1, 0.001] + [0.002] * 9, 0.002),
+    ],
+)
+def test_a_first_call_counts_only_where_it_is_very_long(
+    calls: list[float], expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, seconds = [0.0], iter(calls)
+
+    def call() -> None:
+        passed[0] += next(seconds)
+
+    monkeypatch.setattr(timing, "_clock", lambda device: passed[0])
+    assert timing._typical(call, torch.device("cpu")) == pytest.approx(expected)
