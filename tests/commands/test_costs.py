@@ -1,6 +1,5 @@
 """The costs of a comparison: one activation that fails, or a damaged file, does not cost those of the others."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 
 import actbench.report.report
+from actbench.commands import step_costs
 from actbench.execution.local import Pool
 from tests.support import TINY
 from tests.support import actbench as command
@@ -19,18 +19,18 @@ WORDS = ["compare", "quickstart", "activation=relu,tanh", "protocol.learning_rat
 @pytest.mark.slow
 @pytest.mark.usefixtures("command_line")
 def test_costs_are_kept_where_one_activation_fails_and_measured_again_where_their_file_is_damaged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     failing = ["tanh"]
 
-    def costs(
-        pool: Pool, function: object, runs: Sequence[Any], device: str
-    ) -> list[tuple[str, int, float, float, float]]:
+    def costs(pool: Pool, function: object, arguments: Any) -> list[list[tuple[str, int, float, float, float]]]:
+        ((runs, *_),) = arguments
         if any(run.settings.activation.label in failing for run in runs):
             raise RuntimeError("ValueError: late")
-        return [(run.id, 0, 1.0, 100.0, 0.1) for run in runs]
+        return [[(run.id, 0, 1.0, 100.0, 0.1) for run in runs]]
 
-    monkeypatch.setattr(Pool, "call", costs)
+    monkeypatch.setattr(Pool, "calls", costs)
+    monkeypatch.setattr(step_costs, "cache_home", lambda: tmp_path / "cache")
     monkeypatch.setattr(actbench.report.report, "FORMATS", ("md",))
     path = Path("results/quickstart/costs.csv")
     assert command(*WORDS) == 0
