@@ -13,11 +13,12 @@ from actbench.commands.measure import measure_shapes
 from actbench.commands.outlook import Find, TaskOutlook, comparison_outlook, sweep_outlook
 from actbench.commands.planning import Data, make_runs, prepared_data
 from actbench.commands.progress import print_table
+from actbench.commands.stages import Schedule
 from actbench.errors import UsageError
 from actbench.execution.pools import check_pool, pool_size
 from actbench.experiment.command import CommandSettings, StoreSettings
 from actbench.experiment.compose import Grid, compose_grid
-from actbench.experiment.protocol import FEWEST_SEEDS, FIRST_STAGE, check_grid, learning_rates
+from actbench.experiment.protocol import FEWEST_SEEDS, check_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run, variants
 from actbench.report.numbers import count, rate
@@ -70,12 +71,8 @@ def _finder(settings: StoreSettings, experiment: str) -> Find:
 
 def _first_stage(grid: Grid, data: Data) -> list[Run]:
     """The runs that a comparison begins with."""
-    protocol = grid.command.protocol
-    stage = range(min(FIRST_STAGE, protocol.seeds))
-    settings = [
-        run.at(lr, run.seed + seed) for run in grid.runs for lr in learning_rates(run, protocol) for seed in stage
-    ]
-    return make_runs(settings, data, "compare")
+    schedule = Schedule(grid, data)
+    return [run for plan in schedule.plans({}) for run in schedule.due(plan)]
 
 
 def _print(estimator: Estimator, tasks: Sequence[TaskOutlook], settings: CommandSettings) -> None:

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from actbench.commands.planning import Data, make_runs
+from actbench.commands.planning import Data
+from actbench.commands.stages import Schedule, outcome_of
 from actbench.experiment.bounds import Course, bounds
 from actbench.experiment.compose import Grid
 from actbench.experiment.protocol import FIRST_STAGE, Outcome, PlannedRun, TaskPlan, learning_rates, plan_task, tasks_of
@@ -38,16 +39,6 @@ class TaskOutlook:
     pairs: int = 0
 
 
-def outcome_of(result: Result) -> Outcome | None:
-    """What the protocol knows of a result; None for a run that failed."""
-    if result.error is not None:
-        return None
-    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
-    if accuracy is None or loss is None:  # diverged
-        return Outcome(0.0, float("inf"))
-    return Outcome(float(accuracy), float(loss))
-
-
 def sweep_outlook(runs: Sequence[Run], find: Find, pack: Pack) -> list[TaskOutlook]:
     """The tasks of a grid of runs: those that differ in activation, learning rate and seed alone."""
     finished = find(runs)
@@ -77,7 +68,8 @@ def _task_of(settings: RunSettings, first: RunSettings) -> RunSettings:
 
 def comparison_outlook(grid: Grid, data: Data, find: Find, pack: Pack) -> list[TaskOutlook]:
     """The tasks of a comparison by the protocol, which goes on from the runs that are found finished."""
-    return [_Task(grid, data, points, find).outlook(pack) for points in tasks_of(grid.runs)]
+    schedule = Schedule(grid, data)
+    return [_Task(schedule, data, points, find).outlook(pack) for points in schedule.tasks]
 
 
 def fewest_and_most(grid: Grid, data: Data, outcomes: Mapping[PlannedRun, Outcome | None]) -> tuple[int, int]:
@@ -109,23 +101,18 @@ def _courses(
 class _Task:
     """One task of a comparison, with its runs that are found finished."""
 
-    def __init__(self, grid: Grid, data: Data, points: Sequence[int], find: Find) -> None:
-        self._grid, self._data, self._points = grid, data, points
-        self._protocol, first = grid.command.protocol, grid.runs[points[0]]
+    def __init__(self, schedule: Schedule, data: Data, points: Sequence[int], find: Find) -> None:
+        self._run, self._grid, self._data, self._points = schedule.run, schedule.grid, data, points
+        self._protocol, first = self._grid.command.protocol, self._grid.runs[points[0]]
         self._seeds = range(first.seed, first.seed + self._protocol.seeds)
         self._rates = learning_rates(first, self._protocol)
         self._validation = data[first.dataset].validation_size(first.dataset.validation)
-        self._runs: dict[PlannedRun, Run] = {}
         self._results: dict[PlannedRun, Result] = {}
-        while due := [place for place in self._plan(len(self._seeds)).due if place not in self._runs]:
+        asked: set[PlannedRun] = set()
+        while due := [place for place in self._plan(len(self._seeds)).due if place not in asked]:
+            asked.update(due)
             found = find([self._run(place) for place in due])
             self._results |= {place: found[id] for place in due if (id := self._run(place).id) in found}
-
-    def _run(self, place: PlannedRun) -> Run:
-        if place not in self._runs:
-            settings = self._grid.runs[place.point].at(place.rate, place.seed)
-            (self._runs[place],) = make_runs([settings], self._data, "compare")
-        return self._runs[place]
 
     def _plan(self, seeds: int) -> TaskPlan:
         return plan_task(

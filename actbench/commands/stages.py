@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from actbench.analysis.labels import labelled
-from actbench.commands.outlook import outcome_of
 from actbench.commands.planning import Data, make_runs
 from actbench.experiment.compose import Grid
 from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, learning_rates, plan_task, tasks_of
@@ -89,6 +88,16 @@ class Schedule:
         training = run.settings.training.model_copy(update={"steps": steps})
         (changed,) = make_runs([run.settings.model_copy(update={"training": training})], self._data, "compare")
         return changed
+
+
+def outcome_of(result: Result) -> Outcome | None:
+    """What the protocol knows of a result; None for a run that failed."""
+    if result.error is not None:
+        return None
+    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
+    if accuracy is None or loss is None:  # diverged
+        return Outcome(0.0, float("inf"))
+    return Outcome(float(accuracy), float(loss))
 
 
 class Stages:
