@@ -48,7 +48,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
         if session.forecast is not None:
             session.forecast.remaining = lambda: fewest_and_most(grid, data, schedule.outcomes(session.results))
         session.costs = step_costs(session, [list(schedule.representatives(plan).values()) for plan in plans])
-        stages = Stages(schedule, session.results)
+        stages = Stages(schedule, plans, session.results)
         session.imports = _IMPORTS
         session.train(first_runs, f"first stage, {describe(first)}", stages.follow)
         plans = stages.plans

@@ -103,19 +103,18 @@ def outcome_of(result: Result) -> Outcome | None:
 class Stages:
     """Trains each task stage by stage; a task goes on as soon as its own runs have ended. Failed runs are tried twice.
 
-    results: by run id, as far as they have come; the caller adds to it. plans: of each task, as far as the results
-    reach.
+    plans: of each task, at first without results, then as far as the results reach. results: by run id, as far as they
+    have come; the caller adds to it.
     """
 
-    def __init__(self, schedule: Schedule, results: Mapping[str, Result]) -> None:
+    def __init__(self, schedule: Schedule, plans: Sequence[TaskPlan], results: Mapping[str, Result]) -> None:
         self._schedule, self._results = schedule, results
-        self.plans = schedule.plans({})
+        self.plans = list(plans)
         self._begun: list[list[list[Run]]] = [[schedule.due(plan)] for plan in self.plans]  # the stages of each task
         self._open = [{run.id for run in stage} for (stage,) in self._begun]  # ids of each task's runs without a result
         self._retried = [False] * len(self.plans)  # whether the failed runs of the stage have had their second try
         self._task_of = {id: task for task, ids in enumerate(self._open) for id in ids}
-        planned = labelled(runs_frame([missing_result(run, "") for run in self.planned]))
-        self._names = dict(zip(planned["run_id"].map(self._task_of), planned["task"], strict=True))
+        self._names = list(labelled(runs_frame([missing_result(stage[0], "") for (stage,) in self._begun]))["task"])
 
     @property
     def planned(self) -> list[Run]:

@@ -103,7 +103,8 @@ def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, d
     return list(costs.values())
 
 
-def _clock(device: torch.device) -> float:
+def clock(device: torch.device) -> float:
+    """Seconds of a clock, read when the device has computed all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -113,9 +114,9 @@ def _copy(outputs: int, device: torch.device) -> Passes:
     source, target = torch.ones(outputs, device=device), torch.empty(outputs, device=device)
 
     def call() -> dict[str, float]:
-        begun = _clock(device)
+        begun = clock(device)
         target.copy_(source)
-        return {"forward": _clock(device) - begun}
+        return {"forward": clock(device) - begun}
 
     return call
 
@@ -137,11 +138,11 @@ class _Layer:
 
     def __call__(self) -> dict[str, float]:
         z = self._z()
-        begun = _clock(self._device)
+        begun = clock(self._device)
         h = self._applied.forward(z, self._learned, self._uniform)
-        middle = _clock(self._device)
+        middle = clock(self._device)
         torch.autograd.grad(h, [z, *self._learned.values()], h.detach(), allow_unused=True)
-        return {"forward": middle - begun, "backward": _clock(self._device) - middle}
+        return {"forward": middle - begun, "backward": clock(self._device) - middle}
 
     def kept(self) -> int:
         """Bytes of the output and of all tensors that are saved for backward, each storage once.
@@ -206,12 +207,12 @@ class _Step:
 
     def __call__(self) -> dict[str, float]:
         """Seconds of the `step`, and of its `activations`, forward and backward."""
-        begun = _clock(self._device)
+        begun = clock(self._device)
         gradients = step_gradients(self._network, self._batches, self._number, self._settings.training.label_smoothing)[
             1
         ]
         self._optimizer.step(gradients, 1.0)
-        step = _clock(self._device) - begun
+        step = clock(self._device) - begun
         self._number += 1
         return {"step": step, "activations": sum(sum(layer().values()) for layer in self._layers)}
 

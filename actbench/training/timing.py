@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from actbench.determinism import set_precision
 from actbench.experiment.evaluation import EVALUATION_CHUNK, evaluation_plan, examples_seen, measurement_interval
 from actbench.experiment.runs import Run, architecture_of, training_examples
 from actbench.training.classify import Classifier, evaluate
+from actbench.training.cost import clock
 from actbench.training.loop import set_up
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
@@ -94,9 +94,9 @@ def time_stack(stack: Stack, device: str) -> StackTimes:
     set_precision(first.settings.training.precision)
     data, size = load_data(first.data), 1
     set_up(Stack((first,)), data, place)  # a process reads all images of a data set once
-    begun = _clock(place)
+    begun = clock(place)
     network, batches, optimizer = set_up(Stack((first,)), data, place)
-    set_up_seconds = _clock(place) - begun
+    set_up_seconds = clock(place) - begun
     alone = together = _step_seconds(network, batches, optimizer)
     if len(stack.runs) > 1 and alone < _LONG:
         runs, data = _part(stack.runs, data)
@@ -120,23 +120,17 @@ def _step_seconds(network: Network, batches: Batches, optimizer: StackOptimizer)
     )
 
 
-def _clock(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
 def _typical(call: Callable[[], object], device: torch.device) -> float:
     """Median seconds of some calls after a first, which prepares kernels; of a very long one that first call alone."""
-    begun = _clock(device)
+    begun = clock(device)
     call()
-    if (seconds := _clock(device) - begun) > _VERY_LONG:
+    if (seconds := clock(device) - begun) > _VERY_LONG:
         return seconds
     found: list[float] = []
     while (sum(found) < _LONG and len(found) < 2) or (sum(found) < _SECONDS and len(found) < _MOST_STEPS):
-        begun = _clock(device)
+        begun = clock(device)
         call()
-        found.append(_clock(device) - begun)
+        found.append(clock(device) - begun)
     return statistics.median(found)
 
 

@@ -35,7 +35,7 @@ def first_runs(schedule: Schedule) -> list[Run]:
 def trained(schedule: Schedule, order: random.Random) -> Stages:
     """All stages, of whose waiting runs any may be the next to end."""
     results: dict[str, Result] = {}
-    stages, waiting = Stages(schedule, results), first_runs(schedule)
+    stages, waiting = Stages(schedule, schedule.plans({}), results), first_runs(schedule)
     while waiting:
         run = waiting.pop(order.randrange(len(waiting)))
         results[run.id] = ended(run)
@@ -45,7 +45,7 @@ def trained(schedule: Schedule, order: random.Random) -> Stages:
 
 def test_a_task_goes_on_while_another_trains(schedule: Schedule) -> None:
     results: dict[str, Result] = {}
-    stages = Stages(schedule, results)
+    stages = Stages(schedule, schedule.plans({}), results)
     *others, last = [run for run in first_runs(schedule) if run.settings.architecture.name == "cnn"]
     results |= {run.id: ended(run) for run in others}
     assert stages.follow(list(results.values())) == []
@@ -65,7 +65,7 @@ def test_no_order_of_arrival_changes_plans_or_their_order(schedule: Schedule) ->
 
 def test_failed_runs_are_tried_once_more_before_the_task_goes_on(schedule: Schedule) -> None:
     results: dict[str, Result] = {}
-    stages = Stages(schedule, results)
+    stages = Stages(schedule, schedule.plans({}), results)
     mlp = [run for run in first_runs(schedule) if run.settings.architecture.name == "mlp"]
     results |= {run.id: ended(run) for run in mlp[1:]}
     results[mlp[0].id] = failed_result(mlp[0], "no reason", "cpu")

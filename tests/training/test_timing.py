@@ -79,5 +79,5 @@ def test_a_first_call_counts_only_where_it_is_very_long(
     def call() -> None:
         passed[0] += next(seconds)
 
-    monkeypatch.setattr(timing, "_clock", lambda device: passed[0])
+    monkeypatch.setattr(timing, "clock", lambda device: passed[0])
     assert timing._typical(call, torch.device("cpu")) == pytest.approx(expected)
