@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from actbench.commands.outlook import fewest_and_most
-from actbench.commands.planning import make_request, prepared_data
+from actbench.commands.planning import check_experiment, make_request, prepared_data
 from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
@@ -15,8 +15,7 @@ from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
 from actbench.report.formats.blocks import TERMINAL
 from actbench.signals import deferred_signals
-from actbench.store.files import runs_frame
-from actbench.training.results import Mark, missing_result
+from actbench.training.results import Mark
 
 # What the end of a comparison needs.
 _IMPORTS = ("actbench.analysis.hypotheses", "actbench.report.report", "actbench.commands.summaries")
@@ -33,11 +32,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
     first = [planned for plan in plans for planned in plan.due]
     first_runs = [schedule.run(planned) for planned in first]
     protocol = grid.command.protocol
-    if experiment.hypotheses:
-        from actbench.analysis.check import check_hypotheses  # its libraries take half a second
-
-        planned = runs_frame([missing_result(run, "") for run in first_runs])
-        check_hypotheses(experiment.hypotheses, planned, protocol.racing)
+    check_experiment(experiment, first_runs, protocol.racing)
     if protocol.seeds < FEWEST_SEEDS:
         print(
             f"protocol.seeds={protocol.seeds}: too few for a verdict; take at least {FEWEST_SEEDS}, better 9 or more",

@@ -11,7 +11,7 @@ from actbench.analysis.power import POWER, detectable
 from actbench.commands.estimate import Estimator, estimator_of, machine_text, time_text
 from actbench.commands.measure import measure_shapes
 from actbench.commands.outlook import Find, TaskOutlook, comparison_outlook, sweep_outlook
-from actbench.commands.planning import Data, make_runs, prepared_data
+from actbench.commands.planning import Data, check_experiment, make_runs, prepared_data
 from actbench.commands.progress import print_table
 from actbench.commands.stages import Schedule
 from actbench.errors import UsageError
@@ -22,9 +22,7 @@ from actbench.experiment.protocol import FEWEST_SEEDS, check_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run, variants
 from actbench.report.numbers import count, rate
-from actbench.store.files import runs_frame
 from actbench.store.sqlite import is_new
-from actbench.training.results import missing_result
 from actbench.training.stacks import Stack, pack_stacks
 
 
@@ -43,10 +41,7 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
     data = prepared_data(grid.runs)
     runs = _first_stage(grid, data) if command == "compare" else make_runs(grid.runs, data, command)
     if command == "compare" and experiment is not None:
-        from actbench.analysis.check import check_hypotheses
-
-        planned = runs_frame([missing_result(run, "") for run in runs])
-        check_hypotheses(experiment.hypotheses, planned, grid.command.protocol.racing)
+        check_experiment(experiment, runs, grid.command.protocol.racing)
     check_pool(grid.command.execution, runs)
     device, workers, memory = pool_size(grid.command.execution, runs)
     find = _finder(grid.command.store, experiment.name if experiment else command)

@@ -11,7 +11,9 @@ from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import DatasetSettings, RunSettings
 from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
+from actbench.store.files import runs_frame
 from actbench.store.provenance import command_line, revision, versions
+from actbench.training.results import missing_result
 
 Data = Mapping[DatasetSettings, PreparedData]
 
@@ -27,6 +29,14 @@ def prepared_data(runs: Iterable[RunSettings]) -> Data:
 def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
     """Returns the runs of these settings on their data."""
     return [make_run(run, data[run.dataset], phase) for run in runs]
+
+
+def check_experiment(experiment: Experiment, runs: Sequence[Run], racing: bool) -> None:
+    """Raises UsageError for a hypothesis that cannot be asked of a comparison that begins with these runs."""
+    if experiment.hypotheses:
+        from actbench.analysis.check import check_hypotheses  # its libraries take half a second
+
+        check_hypotheses(experiment.hypotheses, runs_frame([missing_result(run, "") for run in runs]), racing)
 
 
 def make_request(
