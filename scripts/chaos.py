@@ -32,7 +32,7 @@ from faults import FAULTS, LIMIT, OWN, OWN_FAULTS, ROOT, SWEEP, Fault, Try, slur
 from actbench.store.client import connect
 from actbench.store.mlflow_settings import configure_mlflow
 from actbench.store.provenance import environment, revision
-from actbench.store.sqlite import checkpoint_log
+from actbench.store.sqlite import checkpoint_log, is_absent
 from actbench.training.results import WALL_CLOCK
 
 MOST_COMMANDS = 4  # of a try, the first included
@@ -62,8 +62,14 @@ def rows_of(folder: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def stored(folder: Path) -> tuple[Counter[str], dict[str, float], int]:
-    """Finished runs in the store by id, their test accuracy, and the number of runs that are still RUNNING."""
-    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+    """Finished runs in the store by id, their test accuracy, and the number of runs that are still RUNNING.
+
+    All empty where there is no database, or an empty file, which an open connection to a deleted one leaves.
+    """
+    database = folder / "mlflow.db"
+    if is_absent(database):
+        return Counter(), {}, 0
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         finished = connection.execute(
             "select tags.value, latest_metrics.value from runs join tags on tags.run_uuid = runs.run_uuid left join "
             "latest_metrics on latest_metrics.run_uuid = runs.run_uuid and latest_metrics.key = 'test_accuracy' where "

@@ -69,6 +69,10 @@ class Try:
         """Until the random moment."""
         time.sleep(self.draw.uniform(0, self.seconds))
 
+    def has_reported(self) -> bool:
+        """Whether a command has said where its runs are, which it does when the store has them all."""
+        return b" runs in results" in (self.folder / "output.txt").read_bytes()
+
 
 Fault = Callable[[Try, "subprocess.Popen[bytes]"], None]
 
@@ -116,14 +120,18 @@ def _lock_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
 
 
 def _delete_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
+    """Not after the command's last word: a store that is deleted later is not the command's to keep."""
     one.wait()
+    if one.has_reported():
+        return
     for suffix in ("", "-wal", "-shm"):
         (one.folder / f"mlflow.db{suffix}").unlink(missing_ok=True)
 
 
 def _replace_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
     _delete_store(one, command)
-    shutil.copy(one.blank, one.folder / "mlflow.db")
+    if not (one.folder / "mlflow.db").exists():
+        shutil.copy(one.blank, one.folder / "mlflow.db")
 
 
 def _remove_results(one: Try, command: "subprocess.Popen[bytes]") -> None:

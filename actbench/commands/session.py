@@ -211,8 +211,10 @@ class Session:
         uri = self.settings.store.uri
         if not self.trained:
             print("nothing to train: every run was found finished in the store")
+        if stored and self._parent is not None and self._parent.is_gone(self.results.values()):
+            stored = False
         place = f" and in {uri}, experiment {self.request.experiment}" if stored else ""
-        print(f"{count(len(self.planned), 'run')} in {self.folder}{os.sep}{place}")
+        print(f"{count(len(self.planned), 'run')} in {self.folder}{os.sep}{place}", flush=True)
         for result in self.failures:
             run = result.run
             print(f"failed: run {run.id} ({run.settings.activation.label}, seed {run.settings.seed}): {result.error}")

@@ -149,7 +149,8 @@ def checkpoint_log(uri: str) -> None:
     """Moves the content of the write-ahead log into the database, so that one file holds everything."""
     database = check_database(uri, True)
     if database is not None and database.exists():
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as connection:
+        existing = f"{database.resolve().as_uri()}?mode=rw"  # one that is removed by now is not created again
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(existing, uri=True)) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
 

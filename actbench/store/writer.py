@@ -206,11 +206,28 @@ class ParentRun:
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
         sent = self.outbox.send(partial(self._finish, ended, tags), force=True)
         if not self._has_everything(sent):
-            if self.outbox.has_lost:
-                found = [result for result in results if result.run.id not in self._ended and result.error is None]
-                self._keep(_Ended(uuid.uuid4().hex, self._parent.started, result) for result in found)
-            self.outbox.keep(replace(ended, tags={**ended.tags, **tags}))
+            self._keep_end(replace(ended, tags={**ended.tags, **tags}), results)
         self.outbox.journal.close()
+        self._parent = replace(ended, tags={**ended.tags, **tags})
+
+    def is_gone(self, results: Iterable[Result]) -> bool:
+        """Whether the database was removed or replaced since `end`; then all runs and the command's own are kept.
+
+        Asked before a command says where its runs are, as workers take a second to end. results: as of `end`.
+        """
+        if not self.is_stored or not self._writer.watch.has_changed:
+            return False
+        self.outbox.send(lambda: None, force=True)
+        self._keep_end(self._parent, results)
+        self.outbox.journal.close()
+        return True
+
+    def _keep_end(self, ended: Entry, results: Iterable[Result]) -> None:
+        """Keeps the end of the command in the journal and, where the store has lost what it had, the runs it found."""
+        if self.outbox.has_lost:
+            found = [result for result in results if result.run.id not in self._ended and result.error is None]
+            self._keep(_Ended(uuid.uuid4().hex, self._parent.started, result) for result in found)
+        self.outbox.keep(ended)
 
     def _has_everything(self, sent: bool) -> bool:
         """Whether the store holds the command's run and all its trainings; keeps those that it lacks.

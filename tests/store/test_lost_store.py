@@ -93,6 +93,23 @@ def test_a_database_that_is_removed_or_replaced_costs_no_run(
     check_next_command(uri, three)
 
 
+def test_a_database_that_is_removed_after_its_last_look_costs_no_run(
+    uri: str, three: list[Result], own_folder: Path, blank_database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = Store(uri, "trial").start("sweep", {})
+    for result in three:
+        parent.add(result)
+    end(parent, own_folder, three)
+    assert parent.is_stored
+    assert not parent.is_gone(three)
+    remove_database(own_folder)
+    assert parent.is_gone(three)
+    assert not parent.is_stored
+    assert "mlflow.db was removed while the command ran; runs are kept in" in capsys.readouterr().err
+    shutil.copy(blank_database, own_folder)
+    check_next_command(uri, three)
+
+
 def test_a_database_that_is_moved_away_and_back_has_every_run_once(
     uri: str, three: list[Result], own_folder: Path
 ) -> None:
