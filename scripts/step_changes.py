@@ -17,7 +17,6 @@ from actbench import determinism
 from actbench.data.batches import Batches
 from actbench.data.datasets import load_data
 from actbench.experiment.runs import bound_activation
-from actbench.models import parameters
 from actbench.training.loop import set_up
 from actbench.training.network import Network
 from actbench.training.probe import observe
@@ -174,7 +173,7 @@ def products(keys: Sequence[str], mnist: list[str]) -> Calls:
     (present, _), (step, _) = steps_of([*mnist, *keys]), steps_of([*mnist, *keys])
 
     def changed() -> None:
-        with mock.patch.object(parameters, "linear", linear):
+        with mock.patch.object(determinism, "linear", linear):
             step()
 
     return {"MKL": present, "oneDNN": changed}

@@ -41,11 +41,14 @@ def test_what_was_found_is_in_the_answers(line: str) -> None:
 
 def test_the_speeds_are_medians_of_the_benchmark() -> None:
     speeds = pd.read_csv(ROOT / "results" / "benchmarks" / "throughput.csv")
-    medians = speeds[speeds["part"] == "mlp"].groupby("what")["value"].median()
+    medians = speeds[speeds["part"] == "MLP"].groupby("what")["value"].median()
     table = re.findall(
         r"^\| [^|]+ \| (\d+) \|$", TEXT.split("| way | seconds |", 1)[1].split("\n\n", 1)[0], re.MULTILINE
     )
-    assert [int(number) for number in table] == [round(medians[f"seconds of {way}"]) for way in "ABCD"]
+    ways = ("A", "B", "C", "C_eval", "actbench")
+    assert [int(number) for number in table] == [round(medians[f"{way}: seconds"]) for way in ways]
+    (ratio,) = speeds.loc[speeds["part"].eq("MLP on digits") & speeds["what"].eq("actbench over C_eval"), "value"]
+    assert f"1,050 runs on digits take {1 / ratio:.2f} of that loop's time" in PROSE
 
 
 def test_the_calibration_is_that_of_its_page() -> None:
