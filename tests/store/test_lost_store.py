@@ -100,7 +100,6 @@ def test_a_database_that_is_removed_after_its_last_look_costs_no_run(
     for result in three:
         parent.add(result)
     end(parent, own_folder, three)
-    assert parent.is_stored
     assert not parent.is_gone(three)
     remove_database(own_folder)
     assert parent.is_gone(three)
