@@ -40,7 +40,8 @@ SEVERAL = "Several marks in a cell are, in this order: {}."
 MADE = (
     "Claims are hypotheses in [experiments/](../../../experiments), and each mark leads to its report. That a Maxout "
     "unit fits any convex function of one variable is tested in [maxout_convex.md](maxout_convex.md). Made by "
-    "`scripts/claims.sh` and `scripts/claims.sh full`; CIFAR-10 is a folder of JPEG images. Costs differ by machine."
+    "`scripts/claims.sh`; smooth_or_relu, on CIFAR-10 as a folder of JPEG images, by `scripts/claims.sh full`. The "
+    "scales NAME_full, on MNIST, were not run: they take hours. Costs differ by machine."
 )
 
 
