@@ -120,18 +120,22 @@ def _lock_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
 
 
 def _delete_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
-    """Not after the command's last word: a store that is deleted later is not the command's to keep."""
-    one.wait()
-    if one.has_reported():
-        return
-    for suffix in ("", "-wal", "-shm"):
-        (one.folder / f"mlflow.db{suffix}").unlink(missing_ok=True)
+    _deleted(one)
 
 
 def _replace_store(one: Try, command: "subprocess.Popen[bytes]") -> None:
-    _delete_store(one, command)
-    if not (one.folder / "mlflow.db").exists():
+    if _deleted(one):
         shutil.copy(one.blank, one.folder / "mlflow.db")
+
+
+def _deleted(one: Try) -> bool:
+    """Deletes the store, but not after the command's last word: what is lost later is not the command's to keep."""
+    one.wait()
+    if one.has_reported():
+        return False
+    for suffix in ("", "-wal", "-shm"):
+        (one.folder / f"mlflow.db{suffix}").unlink(missing_ok=True)
+    return True
 
 
 def _remove_results(one: Try, command: "subprocess.Popen[bytes]") -> None:

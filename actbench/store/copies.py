@@ -14,7 +14,7 @@ from actbench.signals import replaced_file
 from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
 from actbench.store.names import FILES, JOURNALS
 from actbench.store.provenance import ENVIRONMENT
-from actbench.store.sqlite import check_database
+from actbench.store.sqlite import check_database, connect_existing
 
 CHECKED = (RUNS, CURVES, LAYERS, HISTOGRAMS, EXAMPLES, COSTS, HYPOTHESES)  # that later commands read from artifacts
 _ENDED = """
@@ -54,7 +54,7 @@ def newest_copy(uri: str, experiment: str, kind: str) -> Copy | None:
         return None
     with (
         contextlib.suppress(sqlite3.Error, OSError, ValueError),  # an error is MLflow's to tell
-        contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection,
+        contextlib.closing(connect_existing(database)) as connection,
     ):
         return _newest(connection, experiment, kind)
     return None

@@ -61,13 +61,18 @@ class Watch:
             raise StoreChanged(f"{self.database.name} was {done} while the command ran")
 
 
+def connect_existing(database: Path) -> sqlite3.Connection:
+    """A connection for reading and writing. Raises sqlite3.Error where there is no file, which is not created."""
+    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)
+
+
 def ended_uids(database: Path, experiment_id: str) -> set[str]:
     """The tags `uid` of runs that have ended, read through a new connection. Raises sqlite3.Error."""
     query = (
         "select tags.value from tags join runs on runs.run_uuid = tags.run_uuid where tags.key = 'uid' and "
         "runs.experiment_id = ? and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'"
     )
-    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+    with contextlib.closing(connect_existing(database)) as connection:
         return {uid for (uid,) in connection.execute(query, (int(experiment_id),))}
 
 
@@ -101,7 +106,7 @@ def check_database(uri: str, create: bool) -> Path | None:
     if not path.exists():
         return path
     try:  # opened for writing, since only then SQLite can roll back an interrupted commit
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+        with contextlib.closing(connect_existing(path)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
         if "locked" in str(error):
@@ -149,8 +154,7 @@ def checkpoint_log(uri: str) -> None:
     """Moves the content of the write-ahead log into the database, so that one file holds everything."""
     database = check_database(uri, True)
     if database is not None and database.exists():
-        existing = f"{database.resolve().as_uri()}?mode=rw"  # one that is removed by now is not created again
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(existing, uri=True)) as connection:
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(connect_existing(database)) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
 

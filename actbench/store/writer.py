@@ -205,10 +205,10 @@ class ParentRun:
         tags = {FILES: json.dumps(digests), NOTE: note}
         ended = replace(self._parent, status=status, files=[(str(folder), None)])
         sent = self.outbox.send(partial(self._finish, ended, tags), force=True)
-        if not self._has_everything(sent):
-            self._keep_end(replace(ended, tags={**ended.tags, **tags}), results)
-        self.outbox.journal.close()
         self._parent = replace(ended, tags={**ended.tags, **tags})
+        if not self._has_everything(sent):
+            self._keep_end(results)
+        self.outbox.journal.close()
 
     def is_gone(self, results: Iterable[Result]) -> bool:
         """Whether the database was removed or replaced since `end`; then all runs and the command's own are kept.
@@ -218,16 +218,16 @@ class ParentRun:
         if not self.is_stored or not self._writer.watch.has_changed:
             return False
         self.outbox.send(lambda: None, force=True)
-        self._keep_end(self._parent, results)
+        self._keep_end(results)
         self.outbox.journal.close()
         return True
 
-    def _keep_end(self, ended: Entry, results: Iterable[Result]) -> None:
+    def _keep_end(self, results: Iterable[Result]) -> None:
         """Keeps the end of the command in the journal and, where the store has lost what it had, the runs it found."""
         if self.outbox.has_lost:
             found = [result for result in results if result.run.id not in self._ended and result.error is None]
             self._keep(_Ended(uuid.uuid4().hex, self._parent.started, result) for result in found)
-        self.outbox.keep(ended)
+        self.outbox.keep(self._parent)
 
     def _has_everything(self, sent: bool) -> bool:
         """Whether the store holds the command's run and all its trainings; keeps those that it lacks.
