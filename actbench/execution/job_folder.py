@@ -70,6 +70,15 @@ class JobFolder:
         if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise UsageError(f"{self.path.resolve()}: other users can change it; remove it, and run again")
 
+    @contextlib.contextmanager
+    def until_removed(self) -> Iterator[None]:
+        """In the block it is no error that the command ends and removes the folder."""
+        try:
+            yield
+        except FileNotFoundError:
+            if all((self.path / name).is_dir() for name in _FOLDERS):
+                raise
+
     def names(self, kind: str) -> set[str]:
         """The files of a subfolder."""
         with contextlib.suppress(FileNotFoundError):

@@ -52,7 +52,13 @@ def work(order: Order, job: str) -> None:
     """Carries out tasks. job: its name in the command, the same after the job was put back into the queue."""
     os.chdir(order.current)
     allow_modules_of_current_folder()
-    folder, node, started = JobFolder(Path(order.folder)), socket.gethostname(), time.monotonic()
+    folder = JobFolder(Path(order.folder))
+    with folder.until_removed():
+        _work(folder, order, job)
+
+
+def _work(folder: JobFolder, order: Order, job: str) -> None:
+    node, started = socket.gethostname(), time.monotonic()
     if code() != order.code:
         (engine, own), (asked_engine, asked) = code(), order.code
         folder.publish(

@@ -40,6 +40,10 @@ class Threads:
 
     def _work(self, order: Order, job: str) -> None:
         folder = JobFolder(Path(order.folder))
+        with folder.until_removed():
+            self._carry_out(folder, job)
+
+    def _carry_out(self, folder: JobFolder, job: str) -> None:
         if self.refuse:
             folder.publish("refused", job, self.refuse)
         if self.refuse or not self.begin:
@@ -230,6 +234,16 @@ def test_only_one_of_many_workers_takes_a_task(runs: list[Run], tmp_path: Path) 
     for worker in workers:
         worker.join()
     assert sorted(taken) == [f"{number:02d}" for number in range(50)]
+
+
+def test_a_job_that_begins_when_its_command_has_ended_is_no_error(tmp_path: Path) -> None:
+    order = Order(str(tmp_path / "removed"), str(tmp_path), 1, "cpu", NOTHING, 0, code())
+    work(order, "late")
+    assert not (tmp_path / "removed").exists()
+    folder = JobFolder(tmp_path / "there")
+    folder.make()
+    with pytest.raises(FileNotFoundError), folder.until_removed():
+        (tmp_path / "another").read_text()
 
 
 def test_a_folder_that_others_can_change_is_refused(tmp_path: Path) -> None:
