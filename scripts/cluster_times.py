@@ -1,18 +1,24 @@
 """Seconds of one sweep here, on one and two nodes of Slurm and of Ray, which it starts here: needs two idle cores.
 
-Run as `python -m scripts.cluster_times`, as root, in the root of the repository.
+Run as `python -m scripts.cluster_times [--rounds N]`, as root, in the root of the repository. The ways take turns in
+each round. Writes results/reliability/clusters.md.
 """
 
+import argparse
 import contextlib
+import importlib.metadata
+import itertools
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from actbench.store.provenance import environment as describe
 from tests.execution.slurm_cluster import slurm_cluster, unavailable
 
 ROOT = Path(__file__).parents[1]
@@ -39,25 +45,52 @@ def ray_nodes(number: int) -> Any:
     return cluster
 
 
+def table(times: Mapping[tuple[str, int], Sequence[float]]) -> str:
+    """The page. times: of each way and number of nodes, one a round."""
+    runs = 4 * 8
+    here = describe("")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "submitit", "ray"))
+    head = (
+        "# What a cluster adds to a sweep\n\n`python -m scripts.cluster_times`: seconds of "
+        f"`actbench {' '.join(SWEEP)}` ({runs} runs) in an empty folder, from the start of the process to its exit; medians of "
+        f"{len(next(iter(times.values())))} rounds in turn. The nodes of Slurm and Ray are of one core each, on this "
+        "machine, and a cluster is running before the command starts. Added: beside as many workers without a cluster: "
+        "jobs that start, a second process per job that imports torch, and looks at files. "
+        f"{here['processor']}, {here['cores']} cores, {versions}, revision {here['revision']}, {here['date']}.\n\n"
+        "| where | nodes | seconds | from | to | added |\n|---|---:|---:|---:|---:|---:|\n"
+    )
+    rows = []
+    for (way, nodes), seconds in times.items():
+        added = statistics.median(own - alone for own, alone in zip(seconds, times["local", nodes], strict=True))
+        last = "" if way == "local" else f"{added:+.1f}"
+        middle = statistics.median(seconds)
+        rows.append(f"| {way} | {nodes} | {middle:.1f} | {min(seconds):.1f} | {max(seconds):.1f} | {last} |\n")
+    return head + "".join(rows)
+
+
 def main() -> None:
-    """Prints a line per way."""
+    """Measures, prints a line per measurement, and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    if (reason := unavailable()) is not None:
+        sys.exit(f"no Slurm: {reason}")
+    times: dict[tuple[str, int], list[float]] = {}
     with contextlib.ExitStack() as stack:
-        slurm = None
-        if (reason := unavailable()) is None:
-            slurm = stack.enter_context(slurm_cluster(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
-        else:
-            print(f"no Slurm: {reason}")
-        for nodes in (1, 2):
+        slurm = stack.enter_context(slurm_cluster(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        for _, nodes in itertools.product(range(rounds), (1, 2)):
             workers = f"execution.workers={nodes}"
-            print(f"local, {nodes}: {seconds([workers], environment):.0f} s", flush=True)
-            if slurm is not None:
-                words = ["execution=slurm", "execution.slurm.memory=null", workers]
-                print(f"Slurm, {nodes}: {seconds(words, environment | slurm.environment):.0f} s", flush=True)
             cluster = ray_nodes(nodes)
-            words = ["execution=ray", f"execution.ray.address={cluster.address}", workers]
-            print(f"Ray, {nodes}: {seconds(words, environment):.0f} s", flush=True)
+            for way, words, own in (
+                ("local", [], environment),
+                ("Slurm", ["execution=slurm", "execution.slurm.memory=null"], environment | slurm.environment),
+                ("Ray", ["execution=ray", f"execution.ray.address={cluster.address}"], environment),
+            ):
+                times.setdefault((way, nodes), []).append(seconds([*words, workers], own))
+                print(f"{way}, {nodes}: {times[way, nodes][-1]:.1f} s", flush=True)
             cluster.shutdown()
+    (ROOT / "results" / "reliability" / "clusters.md").write_text(table(times), encoding="utf-8")
 
 
 if __name__ == "__main__":
