@@ -51,12 +51,13 @@ def table(times: Mapping[tuple[str, int], Sequence[float]]) -> str:
     here = describe("")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "submitit", "ray"))
     head = (
-        "# What a cluster adds to a sweep\n\n`python -m scripts.cluster_times`: seconds of "
-        f"`actbench {' '.join(SWEEP)}` ({runs} runs) in an empty folder, from the start of the process to its exit; medians of "
-        f"{len(next(iter(times.values())))} rounds in turn. The nodes of Slurm and Ray are of one core each, on this "
-        "machine, and a cluster is running before the command starts. Added: beside as many workers without a cluster: "
-        "jobs that start, a second process per job that imports torch, and looks at files. "
-        f"{here['processor']}, {here['cores']} cores, {versions}, revision {here['revision']}, {here['date']}.\n\n"
+        "# What a cluster adds to a sweep\n\n"
+        f"`python -m scripts.cluster_times`: seconds of `actbench {' '.join(SWEEP)}` ({runs} runs) in an empty folder, "
+        f"from the start of the process to its exit; medians of {len(times['local', 1])} rounds in turn. The nodes of "
+        "Slurm and Ray are of one core each, on this machine, and a cluster is running before the command starts. "
+        "Added: beside as many workers without a cluster, for jobs that start, a process per job that imports torch, "
+        f"and looks at files. {here['processor']}, {here['cores']} cores, {versions}, revision {here['revision']}, "
+        f"{here['date']}.\n\n"
         "| where | nodes | seconds | from | to | added |\n|---|---:|---:|---:|---:|---:|\n"
     )
     rows = []

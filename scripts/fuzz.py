@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,14 +51,17 @@ def main() -> None:
             print(fuzz.failure(kind, int(number)) or "in order")
             return
         cases, failures = fuzz.run(options.seconds)
-    _write_table(cases, failures, seed)
+    _write_table(cases, failures, f"--seed {seed} --seconds {options.seconds:.0f}")
     sys.exit(bool(failures.total()))
 
 
-def _write_table(cases: Counter[str], failures: Counter[str], seed: int) -> None:
+def _write_table(cases: Counter[str], failures: Counter[str], words: str) -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "hydra-core", "mlflow", "pillow"))
     rows = [f"| {kind} | {cases[kind]:,} | {failures[kind]} |" for kind in KINDS]
-    head = f"Cases of scripts/fuzz.py --seed {seed}; Python {platform.python_version()}, {packages}."
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    revision = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    versions = f"Python {platform.python_version()}, {packages}, revision {revision}, {datetime.now(UTC):%Y-%m-%d}"
+    head = f"Cases of `scripts/fuzz.py {words}`; {versions}."
     table = "\n".join([head, "", "| kind | cases | failures |", "|---|---:|---:|", *rows, ""])
     print(f"\n{table}")
     path = ROOT / "results" / "reliability" / "fuzz.md"

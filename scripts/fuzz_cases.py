@@ -30,7 +30,7 @@ _OVERRIDES = (
     "initialization=orthogonal", "dataset=image_folder", "dataset.root=nowhere", "dataset.validation=0.999",
     "protocol.baseline=gelu", "protocol.learning_rates=[0.1]", "store.uri=sqlite:///other/x.db",
     "store.uri=nosuch://x", "store.save_weights=all", "hydra.run.dir=x", "+a=1", "~seed", "=1", "--config-dir", "own",
-    "--cfg", "job", "--pairs", "-m", "--info", "--resolve", "-sc", "--package", "--help", "--version",
+    "--cfg", "job", "--pairs", "--dry-run", "-m", "--info", "--resolve", "-sc", "--package", "--help", "--version",
 )  # fmt: skip
 # What would train for minutes, serve or download ends before that: `--cfg job`, a port that is none, `check`.
 _COMMANDS = (

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,34 @@ def test_missing_packages_are_named_in_one_line(
     assert capsys.readouterr().err == (
         "missing packages: no-such-package; give a folder of wheels: WHEELS=DIR scripts/gpu.sh\n"
     )
+
+
+_STAND_IN = """#!{python}
+import os, runpy, sys
+if sys.argv[-1] == "--missing":
+    print("absent-package")
+elif sys.argv[1].endswith("gpu.py"):
+    import absent_package
+    print("imported", absent_package.__file__)
+else:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+"""
+
+
+def test_missing_packages_are_installed_from_a_folder_of_wheels_and_are_gone_afterwards(tmp_path: Path) -> None:
+    wheels, python = tmp_path / "wheels", tmp_path / "python"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "absent_package-1.0-py3-none-any.whl", "w") as wheel:
+        info = "absent_package-1.0.dist-info"
+        wheel.writestr("absent_package.py", "")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: absent-package\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", f"absent_package.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    python.write_text(_STAND_IN.format(python=sys.executable))
+    python.chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {"PYTHON": str(python), "WHEELS": str(wheels), "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run([str(ROOT / "scripts" / "gpu.sh")], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"imported {tmp_path / 'tmp'}")
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -67,6 +67,9 @@ def test_compare_trains_by_the_protocol_and_reports(capsys: pytest.CaptureFixtur
     )
     words = ["compare", "mine", "execution.workers=1", "--pairs", *TINY]
     assert command(*words) == 0
+    printed, answer = capsys.readouterr().out, json.loads(Path("results/mine/answer.json").read_text())
+    for sentence in (answer["answer"], *(task["sentence"] for task in answer["tasks"])):
+        assert plain(sentence) in plain(printed)
     frame = pd.read_csv("results/mine/runs.csv")
     assert set(frame["phase"]) == {"compare"}
     rates = set(frame["lr"])
@@ -92,6 +95,11 @@ def test_compare_trains_by_the_protocol_and_reports(capsys: pytest.CaptureFixtur
     assert {path: path.read_bytes() for path in Path("results/mine").rglob("*") if path.is_file()} == written
     assert command(*words) == 0
     assert "nothing to train" in capsys.readouterr().out
+
+
+def plain(text: str) -> str:
+    """Without line breaks and Markdown's marks."""
+    return " ".join(text.translate(str.maketrans("", "", "*`\\")).split())
 
 
 def check_choices(frame: pd.DataFrame) -> None:

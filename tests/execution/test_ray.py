@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.execution.test_slurm import numbers
+from tests.execution.test_slurm import assert_compares_like_one_machine, numbers
 from tests.support import COMMAND, ENVIRONMENT, until
 
 ray_cluster = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed (pip install '.[ray]')")
@@ -49,6 +49,13 @@ def test_a_node_that_is_removed_costs_no_run_and_changes_no_number(
         process.wait()
     for one, other in zip(numbers(own_folder), numbers(local), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_comparison_on_ray_trains_by_the_same_protocol(
+    own_folder: Path, cluster: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    words = ["execution=ray", "execution.workers=2", f"execution.ray.address={cluster.address}"]
+    assert_compares_like_one_machine(tmp_path_factory.mktemp("one"), words, ENVIRONMENT)
 
 
 def test_without_an_address_a_cluster_of_this_machine_trains_and_ends(own_folder: Path) -> None:

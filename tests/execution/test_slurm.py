@@ -1,10 +1,11 @@
 """Sweeps on a real Slurm of two nodes lose nothing to what happens to nodes, jobs and the command."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,13 +20,29 @@ SWEEP = ["sweep", "architecture=mlp_small", "activation=relu,gelu,tanh,elu", "se
          "training.stack_size=2"]  # fmt: skip
 ON_SLURM = ["execution=slurm", "execution.workers=2", "execution.slurm.memory=null"]
 JOBS = Path("results", ".jobs", "sweep", "slurm-cpu-none")
+COMPARE = ["compare", "quickstart", "architecture=mlp_small", "activation=relu,tanh", "training.steps=30",
+           "protocol.learning_rates=[0.001,0.01]", "protocol.seeds=6"]  # fmt: skip
 
 
-def numbers(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is bit-identical between equal sweeps: rows without times, and curves."""
-    runs = pd.read_csv(folder / "results/sweep/runs.csv")
-    curves = pd.read_parquet(folder / "results/sweep/curves.parquet")
+def numbers(folder: Path, name: str = "sweep") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is bit-identical between equal commands: rows without times, and curves."""
+    runs = pd.read_csv(folder / "results" / name / "runs.csv")
+    curves = pd.read_parquet(folder / "results" / name / "curves.parquet")
     return runs.drop(columns=["seconds_to_target", "samples_per_second", "seconds"]), curves[curves.metric != "seconds"]
+
+
+def assert_compares_like_one_machine(folder: Path, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """A comparison in the current folder is equal to one by workers of this machine in `folder`."""
+    subprocess.run([*COMMAND, *COMPARE, "execution.workers=2"], cwd=folder, env=ENVIRONMENT, check=True)
+    done = subprocess.run([*COMMAND, *COMPARE, *words], env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for one, other in zip(numbers(Path.cwd(), "quickstart"), numbers(folder, "quickstart"), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert pd.read_csv("results/quickstart/runs.csv")["lr"].nunique() > 2  # the grid grew: rounds were due
+    assert set(pd.read_csv("results/quickstart/costs.csv")["run_id"])  # measured on a node
+    one, other = (json.loads((place / "results/quickstart/answer.json").read_text()) for place in (Path(), folder))
+    for key in ("take", "avoid", "undecided"):
+        assert sorted(one["tasks"][0][key]) == sorted(other["tasks"][0][key])
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +112,12 @@ def assert_ends_like(process: subprocess.Popen[str], local: Path) -> str:
 def test_a_sweep_on_slurm_equals_the_local_one_bit_for_bit(start: Start, local: Path) -> None:
     assert_ends_like(start(), local)
     assert not JOBS.exists()
+
+
+def test_a_comparison_on_slurm_trains_by_the_same_protocol(
+    own_folder: Path, cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert_compares_like_one_machine(tmp_path_factory.mktemp("one"), ON_SLURM, ENVIRONMENT | cluster.environment)
 
 
 def test_a_node_that_is_set_down_costs_no_run(start: Start, cluster: SlurmCluster, local: Path) -> None:
