@@ -1,8 +1,7 @@
-"""The functions of the activation table, one for each row.
+"""The elementwise functions of the activation table, one for each row; joint.py has the others.
 
-Every function takes pre-activations z (runs, batch, *positions, pieces * units) and p, its settings (numbers) and
-learned parameters (runs, ...), and returns (runs, batch, *positions, units). Piece k of unit u is feature
-k * units + u. Each docstring gives formula, range and source of the row.
+Every function takes pre-activations z (runs, batch, *positions, units) and p, its settings (numbers) and learned
+parameters (runs, ...), and returns units of the same shape. Each docstring gives formula, range and source of the row.
 """
 
 from collections.abc import Mapping
@@ -12,15 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actbench.determinism import linear, whole_vectors
-
 P = Mapping[str, Any]
 
 RRELU_LOW, RRELU_HIGH = 1 / 8, 1 / 3  # Xu et al. 2015
 
 
 def spread(parameter: Tensor, z: Tensor) -> Tensor:
-    """(runs, units) -> (runs, 1, ..., 1, units), to broadcast against z."""
+    """(runs, units) -> (runs, 1, ..., 1, units), or (runs, 1) -> (runs, 1, ..., 1), to broadcast against z."""
     return parameter.view(parameter.shape[0], *[1] * (z.dim() - 2), parameter.shape[1])
 
 
@@ -40,9 +37,35 @@ def sigmoid(z: Tensor, p: P) -> Tensor:
     return torch.sigmoid(z)
 
 
+def hard_sigmoid(z: Tensor, p: P) -> Tensor:
+    """min(max(z + 3, 0), 6) / 6, in [0, 1]. Howard et al. 2019, arXiv:1905.02244.
+
+    As in torch; Theano and older Keras name another line of slope 0.2 so.
+    """
+    return F.hardsigmoid(z)
+
+
+def log_sigmoid(z: Tensor, p: P) -> Tensor:
+    """-log(1 + exp(-z)), in (-inf, 0). torch's LogSigmoid, without a paper."""
+    return F.logsigmoid(z)
+
+
 def tanh(z: Tensor, p: P) -> Tensor:
     """tanh(z), in (-1, 1). LeCun et al. 1998, Efficient BackProp."""
     return torch.tanh(z)
+
+
+def penalized_tanh(z: Tensor, p: P) -> Tensor:
+    """tanh(z) if z > 0 else tanh(z) / 4, in (-0.25, 1). Xu et al. 2016, arXiv:1602.05980.
+
+    Eger et al. 2018, arXiv:1901.02671, find it the most stable of 21 functions over eight language tasks.
+    """
+    return F.leaky_relu(torch.tanh(z), 0.25)
+
+
+def tanhshrink(z: Tensor, p: P) -> Tensor:
+    """z - tanh(z), in (-inf, inf). torch's Tanhshrink, without a paper."""
+    return F.tanhshrink(z)
 
 
 def hard_tanh(z: Tensor, p: P) -> Tensor:
@@ -53,6 +76,22 @@ def hard_tanh(z: Tensor, p: P) -> Tensor:
 def softsign(z: Tensor, p: P) -> Tensor:
     """z / (1 + |z|), in (-1, 1). Turian et al. 2009, NAACL."""
     return F.softsign(z)
+
+
+def hardshrink(z: Tensor, p: P) -> Tensor:
+    """z if |z| > alpha else 0, in (-inf, inf). Donoho & Johnstone 1994, Biometrika 81, 425.
+
+    It jumps at -alpha and alpha and takes no value between 0 and these. The default of alpha, 0.5, is torch's.
+    """
+    return F.hardshrink(z, p["alpha"])
+
+
+def softshrink(z: Tensor, p: P) -> Tensor:
+    """sign(z) max(|z| - alpha, 0), in (-inf, inf). Donoho 1995, IEEE Trans. Inf. Theory 41, 613.
+
+    The default of alpha, 0.5, is torch's.
+    """
+    return F.softshrink(z, p["alpha"])
 
 
 def softplus(z: Tensor, p: P) -> Tensor:
@@ -68,6 +107,15 @@ def relu(z: Tensor, p: P) -> Tensor:
 def relu6(z: Tensor, p: P) -> Tensor:
     """min(max(z, 0), 6), in [0, 6]. Krizhevsky 2010, CIFAR-10 report."""
     return F.relu6(z)
+
+
+def threshold(z: Tensor, p: P) -> Tensor:
+    """z if z > alpha else 0, in [0, inf). Konda et al. 2014, arXiv:1402.3337.
+
+    torch.nn.Threshold(alpha, 0). It jumps at alpha and takes no value between 0 and alpha. torch has no default; 1 is
+    that of Keras' ThresholdedReLU.
+    """
+    return F.threshold(z, p["alpha"], 0.0)
 
 
 def leaky_relu(z: Tensor, p: P) -> Tensor:
@@ -156,71 +204,27 @@ def squared_relu(z: Tensor, p: P) -> Tensor:
     return F.relu(z).square()
 
 
-def softmax(z: Tensor, p: P) -> Tensor:
-    """exp(z_i) / sum_j exp(z_j), over the layer's units, in (0, 1). Bridle 1990, NATO ASI F68, 227."""
-    return torch.softmax(z, -1)
+def leaky_squared_relu(z: Tensor, p: P) -> Tensor:
+    """z^2 if z > 0 else (slope z)^2, in [0, inf). OpenAI's parameter-golf, record of 2026-03-23, without a paper.
 
-
-def maxout(z: Tensor, p: P) -> Tensor:
-    """max of k linear pieces, in (-inf, inf). Goodfellow et al. 2013, arXiv:1302.4389."""
-    return z.unflatten(-1, (p["pieces"], -1)).amax(-2)
-
-
-def glu(z: Tensor, p: P) -> Tensor:
-    """z1 sigmoid(z2), in (-inf, inf). Dauphin et al. 2017, arXiv:1612.08083."""
-    return F.glu(z)
-
-
-def reglu(z: Tensor, p: P) -> Tensor:
-    """z1 max(z2, 0), in (-inf, inf). Shazeer 2020, arXiv:2002.05202."""
-    value, gate = z.chunk(2, -1)
-    return value * F.relu(gate)
-
-
-def geglu(z: Tensor, p: P) -> Tensor:
-    """z1 z2 Phi(z2), in (-inf, inf). Shazeer 2020, arXiv:2002.05202."""
-    value, gate = z.chunk(2, -1)
-    return value * F.gelu(gate.contiguous())  # torch's kernel for strided values rounds differently
-
-
-def swiglu(z: Tensor, p: P) -> Tensor:
-    """z1 z2 sigmoid(z2), in (-inf, inf). Shazeer 2020, arXiv:2002.05202."""
-    value, gate = z.chunk(2, -1)
-    return value * F.silu(gate)
-
-
-def _dynamic_lines(z: Tensor, p: P) -> tuple[Tensor, Tensor]:
-    """Slopes and intercepts, each (runs, batch, 1, ..., 2, units); Chen et al. 2020, eq. 4, lambda = (1, 0.5)."""
-    context = z.flatten(2, -2).mean(2) if z.dim() > 3 else z
-    hidden = F.relu(linear(p["squeeze_bias"], context, p["squeeze"]))
-    theta = whole_vectors(linear(p["excite_bias"], hidden, p["excite"]))
-    theta = (2 * torch.sigmoid(theta) - 1)[:, : z.shape[1]]
-    theta = theta.view(*theta.shape[:2], *[1] * (z.dim() - 3), 4, z.shape[-1])
-    slopes = torch.stack([1 + theta[..., 0, :], theta[..., 1, :]], -2)
-    return slopes, 0.5 * theta[..., 2:, :]
-
-
-def dynamic_relu(z: Tensor, p: P) -> Tensor:
-    """max(a1 z + b1, a2 z + b2); a, b computed from the layer's mean over positions, in (-inf, inf).
-
-    Chen et al. 2020, arXiv:2003.10027.
+    The record (github.com/openai/parameter-golf) trains with slope 0.5. The log of nanochat (karpathy/nanochat, entry
+    of 2026-03-24) found it slightly better than squared ReLU per step and worse per second.
     """
-    slopes, intercepts = _dynamic_lines(z, p)
-    return (slopes * z.unsqueeze(-2) + intercepts).amax(-2)
+    return F.leaky_relu(z, p["slope"]).square()
 
 
-def softmax_derivative(z: Tensor, p: P) -> Tensor:
-    """d s_i / d z_i = s_i (1 - s_i)."""
-    s = torch.softmax(z, -1)
-    return s * (1 - s)
+def star_relu(z: Tensor, p: P) -> Tensor:
+    """s max(z, 0)^2 + b; s, b learned per layer from 0.8944, -0.4472, in [b, inf). Yu et al. 2022, arXiv:2210.13452.
+
+    The initial values give mean 0 and variance 1 for z from N(0, 1). All units of a layer share s and b.
+    """
+    return torch.addcmul(spread(p["bias"], z), spread(p["scale"], z), F.relu(z).square())
 
 
-def dynamic_relu_derivative(z: Tensor, p: P) -> Tensor:
-    """The slope of the larger of the two lines, with the lines held fixed."""
-    slopes, intercepts = _dynamic_lines(z, p)
-    winner = (slopes * z.unsqueeze(-2) + intercepts).argmax(-2, keepdim=True)
-    return slopes.expand(*z.shape[:-1], 2, z.shape[-1]).gather(-2, winner).squeeze(-2)
+def snake(z: Tensor, p: P) -> Tensor:
+    """z + sin(alpha z)^2 / alpha, in (-inf, inf). Ziyin et al. 2020, arXiv:2006.08195.
 
-
-# A unit's own derivative, for functions that couple the units of a layer (autograd of a sum would mix them).
-DERIVATIVES = {"softmax": softmax_derivative, "dynamic_relu": dynamic_relu_derivative}
+    alpha is a setting, not learned: a learned one can come to 0, where the quotient is undefined. The default, 0.5, is
+    the paper's for usual tasks; for periodic ones it suggests 5 to 50.
+    """
+    return z + torch.sin(p["alpha"] * z).square() / p["alpha"]

@@ -20,7 +20,8 @@ def gain(applied: BoundActivation, units: int) -> float:
 
 
 def _by_quadrature(applied: BoundActivation) -> float:
-    # A fine trapezoid rule: exact to rounding for smooth functions, O(h^2) at kinks, where Gauss-Hermite is far worse.
+    # A fine trapezoid rule: exact to rounding for smooth functions, O(h^2) at kinks, where Gauss-Hermite is far worse,
+    # and O(h) at jumps: an error of 1e-4 at most.
     z = torch.linspace(-14, 14, 2**17 + 1, dtype=torch.float64)
     weight = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
     grid = z.view(1, -1, 1)

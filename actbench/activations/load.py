@@ -3,10 +3,10 @@
 import warnings
 from functools import cache
 
-from actbench.activations import functions
+from actbench.activations import functions, joint
 from actbench.activations.bound import BoundActivation, autograd_derivative
 from actbench.activations.custom import load_custom
-from actbench.activations.functions import DERIVATIVES
+from actbench.activations.joint import DERIVATIVES
 from actbench.activations.table import TABLE
 
 
@@ -20,5 +20,5 @@ def load_activation(name: str, function: str | None = None, **settings: float | 
         with warnings.catch_warnings(action="ignore"):  # of the user's code, on the inputs that it is checked with
             return load_custom(function)
     record = TABLE[name]
-    call = getattr(functions, record.function or name)
+    call = getattr(functions if record.kind == "elementwise" else joint, record.function or name)
     return BoundActivation(record, settings, call, DERIVATIVES.get(name) or autograd_derivative(call), {})

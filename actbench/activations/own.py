@@ -50,19 +50,19 @@ def _constant(shape: tuple[int, ...]) -> Callable[[int], tuple[int, ...]]:
     return lambda units: shape
 
 
-def inspect_own(path: str) -> OwnActivation:
-    """The facts of a user's activation, from a child process that imports and calls it.
+def inspect_own(path: str, key: str = "activation.function") -> OwnActivation:
+    """The facts of a user's activation, from a child process that imports and calls it. key: which names it.
 
     Raises UsageError where it cannot be imported, does not behave like an activation, or ends or hangs the process.
     """
-    return _inspected(path, source_digest(path), str(Path.cwd()))
+    return _inspected(path, key, source_digest(path), str(Path.cwd()))
 
 
 @cache
-def _inspected(path: str, digest: str, folder: str) -> OwnActivation:
+def _inspected(path: str, key: str, digest: str, folder: str) -> OwnActivation:
     with tempfile.TemporaryDirectory(prefix="actbench-") as scratch:
         answer = Path(scratch, "facts.json")
-        command = [sys.executable, "-c", _CHILD, path, str(answer)]
+        command = [sys.executable, "-c", _CHILD, path, key, str(answer)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
             child = subprocess.run(
@@ -71,11 +71,9 @@ def _inspected(path: str, digest: str, folder: str) -> OwnActivation:
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             problem = f"importing or calling it took more than {INSPECTION_SECONDS:.0f} s"
-            raise UsageError(f"activation.function={path}: {problem}") from error
+            raise UsageError(f"{key}={path}: {problem}") from error
         if not answer.exists():
-            raise UsageError(
-                f"activation.function={path}: importing or calling it ended the process ({_ended(child.returncode)})"
-            )
+            raise UsageError(f"{key}={path}: importing or calling it ended the process ({_ended(child.returncode)})")
         facts = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in facts:
         raise UsageError(facts["error"])

@@ -1,4 +1,4 @@
-"""The activation table: name -> frozen record. The functions themselves are in functions.py.
+"""The activation table: name -> frozen record. The functions themselves are in functions.py and joint.py.
 
 It does not import torch, so that the command line can list, check and suggest names within milliseconds.
 """
@@ -26,14 +26,15 @@ class Learned:
 class Activation:
     """A row of the table.
 
-    range: of h; a square bracket marks an attained end. Ends are rounded, and may name a setting or a learned
-        parameter.
+    range: of h, without the gaps of functions that jump; a square bracket marks an attained end. Ends are rounded, and
+        may name a setting or a learned parameter.
     smooth: f' is continuous, at the default settings and for any value of the learned parameters.
     monotone: h never falls with any of its pre-activations, at the default settings and for learned slopes and scales
         above 0 (those of dynamic_relu are outputs of a network, and of either sign).
-    zero_centred: E[h] = 0 where every pre-activation is drawn from N(0, 1) independently.
-    max_slope: max |f'| over all inputs, at the default settings and initial learned parameters.
-    function: name in functions.py, or a user's `module:name`; empty if it is the row's name.
+    zero_centred: E[h] = 0 where every pre-activation is drawn from N(0, 1) independently, at the initial learned
+        parameters.
+    max_slope: max |f'| over all inputs but jumps, at the default settings and initial learned parameters.
+    function: name in functions.py or joint.py, or a user's `module:name`; empty if it is the row's name.
     kind: `elementwise` (a unit depends on its own pre-activation), `gated` and `maxout` (on its pieces),
         `layer` (on every unit of the layer).
     pieces: pre-activation features that make one unit.
@@ -63,6 +64,10 @@ def _per_unit(initial: float) -> Learned:
     return Learned(lambda units: (units,), initial)
 
 
+def _shared(initial: float) -> Learned:
+    return Learned(lambda units: (1,), initial)
+
+
 def _squeezed(units: int) -> int:
     return max(1, units // 8)  # reduction 8, Chen et al. 2020, section 4
 
@@ -82,14 +87,40 @@ _ROWS = (
         "sigmoid", "1 / (1 + exp(-z))", "Rumelhart et al. 1986, Nature 323, 533", "(0, 1)", True, True, False,
         0.25,
     ),
+    Activation(
+        "hard_sigmoid", "min(max(z + 3, 0), 6) / 6", "Howard et al. 2019, arXiv:1905.02244", "[0, 1]", False, True,
+        False, 1 / 6,
+    ),
+    Activation(
+        "log_sigmoid", "-log(1 + exp(-z))", "torch's LogSigmoid, without a paper", "(-inf, 0)", True, True, False, 1.0
+    ),
     Activation("tanh", "tanh(z)", "LeCun et al. 1998, Efficient BackProp", "(-1, 1)", True, True, True, 1.0),
+    Activation(
+        "penalized_tanh", "tanh(z) if z > 0 else tanh(z) / 4", "Xu et al. 2016, arXiv:1602.05980", "(-0.25, 1)", False,
+        True, False, 1.0,
+    ),
+    Activation(
+        "tanhshrink", "z - tanh(z)", "torch's Tanhshrink, without a paper", "(-inf, inf)", True, True, True, 1.0
+    ),
     Activation(
         "hard_tanh", "min(max(z, -1), 1)", "Collobert 2004, PhD thesis, Paris 6", "[-1, 1]", False, True, True, 1.0
     ),
     Activation("softsign", "z / (1 + |z|)", "Turian et al. 2009, NAACL", "(-1, 1)", True, True, True, 1.0),
+    Activation(
+        "hardshrink", "z if |z| > alpha else 0", "Donoho & Johnstone 1994, Biometrika 81, 425", "(-inf, inf)", False,
+        True, True, 1.0, settings=("alpha",),
+    ),
+    Activation(
+        "softshrink", "sign(z) max(|z| - alpha, 0)", "Donoho 1995, IEEE Trans. Inf. Theory 41, 613", "(-inf, inf)",
+        False, True, True, 1.0, settings=("alpha",),
+    ),
     Activation("softplus", "log(1 + exp(z))", "Dugas et al. 2000, NIPS", "(0, inf)", True, True, False, 1.0),
     Activation("relu", "max(z, 0)", "Nair & Hinton 2010, ICML", "[0, inf)", False, True, False, 1.0),
     Activation("relu6", "min(max(z, 0), 6)", "Krizhevsky 2010, CIFAR-10 report", "[0, 6]", False, True, False, 1.0),
+    Activation(
+        "threshold", "z if z > alpha else 0", "Konda et al. 2014, arXiv:1402.3337", "[0, inf)", False, True, False, 1.0,
+        settings=("alpha",),
+    ),
     Activation(
         "leaky_relu", "z if z > 0 else slope z", "Maas et al. 2013, ICML WDLASL", "(-inf, inf)", False, True, False,
         1.0, settings=("slope",),
@@ -117,7 +148,7 @@ _ROWS = (
     ),
     Activation(
         "selu", "1.0507 (z if z > 0 else 1.6733 (exp(z) - 1))", "Klambauer et al. 2017, arXiv:1706.02515",
-        "(-1.76, inf)", False, True, False, 1.7580993,
+        "(-1.76, inf)", False, True, True, 1.7580993,
     ),
     Activation(
         "gelu", "z Phi(z)", "Hendrycks & Gimpel 2016, arXiv:1606.08415", "[-0.17, inf)", True, False, False, 1.128904
@@ -147,6 +178,20 @@ _ROWS = (
         1.088498,
     ),
     Activation("squared_relu", "max(z, 0)^2", "So et al. 2021, arXiv:2109.08668", "[0, inf)", True, True, False, INF),
+    Activation(
+        "leaky_squared_relu", "z^2 if z > 0 else (slope z)^2",
+        "OpenAI's parameter-golf, record of 2026-03-23, without a paper", "[0, inf)", True, False, False, INF,
+        settings=("slope",),
+    ),
+    Activation(
+        "star_relu", "s max(z, 0)^2 + b; s, b learned per layer from 0.8944, -0.4472",
+        "Yu et al. 2022, arXiv:2210.13452", "[b, inf)", True, True, True, INF,
+        learned={"scale": _shared(0.8944), "bias": _shared(-0.4472)},
+    ),
+    Activation(
+        "snake", "z + sin(alpha z)^2 / alpha", "Ziyin et al. 2020, arXiv:2006.08195", "(-inf, inf)", True, True, False,
+        2.0, settings=("alpha",),
+    ),
     Activation(
         "softmax", "exp(z_i) / sum_j exp(z_j), over the layer's units",
         "Bridle 1990, NATO ASI F68, 227", "(0, 1)", True, True, False, 0.25, kind="layer",
@@ -180,3 +225,6 @@ _ROWS = (
 
 TABLE: Mapping[str, Activation] = MappingProxyType({row.name: row for row in _ROWS})
 assert len(TABLE) == len(_ROWS), "two rows of the activation table share a name"
+
+# Functions of the gates of recurrent layers, in gates.py.
+GATES = ("sigmoid", "hard_sigmoid", "softsign")
