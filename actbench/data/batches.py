@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from actbench.data.buffers import fill
-from actbench.data.datasets import ImageData
+from actbench.data.prepared import ImageData
 from actbench.determinism import stream
 
 CROP_PADDING = 4  # pixels per side, He et al. 2016, arXiv:1512.03385
@@ -93,20 +93,28 @@ class Batches:
         seed_of_run = [self._seeds.index(seed) for seed in seeds]
         self._one_run_a_seed = seed_of_run == list(range(len(self._seeds)))
         self._seed_of_run = torch.tensor(seed_of_run, device=device)
-        splits = [split(seed, len(data.train_images), validation_size, data.drawn_test) for seed in self._seeds]
+        splits = [self._split(data, seed, validation_size) for seed in self._seeds]
         self._train = [own.train for own in splits]
-        factors = [normalization(data, torch.cat([own.validation, own.test]), normalize) for own in splits]
         self._validation = torch.stack([own.validation for own in splits]).to(device)
         self._drawn_test = torch.stack([own.test for own in splits]).to(device)
-        self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
-        self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
         self._shape = data.train_images.shape[1:]
-        self._rows, self._labels = data.train_images.flatten(1).to(device), data.train_labels.to(device)
-        self._test_images, self._test_labels = data.test_images.to(device), data.test_labels.to(device)
+        self._set_inputs(data, splits, normalize)
         shape = len(self._seeds), len(self._train[0])
         self._epoch, self._order = -1, torch.empty(shape, dtype=torch.int64, device=device)
         self._step, self._draws = -1, dict[int, _Draws]()  # by batch size
         self.steps_per_epoch = -(-len(self._train[0]) // batch_size)
+
+    def _split(self, data: ImageData, seed: int, validation_size: int) -> Split:
+        return split(seed, len(data.train_images), validation_size, data.drawn_test)
+
+    def _set_inputs(self, data: ImageData, splits: Sequence[Split], normalize: str) -> None:
+        """Puts images and labels on the device, with what normalises the images of each seed."""
+        device = self._device
+        factors = [normalization(data, torch.cat([own.validation, own.test]), normalize) for own in splits]
+        self._scale = torch.stack([scale for scale, _ in factors]).unsqueeze(1).to(device)
+        self._shift = torch.stack([shift for _, shift in factors]).unsqueeze(1).to(device)
+        self._rows, self._labels = data.train_images.flatten(1).to(device), data.train_labels.to(device)
+        self._test_images, self._test_labels = data.test_images.to(device), data.test_labels.to(device)
 
     def size(self, step: int) -> int:
         """Examples of a step's mini-batch of one run. The last of an epoch may be smaller."""
@@ -145,12 +153,12 @@ class Batches:
         images = self._gather(index)
         if self._augment:
             images = flip_and_crop(images.flatten(0, 1), crops.transpose(0, 1).flatten(1)).view_as(images)
-        return self._for_runs(self._normalised(images)), self._for_runs(self._labels[index])
+        return self._for_runs(self._normalised(images)), self._for_runs(self._targets(index))
 
     def validation(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Validation examples start to stop of each run's split: images, and labels (runs, batch)."""
         index = self._validation[:, start:stop]
-        return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
+        return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._targets(index))
 
     def test(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Test examples start to stop, normalised by each run's training split: images, and labels (runs, batch).
@@ -159,14 +167,23 @@ class Batches:
         """
         if not len(self._test_labels):
             index = self._drawn_test[:, start:stop]
-            return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._labels[index])
+            return self._for_runs(self._normalised(self._gather(index))), self._for_runs(self._targets(index))
         images = self._normalised(self._test_images[start:stop].expand(len(self._seeds), -1, -1, -1, -1))
-        return self._for_runs(images), self._test_labels[start:stop].expand(self._runs, -1)
+        return self._for_runs(images), self._for_runs(self._own_test_targets(stop, start))
 
-    def normalization(self, run: int) -> tuple[Tensor, Tensor]:
-        """(scale, shift) of a run's images, (height or 1, width or 1, channels)."""
+    def constants(self, run: int) -> dict[str, Tensor]:
+        """What a run's images are normalised with, by name: scale and shift, (height or 1, width or 1, channels)."""
         place = int(self._seed_of_run[run])
-        return self._scale[place, 0], self._shift[place, 0]
+        return {"input.scale": self._scale[place, 0], "input.shift": self._shift[place, 0]}
+
+    def target_variance(self, part: str, size: int) -> Tensor:
+        """Variance of the targets of the first `size` validation or test examples of each run, float64 (runs,)."""
+        if part == "test" and len(self._test_labels):
+            targets = self._own_test_targets(size)
+        else:
+            targets = self._targets((self._drawn_test if part == "test" else self._validation)[:, :size])
+        # Row by row: a sum over several rows at once may round unlike that of one.
+        return self._for_runs(torch.stack([row.double().var(correction=0) for row in targets]))
 
     @property
     def validation_size(self) -> int:
@@ -181,6 +198,18 @@ class Batches:
     def _gather(self, index: Tensor) -> Tensor:
         """Images by index (seeds, batch). index_select copies entire rows and takes a sixth of the time of indexing."""
         return self._rows.index_select(0, index.flatten()).view(*index.shape, *self._shape)
+
+    def _targets(self, index: Tensor) -> Tensor:
+        """What networks are to answer for the examples of an index, (seeds, batch)."""
+        return self._scaled(self._labels[index])
+
+    def _own_test_targets(self, stop: int, start: int = 0) -> Tensor:
+        """As `_targets`, of a test set that is the same for all seeds."""
+        return self._scaled(self._test_labels[start:stop].expand(len(self._seeds), -1))
+
+    def _scaled(self, labels: Tensor) -> Tensor:
+        """Labels (seeds, batch) as networks answer them: as they are."""
+        return labels
 
     def _normalised(self, images: Tensor) -> Tensor:
         return images.float().mul_(self._scale).add_(self._shift)

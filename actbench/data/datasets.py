@@ -1,75 +1,91 @@
-"""Data sets as uint8 images and labels, cached on disk as plain arrays that every process maps into memory.
+"""Data sets as arrays, cached on disk as plain files that every process maps into memory.
 
 `prepare_data` checks the source and fills the cache; `load_data` maps it. Both compare the arrays with the fingerprint.
 """
 
-import hashlib
-import json
 import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from actbench.data.arrays import Array, fingerprint, open_arrays
+from actbench.data.arrays import Array, fingerprint
+from actbench.data.cache import cache_home, cached_data, default_root, load_data, open_data, source_key, store
 from actbench.data.image_folder import image_files, read_image_folder
+from actbench.data.prepared import (
+    PARTS,
+    Data,
+    ImageData,
+    Loaded,
+    Options,
+    PreparedData,
+    TableData,
+    TextData,
+    drawn_test,
+)
+from actbench.data.sequences import adding_problem
+from actbench.data.table import SKLEARN_TABLES, left_out, read_own_table, sklearn_table
+from actbench.data.table_file import table_files
+from actbench.data.text import TEXT_NAMES, read_text, text_files, with_context
 from actbench.data.torchvision import TORCHVISION_NAMES, read_torchvision, torchvision_files
-from actbench.errors import UsageError, one_line
+from actbench.errors import UsageError
 
-CACHE_FORMAT = 2  # part of every cache key: raise it when the arrays change
-PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+__all__ = [
+    "PARTS", "Data", "ImageData", "Options", "PreparedData", "TableData", "TextData", "cache_home", "default_root",
+    "drawn_test", "load_data", "prepare_data",
+]  # fmt: skip
+NO_OPTIONS = Options()
 
 Images = npt.NDArray[np.uint8]  # (images, height, width, channels)
 Labels = npt.NDArray[np.int64]  # (images,)
 Arrays = tuple[Images, Labels, Images, Labels]  # train, then test
 
-_TEST_SHARE = 0.2  # of all images, where the data have no test set of their own: scikit-learn's usual fifth
-
 
 @dataclass(frozen=True)
-class PreparedData:
-    """A data set that is cached in `folder`.
+class Place:
+    """Where and how a source is read. files: of `Source.files`. max_pixels: of an image of a user's folder."""
 
-    fingerprint: digest of images and labels, not of paths. own_test: whether its test set is the same for all runs;
-    else each run draws training, validation and test images by its seed.
-    """
-
-    name: str
-    folder: str
-    fingerprint: str
-    height: int
-    width: int
-    channels: int
-    classes: int
-    train: int  # images of a run, validation included
-    test: int  # images of a run
-    own_test: bool = True  # which files of weights from before this field do not say
-
-    def validation_size(self, share: float) -> int:
-        """Validation examples for a share of the training images: at least 1, and not all."""
-        return min(self.train - 1, max(1, round(share * self.train)))
+    root: Path
+    files: list[Path]
+    image_size: int | None
+    max_pixels: int | None
+    options: Options
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a data set comes from.
 
-    files(root, download): its files, checked for presence. read(root, image_size, max_pixels): (arrays, number of
-    classes). own_test: as in PreparedData; without a test set of its own all images are in the arrays of training.
+    files(root, download): its files, checked for presence. read(place): its arrays. kind, own_test: as in PreparedData;
+    without a test set of its own all examples are in the arrays of training. of_user: whether it is named by
+    dataset.root alone. deciding: the options that its arrays depend on.
     """
 
     files: Callable[[Path, bool], list[Path]]
-    read: Callable[[Path, int | None, int | None], tuple[Arrays, int]]
+    read: Callable[[Place], Loaded]
+    kind: Literal["images", "sequences", "table", "text"] = "images"
     own_test: bool = True
+    of_user: bool = False
+    deciding: tuple[str, ...] = ()
 
 
-def _digits(root: Path, size: int | None, max_pixels: int | None) -> tuple[Arrays, int]:
+def _images(read: Callable[[Place], tuple[Arrays, int]]) -> Callable[[Place], Loaded]:
+    """The source of images that `read` yields with the number of their classes."""
+
+    def loaded(place: Place) -> Loaded:
+        arrays, classes = read(place)
+        if place.image_size is not None:
+            size = place.image_size
+            arrays = (_resized(arrays[0], size), arrays[1], _resized(arrays[2], size), arrays[3])
+        return Loaded(dict(zip(PARTS["images"], arrays, strict=True)), {"classes": classes})
+
+    return loaded
+
+
+def _digits(place: Place) -> tuple[Arrays, int]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -81,31 +97,46 @@ def _digits(root: Path, size: int | None, max_pixels: int | None) -> tuple[Array
 def _torchvision(name: str) -> Source:
     return Source(
         lambda root, download: torchvision_files(name, root, download),
-        lambda root, size, max_pixels: read_torchvision(name, root),
+        _images(lambda place: read_torchvision(name, place.root)),
     )
 
 
+def _text(name: str) -> Source:
+    return Source(
+        lambda root, download: text_files(name, root, download),
+        lambda place: read_text(name, place.files[0], place.options.split),
+        "text", of_user=name == "text", deciding=("split",),
+    )  # fmt: skip
+
+
+def _table_of_sklearn(name: str) -> Source:
+    return Source(lambda root, download: [], lambda place: sklearn_table(name), "table", own_test=False)
+
+
 SOURCES: dict[str, Source] = {
-    "digits": Source(lambda root, download: [], _digits, own_test=False),
+    "digits": Source(lambda root, download: [], _images(_digits), own_test=False),
     **{name: _torchvision(name) for name in TORCHVISION_NAMES},
-    "image_folder": Source(lambda root, download: image_files(root), read_image_folder),
-}
-
-
-def default_root() -> Path:
-    """The folder of data sets where dataset.root names none: $ACTBENCH_DATA, else in the user's cache."""
-    return Path(os.environ.get("ACTBENCH_DATA") or cache_home() / "data")
-
-
-def cache_home() -> Path:
-    """The folder below the user's cache, $XDG_CACHE_HOME or ~/.cache, in which actbench keeps what it can make anew."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "actbench"
+    "image_folder": Source(
+        lambda root, download: image_files(root),
+        _images(lambda place: read_image_folder(place.root, place.image_size, place.max_pixels)), of_user=True,
+    ),
+    **{name: _text(name) for name in TEXT_NAMES},
+    **{name: _table_of_sklearn(name) for name in SKLEARN_TABLES},
+    "table": Source(
+        lambda root, download: table_files(root), lambda place: read_own_table(place.files[0], place.options), "table",
+        own_test=False, of_user=True, deciding=("label", "kind", "group", "split", "missing"),
+    ),
+    "adding": Source(
+        lambda root, download: [], lambda place: adding_problem(place.options.length or 0), "sequences", own_test=False,
+        deciding=("length",),
+    ),
+}  # fmt: skip
 
 
 def prepare_data(
-    name: str, root: str | None, download: bool, image_size: int | None, max_pixels: int | None = None
-) -> PreparedData:
+    name: str, root: str | None, download: bool, image_size: int | None, max_pixels: int | None = None,
+    options: Options = NO_OPTIONS,
+) -> PreparedData:  # fmt: skip
     """Checks the source and caches it as arrays; the cache's key holds the names, sizes and times of its files.
 
     max_pixels: of an image of a user's folder; None: any number. A cache whose arrays are not those of its fingerprint
@@ -115,19 +146,27 @@ def prepare_data(
     source = SOURCES[name]
     _check_root(root)
     folder = Path(root).expanduser() if root else default_root()
-    if name == "image_folder" and root is None:
-        raise UsageError("dataset=image_folder: say where the images are: dataset.root=DIR, with train/ and test/")
+    if source.of_user and root is None:
+        raise UsageError(f"dataset={name}: say where {_ROOTS[name]}")
     files = source.files(folder, download)
-    key = _source_key(name, folder, files, image_size)
+    key = source_key(name, folder, files, image_size, [getattr(options, option) for option in source.deciding])
     cached = cache_home() / "arrays" / f"{name}-{key}"
-    prepared = _cached(cached, report=True)
-    if prepared is not None:
-        return prepared
-    arrays, classes = source.read(folder, image_size, max_pixels)
-    if image_size is not None:
-        arrays = (_resized(arrays[0], image_size), arrays[1], _resized(arrays[2], image_size), arrays[3])
-    _check(name, folder, arrays, source.own_test)
-    return _write(cached, name, arrays, classes, source.own_test)
+    prepared = cached_data(cached, report=True)
+    if prepared is None:
+        loaded = source.read(Place(folder, files, image_size, max_pixels, options))
+        prepared = _write(cached, name, source, loaded, folder)
+    if source.kind == "text":
+        assert options.context is not None
+        train, validation, test = (len(array) for array in open_data(prepared, "r"))
+        return with_context(prepared, (train, validation, test), options.context, files[0])
+    return prepared
+
+
+_ROOTS = {
+    "image_folder": "the images are: dataset.root=DIR, with train/ and test/",
+    "text": "the text is: dataset.root=FILE, in UTF-8, or a folder that holds input.txt",
+    "table": "the table is: dataset.root=FILE, a CSV or Parquet file",
+}  # fmt: skip
 
 
 def _check_root(root: str | None) -> None:
@@ -139,44 +178,6 @@ def _check_root(root: str | None) -> None:
     except (OSError, ValueError) as error:  # too long, a loop of links, NUL
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"dataset.root={str(root)[:80]!r}: {reason}; name another folder") from error
-
-
-def _cached(folder: Path, report: bool) -> PreparedData | None:
-    """The data set in a folder of the cache; None where it is missing or damaged. report: print that it is damaged."""
-    if not folder.exists():
-        return None
-    try:
-        prepared = PreparedData(folder=str(folder), **json.loads((folder / "meta.json").read_text()))
-        _open(prepared, "r")
-    except (OSError, ValueError, TypeError) as error:
-        problem = f"data cache {folder} is damaged ({one_line(error)})"
-        if report:
-            print(f"actbench: {problem}; it is built again from the source", file=sys.stderr, flush=True)
-        return None
-    return prepared
-
-
-def _open(prepared: PreparedData, mode: Literal["r", "c"]) -> list[Array]:
-    """The arrays of a data set, in the order of PARTS. Raises OSError, or ValueError where they are damaged."""
-    paths = [Path(prepared.folder) / f"{part}.npy" for part in PARTS]
-    arrays = open_arrays(paths, prepared.fingerprint, mode)
-    image = (prepared.height, prepared.width, prepared.channels)
-    train, test = prepared.train, prepared.test
-    if not prepared.own_test:
-        train, test = train + test, 0
-    if [array.shape for array in arrays] != [(train, *image), (train,), (test, *image), (test,)]:
-        raise ValueError("its arrays have other shapes than meta.json says")
-    return arrays
-
-
-def _source_key(name: str, root: Path, files: list[Path], image_size: int | None) -> str:
-    digest = hashlib.sha256(repr((CACHE_FORMAT, name, image_size)).encode())
-    for file in files:
-        status = file.stat()
-        digest.update(os.fsencode(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n"))
-    if files:
-        digest.update(str(root.resolve()).encode())
-    return digest.hexdigest()[:16]
 
 
 def _resized(images: Images, size: int) -> Images:
@@ -194,75 +195,43 @@ def _resized(images: Images, size: int) -> Images:
     return torch.cat(stacked).contiguous().numpy()
 
 
-def _check(name: str, root: Path, arrays: Arrays, own_test: bool) -> None:
-    height, width = arrays[0].shape[1:3]
-    if min(height, width) < 8:
+def _check(name: str, root: Path, arrays: Mapping[str, Array], own_test: bool) -> None:
+    """Raises UsageError for images that are too small, and for too few examples or classes."""
+    images, labels, test_images, _ = list(arrays.values())[:4]
+    height, width = images.shape[1:3]
+    if images.dtype == np.uint8 and min(height, width) < 8:
         raise UsageError(f"dataset={name}: images are {height}x{width}; set dataset.image_size to 8 or more")
-    if len(np.unique(arrays[1])) < 2:
+    if len(np.unique(labels)) < 2:
         raise UsageError(f"dataset={name}: {root} holds one class only; at least two are needed")
-    if len(arrays[0]) < (2 if own_test else 3) or (own_test and not len(arrays[2])):
-        raise UsageError(f"dataset={name}: {root} holds too few images for a training, a validation and a test set")
+    if len(images) < (2 if own_test else 3) or (own_test and not len(test_images)):
+        what = "images" if images.dtype == np.uint8 else "rows"
+        raise UsageError(f"dataset={name}: {root} holds too few {what} for a training, a validation and a test set")
 
 
-def _write(cached: Path, name: str, arrays: Arrays, classes: int, own_test: bool) -> PreparedData:
+def _sizes(name: str, kind: str, loaded: Loaded, own_test: bool) -> dict[str, Any]:
+    """Fields of PreparedData: the shape of an example, and how many a run has. Those of text follow its context."""
+    if kind == "text":
+        return {"height": 0, "width": 1, "channels": 1, "train": 0, "test": 0}
+    arrays = list(loaded.arrays.values())
     height, width, channels = arrays[0].shape[1:]
     drawn = 0 if own_test else drawn_test(len(arrays[0]))
-    prepared = PreparedData(
-        name, str(cached), fingerprint(arrays), height, width, channels, classes, len(arrays[0]) - drawn,
-        len(arrays[2]) + drawn, own_test,
-    )  # fmt: skip
-    meta = {key: value for key, value in asdict(prepared).items() if key != "folder"}
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:  # renamed when complete: never a partial cache
-            folder = Path(scratch) / cached.name
-            folder.mkdir(mode=0o755)
-            for part, values in zip(PARTS, arrays, strict=True):
-                np.save(folder / f"{part}.npy", np.asarray(values))
-            (folder / "meta.json").write_text(json.dumps(meta))
-            if _cached(cached, report=False) is None:  # no other process has built it meanwhile
-                shutil.rmtree(cached, ignore_errors=True)
-                folder.rename(cached)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the data cache {cached.parent}: {error.strerror}; set XDG_CACHE_HOME to a writable folder"
-        ) from error
-    return prepared
+    train = len(arrays[0]) - drawn
+    if kind == "table" and len(groups := loaded.arrays["groups"]):
+        train -= left_out(groups, parts=1 if own_test else 2)
+        if train < 2:
+            raise UsageError(
+                f"dataset.group: the {groups.max() + 1} groups of {name} are too few for their sizes; a training, a "
+                "validation and a test part need at least three of similar size"
+            )
+    return {"height": height, "width": width, "channels": channels, "train": train, "test": len(arrays[2]) + drawn}
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """Torch tensors mapped from the cache: images uint8 (images, height, width, channels), labels int64 (images,).
-
-    Where the data have no test set of their own, those of `test` are empty, and runs draw test images from `train`.
-    """
-
-    train_images: Any
-    train_labels: Any
-    test_images: Any
-    test_labels: Any
-
-    @property
-    def drawn_test(self) -> int:
-        """Test images that each run draws from `train_images`; 0 where the data have a test set of their own."""
-        return 0 if len(self.test_labels) else drawn_test(len(self.train_labels))
-
-
-def drawn_test(images: int) -> int:
-    """Test images of a run among all images of data without a test set of their own."""
-    return max(1, round(_TEST_SHARE * images))
-
-
-def load_data(prepared: PreparedData) -> ImageData:
-    """The cached arrays as tensors, mapped copy on write, so that processes share the pages.
-
-    Raises UsageError where the cache is damaged: where its arrays are not those that were prepared.
-    """
-    import torch
-
-    try:
-        return ImageData(*map(torch.from_numpy, _open(prepared, "c")))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"data cache {prepared.folder} is damaged ({one_line(error)}); run the command again: it builds it anew"
-        ) from error
+def _write(cached: Path, name: str, source: Source, loaded: Loaded, root: Path) -> PreparedData:
+    own_test = bool(loaded.fields.get("own_test", source.own_test))
+    if source.kind != "text":
+        _check(name, root, loaded.arrays, own_test)
+    arrays = [loaded.arrays[part] for part in PARTS[source.kind]]
+    sizes = _sizes(name, source.kind, loaded, own_test)
+    fields = {"own_test": own_test, **loaded.fields, **sizes, "kind": source.kind}
+    prepared = PreparedData(name=name, folder=str(cached), fingerprint=fingerprint(arrays), **fields)
+    return store(prepared, arrays)

@@ -23,12 +23,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from actbench.data import torchvision as sources
-from actbench.data.datasets import SOURCES, PreparedData, load_data, prepare_data
+from actbench.data.datasets import SOURCES, Place, PreparedData, load_data, prepare_data
 from actbench.data.torchvision import TORCHVISION_NAMES
 from actbench.errors import UsageError
-from tests.support import actbench
+from tests.support import actbench, load_images
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+META = (  # of a kind that does not exist
+    b'{"name": "digits", "fingerprint": "", "height": 8, "width": 8, "channels": 1, "classes": 10, "train": 1438, '
+    b'"test": 359, "kind": "sounds"}'
+)
 SHAPES = ((300, 28, 28), (300,), (60, 28, 28), (60,))
 
 
@@ -81,7 +85,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_digits_are_scikit_learns_and_have_no_test_set_of_their_own(digits: PreparedData) -> None:
-    data = load_data(digits)
+    data = load_images(digits)
     assert (digits.train, digits.test, digits.classes) == (1438, 359, 10)
     assert not digits.own_test  # scikit-learn names no test set: all images are drawn from
     assert data.train_images.shape == (1797, 8, 8, 1)
@@ -94,7 +98,7 @@ def test_digits_are_scikit_learns_and_have_no_test_set_of_their_own(digits: Prep
 
 
 def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(root: Path, size: int | None, max_pixels: int | None) -> NoReturn:
+    def refuse(place: Place) -> NoReturn:
         raise AssertionError("the images were read again")
 
     monkeypatch.setitem(SOURCES, "digits", replace(SOURCES["digits"], read=refuse))
@@ -104,7 +108,7 @@ def test_second_preparation_reads_only_the_cache(digits: PreparedData, monkeypat
 def test_images_are_resized(own_cache: Path) -> None:
     prepared = prepare_data("digits", None, False, 12)
     assert (prepared.height, prepared.width) == (12, 12)
-    assert load_data(prepared).train_images.shape == (1797, 12, 12, 1)
+    assert load_images(prepared).train_images.shape == (1797, 12, 12, 1)
 
 
 def test_damaged_cache_is_named(tmp_path: Path, digits: PreparedData) -> None:
@@ -127,7 +131,7 @@ def test_a_cache_with_a_changed_pixel_is_reported_and_built_again(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     prepared = prepare_data("digits", None, False, None)
-    images = load_data(prepared).train_images.clone()
+    images = load_images(prepared).train_images.clone()
     assert capsys.readouterr().err == ""
     flip_a_pixel(prepared.folder)
     assert prepare_data("digits", None, False, None) == prepared
@@ -135,7 +139,7 @@ def test_a_cache_with_a_changed_pixel_is_reported_and_built_again(
     assert prepared.folder in line
     assert "is damaged" in line
     assert "built again from the source" in line
-    assert torch.equal(load_data(prepared).train_images, images)
+    assert torch.equal(load_images(prepared).train_images, images)
 
 
 def test_data_check_does_not_certify_a_changed_pixel(
@@ -164,6 +168,7 @@ def test_no_process_trains_on_arrays_that_changed_after_they_were_checked(tmp_pa
         ("meta.json", b"[]"),
         ("meta.json", b"\xff"),
         ("meta.json", b'{"name": 1}'),
+        ("meta.json", META),
         ("test_labels.npy", b""),
         ("test_labels.npy", b"PK\x03\x04"),
         ("test_labels.npy", b"\x93NUMPY\x01\x00\x04\x00{[(\n"),
@@ -184,7 +189,7 @@ def test_mnist_is_read_bit_exact(tmp_path: Path, small_mnist: dict[str, bytes]) 
     lay_out(tmp_path, small_mnist)
     prepared = prepare_data("mnist", str(tmp_path), False, None)
     assert prepared.own_test
-    data = load_data(prepared)
+    data = load_images(prepared)
     assert data.train_images.numpy().tobytes() == small_mnist["train-images-idx3-ubyte"][16:]
     assert bytes(data.test_labels.tolist()) == small_mnist["t10k-labels-idx1-ubyte"][8:]
 
@@ -357,7 +362,7 @@ def image_tree(root: Path, mode: str = "RGB", size: tuple[int, int] = (10, 12)) 
 
 def test_image_folder_equals_torchvisions(tmp_path: Path) -> None:
     prepared = prepare_data("image_folder", str(image_tree(tmp_path)), False, None)
-    data = load_data(prepared)
+    data = load_images(prepared)
     theirs = torchvision.datasets.ImageFolder(str(tmp_path / "train"))
     assert data.train_labels.tolist() == [label for _, label in theirs]
     for ours, (image, _) in zip(data.train_images, theirs, strict=True):

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from actbench.cli.main import main
-from actbench.data.datasets import load_data, prepare_data
+from actbench.data.datasets import prepare_data
 from actbench.errors import UsageError
 from tests.data.test_datasets import image_tree
+from tests.support import load_images
 
 FIRST = "train/ants/0.png"
 MOST = 10_000  # pixels
@@ -146,6 +147,6 @@ def test_images_of_any_mode_are_read_as_they_were_meant(
             for number in range(2):
                 save(tmp_path / part / name / f"{number}.png")
     prepared = prepare_data("image_folder", str(tmp_path), False, None, MOST)
-    image = load_data(prepared).train_images[0].numpy()
+    image = load_images(prepared).train_images[0].numpy()
     assert (prepared.channels, image.shape) == (channels, (9, 9, channels))
     assert np.abs(image[0, 0].astype(int) - value).max() <= 1  # WebP is lossy
