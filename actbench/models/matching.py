@@ -6,11 +6,15 @@ from dataclasses import replace
 
 from actbench.activations.table import TABLE, Activation
 from actbench.models.cnn import cnn
+from actbench.models.decoder import decoder
 from actbench.models.mlp import mlp
 from actbench.models.parameters import Architecture, Shape
+from actbench.models.recurrent import gru, lstm, rnn
 from actbench.models.transformer import transformer
 
-BUILDERS: Mapping[str, Callable[..., Architecture]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
+BUILDERS: Mapping[str, Callable[..., Architecture]] = {
+    "mlp": mlp, "cnn": cnn, "transformer": transformer, "decoder": decoder, "rnn": rnn, "gru": gru, "lstm": lstm,
+}  # fmt: skip
 
 
 def parameter_count(architecture: Architecture, activation: Activation) -> int:

@@ -24,7 +24,7 @@ _chosen: dict[object, str] = {}  # names of ways by kind and shapes
 
 
 def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """bias (runs, out) + x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out)."""
+    """bias (runs, out), or (runs, batch, out), + x (runs, batch, in) @ weight (runs, in, out): (runs, batch, out)."""
     return fastest_way("linear", linear_ways(len(x)), (bias, x, weight))(bias, x, weight)
 
 
@@ -44,7 +44,8 @@ def linear_ways(runs: int) -> dict[str, Way]:
 
 
 def _linear(bias: Tensor, x: Tensor, weight: Tensor, part: int) -> Tensor:
-    groups = zip(bias.unsqueeze(1).split(part), x.split(part), weight.split(part), strict=True)
+    added = bias if bias.dim() == 3 else bias.unsqueeze(1)
+    groups = zip(added.split(part), x.split(part), weight.split(part), strict=True)
     products = [torch.baddbmm(*group) for group in groups]
     return products[0] if len(products) == 1 else torch.cat(products)
 
