@@ -20,21 +20,31 @@ def whole_vectors(z: Tensor) -> Tensor:
     """
     if z.device.type != "cpu":
         return z
-    rows = VECTOR // math.gcd(VECTOR, z[0, 0].numel())
+    rows = VECTOR // math.gcd(VECTOR, math.prod(z.shape[2:]))
     missing = -z.shape[1] % rows
     return torch.cat([z, z[:, -1:].expand(-1, missing, *z.shape[2:])], 1) if missing else z
 
 
-def linear(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """bias (runs, out) + x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out).
+def linear(bias: Tensor | None, x: Tensor, weight: Tensor) -> Tensor:
+    """bias (runs, out) or (runs, batch, out), if any, + x (runs, batch, in) @ weight (runs, in, out).
 
     MKL computes a single product with a dimension of 1 by other code than a batch of products, and rounds it or its
     gradient differently. In that case the run is computed twice, and one copy is returned.
     """
+    if bias is None:
+        return product(x, weight)
+    added = bias if bias.dim() == 3 else bias.unsqueeze(1)
     if len(x) == 1 and 1 in (x.shape[1], *weight.shape[1:]):
-        bias, x, weight = (values.expand(2, *values.shape[1:]) for values in (bias, x, weight))
-        return torch.baddbmm(bias.unsqueeze(1), x, weight)[:1]
-    return torch.baddbmm(bias.unsqueeze(1), x, weight)
+        added, x, weight = (values.expand(2, *values.shape[1:]) for values in (added, x, weight))
+        return torch.baddbmm(added, x, weight)[:1]
+    return torch.baddbmm(added, x, weight)
+
+
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """x (runs, batch, in) @ weight (runs, in, out), (runs, batch, out), as `linear` computes it."""
+    if len(x) == 1 and 1 in (x.shape[1], *weight.shape[1:]):
+        return torch.bmm(x.expand(2, -1, -1), weight.expand(2, -1, -1))[:1]
+    return torch.bmm(x, weight)
 
 
 def set_precision(precision: str) -> None:

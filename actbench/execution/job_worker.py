@@ -14,14 +14,15 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from actbench.data.datasets import PreparedData, prepare_data
+from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError, one_line
 from actbench.execution.job_folder import Call, JobFolder, Task
 from actbench.execution.local import Pool
 from actbench.execution.worker import Failure, Saving
 from actbench.experiment.compose import allow_modules_of_current_folder
+from actbench.experiment.dataset_settings import DatasetSettings
+from actbench.experiment.kinds import prepare
 from actbench.experiment.runs import ENGINE, Run
-from actbench.experiment.schema import DatasetSettings
 from actbench.training.stacks import Stack
 
 IDLE = 20.0  # seconds that a worker waits for further tasks, such as the next round of a comparison
@@ -132,7 +133,7 @@ def _own_data(settings: DatasetSettings, data: PreparedData) -> PreparedData:
     except (OSError, ValueError, KeyError):  # the cache is not shared, and this node's has not been filled
         pass
     try:
-        own = prepare_data(settings.name, settings.root, settings.download, settings.image_size)
+        own = prepare(settings)
     except OSError as error:
         raise UsageError(f"dataset={settings.name}: {one_line(error)}") from error
     if own.fingerprint != data.fingerprint:

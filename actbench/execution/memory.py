@@ -7,7 +7,7 @@ import psutil
 import torch
 
 from actbench.errors import UsageError
-from actbench.experiment.evaluation import EVALUATION_CHUNK
+from actbench.experiment.evaluation import chunk_of
 from actbench.experiment.runs import Run, activation_record, architecture_of, pieces_of, training_examples
 from actbench.models.matching import parameter_count
 
@@ -58,7 +58,7 @@ def least_memory(run: Run) -> int:
         units * positions * pieces for units, positions in zip(network.units, network.positions, strict=True)
     )
     if not run.steps:  # evaluation alone, which keeps one layer at a time
-        return _FLOAT * (parameters + EVALUATION_CHUNK * max(network.units))
+        return _FLOAT * (parameters + chunk_of(run.data) * max(network.units))
     examples = min(settings.training.batch_size, training_examples(settings, run.data))
     return _FLOAT * (_TENSORS[settings.optimizer.name] * parameters + _SAVED * examples * values)
 

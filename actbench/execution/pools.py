@@ -59,7 +59,7 @@ def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], c
     saving = Saving(weights, checkpoints, execution.checkpoint_minutes)
     if execution.slurm is None and execution.ray is None:
         workers = _workers(settings.execution, device, runs)
-        in_process = workers == 1 and all(run.own is None for run in runs)  # a user's code may hang or crash
+        in_process = workers == 1 and not any(run.has_own_code for run in runs)  # a user's code may hang or crash
         return Pool(device, workers, in_process, saving, execution.timeout)
     engine = "slurm" if execution.slurm else "ray"
     # Results of other weights or devices are never taken up, as their folder is another.

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from actbench.data.datasets import ImageData, PreparedData, load_data
+from actbench.data.datasets import Data, PreparedData, load_data
 from actbench.errors import one_line
 from actbench.execution.devices import device_name
 from actbench.signals import stop_requests
 from actbench.training.checkpoints import CheckpointWriter, lacks_weights
 from actbench.training.loop import train
-from actbench.training.results import Record, Result, position, results_of_stack
+from actbench.training.results import Record, Result, position, results_of_stack, score_curve
 from actbench.training.resume import StackCheckpoint
 from actbench.training.stacks import Stack
 
@@ -69,7 +69,7 @@ NOTHING = Saving()
 
 
 @lru_cache(maxsize=2)
-def _load_data(prepared: PreparedData) -> ImageData:
+def _load_data(prepared: PreparedData) -> Data:
     return load_data(prepared)
 
 
@@ -109,7 +109,7 @@ def train_and_report(
 
     def on_record(record: Record) -> None:
         unreported.append(record)
-        if record.metric == "val_accuracy" and time.monotonic() - reported_at >= REPORT_EVERY:
+        if record.metric == score_curve(stack.runs[0]) and time.monotonic() - reported_at >= REPORT_EVERY:
             report_all()
 
     def on_beat(step: int) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from actbench.activations.bound import BoundActivation, initial_parameters
-from actbench.data.datasets import ImageData, load_data
+from actbench.data.datasets import Data, load_data
 from actbench.determinism import set_precision, stream
 from actbench.experiment.runs import Run, bound_activation
 from actbench.training.loop import set_up
@@ -77,7 +77,7 @@ def cost_frame(costs: Sequence[Cost]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: ImageData, device: torch.device) -> list[Cost]:
+def measure_costs(labels: Sequence[str], runs: Sequence[Run], data: Data, device: torch.device) -> list[Cost]:
     """Costs of a plain copy and of each run's activation, in turn for ROUNDS rounds, on one thread.
 
     labels: of the runs. Sets the process's thread count and precision.
@@ -193,16 +193,18 @@ def _typical(call: Passes, repeats: int) -> dict[str, float]:
 class _Step:
     """A training step of a single run, and the activations of all its layers by themselves, at the same sizes."""
 
-    def __init__(self, run: Run, data: ImageData, device: torch.device) -> None:
+    def __init__(self, run: Run, data: Data, device: torch.device) -> None:
         settings = self._settings = run.settings
         self._device, self._number = device, 0
         self._network, self._batches, self._optimizer = set_up(Stack((run,)), data, device)
         architecture, validation = self._network.architecture, self._batches.validation_size
         sizes = list(zip(architecture.units, architecture.positions, strict=True))
-        examples = min(settings.training.batch_size, run.data.train - validation)
-        self._layers = [
-            _Layer(bound_activation(run), examples * positions, units, device) for units, positions in sizes
-        ]
+        examples, activation = min(settings.training.batch_size, run.data.train - validation), bound_activation(run)
+        if architecture.recurrent:  # a call for each time step
+            calls = [(_Layer(activation, examples, units, device), positions) for units, positions in sizes]
+        else:
+            calls = [(_Layer(activation, examples * positions, units, device), 1) for units, positions in sizes]
+        self._layers = [layer for layer, times in calls for _ in range(times)]
         self.outputs = examples * sum(units * positions for units, positions in sizes)
 
     def __call__(self) -> dict[str, float]:
@@ -217,7 +219,7 @@ class _Step:
         return {"step": step, "activations": sum(sum(layer().values()) for layer in self._layers)}
 
 
-def _share(run: Run, data: ImageData, device: torch.device) -> float:
+def _share(run: Run, data: Data, device: torch.device) -> float:
     """Median time of the activations of all layers, forward and backward, over that of a training step of one run."""
     step = _Step(run, data, device)
     seconds = _typical(step, 4 * ROUNDS)

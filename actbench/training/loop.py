@@ -1,5 +1,6 @@
 """The training loop: trains a stack of runs and yields records."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -7,39 +8,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actbench.data.batches import Batches
-from actbench.data.datasets import ImageData
+from actbench.data.datasets import Data
+from actbench.data.float_batches import AnyBatches, make_batches
 from actbench.determinism import set_precision
-from actbench.experiment.evaluation import evaluation_plan, examples_seen, measurement_interval
-from actbench.experiment.runs import Run, training_examples
-from actbench.training.classify import Classifier, evaluate
+from actbench.experiment.evaluation import evaluation_plan, measurement_interval, probe_of
+from actbench.experiment.runs import Run, examples_after
+from actbench.training.evaluator import Evaluator, Scores, evaluate
 from actbench.training.graphs import capture_on
+from actbench.training.losses import mean_score
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.probe import norms, observe, record, records
 from actbench.training.progress import Progress
-from actbench.training.results import MOST_EXAMPLES, TEST_CORRECT, Record
+from actbench.training.results import MOST_EXAMPLES, MOST_WINDOWS, TEST_CORRECT, TEST_SCORES, Record
 from actbench.training.resume import StackCheckpoint, StackState
 from actbench.training.stacks import Stack
 from actbench.training.step import TrainingStep
 
 
 class Evaluation(NamedTuple):
-    """Mean validation loss and accuracy at one evaluation, float64 (runs,).
+    """Mean validation loss and score at one evaluation, float64 (runs,).
 
-    comparable: the accuracy on those examples on which every evaluation of the run is.
+    comparable: the score on those examples on which every evaluation of the run is.
     """
 
     loss: Tensor
-    accuracy: Tensor
+    score: Tensor
     comparable: Tensor
 
 
-Evaluated = Callable[[int, Evaluation, Network, Batches], None]
+Evaluated = Callable[[int, Evaluation, Network, AnyBatches], None]
 
 
 def train(
-    stack: Stack, data: ImageData, device: torch.device, evaluated: Evaluated = lambda *_: None,
+    stack: Stack, data: Data, device: torch.device, evaluated: Evaluated = lambda *_: None,
     heartbeat: Callable[[int], None] = lambda step: None, checkpoint: StackCheckpoint | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Trains every run of the stack and yields records in order of steps.
@@ -50,20 +52,21 @@ def train(
     stop.
 
     Beside the curves it yields `seconds` (of training alone, the stack's time over its runs) at each evaluation and,
-    at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none), `test_accuracy`
-    and, where all runs have the same test set, TEST_CORRECT.
+    at the end, `parameters`, `failed_step` (first step with a loss that is not finite; NaN if none), `test_loss`,
+    `test_accuracy` (not of regression), `score` (where that is not the accuracy) and, where all runs have the same test
+    set, TEST_CORRECT, or TEST_SCORES of text.
     """
     run, steps = stack.runs[0], stack.runs[0].steps
     settings = run.settings.training
     set_precision(settings.precision)
     capture = capture_on(device)
     network, batches, optimizer = set_up(stack, data, device, None if capture is None else True)
-    seen = examples_seen(steps, settings.batch_size, training_examples(run.settings, run.data))
+    seen = examples_after(run, steps)
     plan = evaluation_plan(settings.evaluate_every, steps, seen, batches.validation_size)
     evaluations, measure_every = frozenset(plan.steps), measurement_interval(settings.measure_every, steps)
     progress = Progress(len(stack.runs), device, heartbeat)
     training = TrainingStep(network, batches, optimizer, progress, settings, steps, capture)
-    classifier = Classifier(network, capture)
+    evaluator = Evaluator(network, capture)
     with progress.paused():
         first = _restored(checkpoint, network, optimizer, progress)
     for step in range(first, steps + 1):
@@ -74,11 +77,11 @@ def train(
         if step in evaluations:
             with progress.paused():
                 size = batches.validation_size if step == steps else plan.part
-                yield from _evaluation(step, classifier, batches, size, plan.part, progress, evaluated)
+                yield from _evaluation(step, evaluator, batches, size, plan.part, progress, evaluated)
         measured = measure_every > 0 and (step % measure_every == 0 or step == steps)
         if measured:
             with progress.paused():
-                size = min(settings.probe_size, batches.validation_size)
+                size = probe_of(run.data, settings.probe_size, batches.validation_size)
                 yield from observe(network, batches, size, step, histograms=step in (0, steps))
             gradients = training.measured(step)
             with progress.paused():
@@ -87,7 +90,8 @@ def train(
             training(step)
     yield Record(steps, "parameters", np.array(network.counts(), dtype=np.float64))
     yield record(steps, "failed_step", progress.failed_step)
-    yield from _test(run, classifier, batches, progress.beat)
+    if batches.test_size:
+        yield from _test(run, evaluator, batches, progress.beat)
 
 
 def _state(step: int, network: Network, optimizer: StackOptimizer, progress: Progress) -> StackState:
@@ -119,14 +123,14 @@ def _restored(
 
 
 def set_up(
-    stack: Stack, data: ImageData, device: torch.device, capturable: bool | None = None
-) -> tuple[Network, Batches, StackOptimizer]:
+    stack: Stack, data: Data, device: torch.device, capturable: bool | None = None
+) -> tuple[Network, AnyBatches, StackOptimizer]:
     """The initialised network of a stack, its mini-batches and its optimizer. capturable: as StackOptimizer has it."""
     run = stack.runs[0]
     settings = run.settings
     network = Network(stack, device)
-    batches = Batches(
-        data, network.seeds, run.data.validation_size(settings.dataset.validation), settings.training.batch_size,
+    batches = make_batches(
+        data, run.data, network.seeds, settings.dataset.validation, settings.training.batch_size,
         settings.dataset.normalize, settings.training.augment, device,
     )  # fmt: skip
     rates = [run.settings.optimizer.lr for run in stack.runs]
@@ -137,22 +141,51 @@ def set_up(
 
 
 def _evaluation(
-    step: int, classifier: Classifier, batches: Batches, size: int, part: int, progress: Progress, evaluated: Evaluated
+    step: int, evaluator: Evaluator, batches: AnyBatches, size: int, part: int, progress: Progress, evaluated: Evaluated
 ) -> Iterator[Record]:
     """An evaluation on the first `size` validation examples; every evaluation of the run has the first `part`."""
     yield from progress.records(step)
-    loss, correct = evaluate(classifier, batches.validation, size, progress.beat)
-    accuracy = correct.double().mean(1)
+    found = evaluate(evaluator, batches.validation, size, progress.beat)
+    network = evaluator.network
+    score = _score(network, found, batches, size)
     progress.prepare(step)
-    progress.note_failures(loss)
-    yield from records(step, [("val_loss", None, loss), ("val_accuracy", None, accuracy)])
-    comparable = accuracy if not part else correct[:, :part].double().mean(1)
-    evaluated(step, Evaluation(loss, accuracy, comparable), classifier.network, batches)
+    progress.note_failures(found.loss)
+    metrics = _metrics(network, found, score, "val_accuracy", "val_score")
+    yield from records(step, [("val_loss", None, found.loss), *metrics])
+    comparable = score
+    if part:
+        first = Scores(found.losses[:, :part].double().mean(1), found.losses[:, :part], found.hits[:, :part])
+        comparable = _score(network, first, batches, part)
+    evaluated(step, Evaluation(found.loss, score, comparable), network, batches)
 
 
-def _test(run: Run, classifier: Classifier, batches: Batches, beat: Callable[[], None]) -> Iterator[Record]:
-    _, correct = evaluate(classifier, batches.test, batches.test_size, beat)
-    yield record(run.steps, "test_accuracy", correct.double().mean(1))
-    if run.data.own_test:
-        packed = np.packbits(correct[:, :MOST_EXAMPLES].cpu().numpy(), axis=1)
+def _score(network: Network, found: Scores, batches: AnyBatches, size: int, part: str = "validation") -> Tensor:
+    """The score of each run on the first `size` examples of a part, float64 (runs,)."""
+    variance = batches.target_variance(part, size) if network.metric == "r2" else None
+    return mean_score(network.metric, found.loss, found.hits, variance, network.runs[0].data.classes)
+
+
+def _metrics(
+    network: Network, found: Scores, score: Tensor, accuracy_name: str, score_name: str
+) -> list[tuple[str, None, Tensor]]:
+    """The accuracy, where the task has one, and the score, where that is another."""
+    named: list[tuple[str, None, Tensor]] = []
+    if network.metric != "r2":
+        named.append((accuracy_name, None, found.hits.double().mean(1)))
+    if network.metric != "accuracy":
+        named.append((score_name, None, score))
+    return named
+
+
+def _test(run: Run, evaluator: Evaluator, batches: AnyBatches, beat: Callable[[], None]) -> Iterator[Record]:
+    found = evaluate(evaluator, batches.test, batches.test_size, beat)
+    network = evaluator.network
+    score = _score(network, found, batches, batches.test_size, "test")
+    metrics = _metrics(network, found, score, "test_accuracy", "score")
+    yield from records(run.steps, [("test_loss", None, found.loss), *metrics])
+    if run.data.own_test and network.metric == "accuracy":
+        packed = np.packbits(found.hits[:, :MOST_EXAMPLES].cpu().numpy(), axis=1)
         yield Record(run.steps, TEST_CORRECT, packed)
+    if run.data.own_test and network.metric == "bits_per_character":
+        windows = (-found.losses[:, :MOST_WINDOWS] / math.log(2)).float().cpu().numpy()
+        yield Record(run.steps, TEST_SCORES, windows)

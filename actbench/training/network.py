@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,10 +33,11 @@ class Network:
     parameters: name -> (owners, ...) leaves. owners: name -> the run behind each entry of the leading axis, because
     learned activation parameters exist for some runs only. weights: names of parameters that weight decay applies to.
     layers: the hidden layer of each parameter, or None. buffers: running statistics of batch norm, (runs, ...).
+    metric: of the task.
     """
 
     def __init__(self, stack: Stack, device: torch.device) -> None:
-        self.runs = stack.runs
+        self.runs, self.metric = stack.runs, stack.runs[0].data.metric
         self.seeds = [run.settings.seed for run in stack.runs]
         self.architecture: Architecture = architecture_of(stack.runs[0])
         self.segments = _segments(stack.runs)
@@ -54,7 +55,8 @@ class Network:
             [self._add_learned(index, layer) for index in range(len(self.segments))]
             for layer in range(len(self.architecture.units))
         ]
-        self.layers = [layer_of(name) for name in self.parameters]
+        weighted = {layer_of(name) for name in self.architecture.parameters}
+        self.layers = [_owner(layer_of(name), weighted) for name in self.parameters]
         self.owner_indices = [torch.tensor(owners, device=device) for owners in self.owners.values()]
         self.buffers = {
             name: torch.full((len(self.runs), *buffer.shape), float(buffer.constant or 0.0), device=device)
@@ -110,7 +112,8 @@ class Network:
         """Units of a hidden layer, (runs, batch, *positions, units), each run by its own activation.
 
         z: pre-activations (runs, batch, *positions, pieces * units). step: of training, in which dropout follows; None
-        outside training.
+        outside training. A recurrent layer calls it for every time step; all of these have the same noise and lose the
+        same units (Gal & Ghahramani 2016, arXiv:1512.05287).
         """
         outputs = [
             segment.applied.forward(part, learned, self._uniform(index, layer, step, z.shape[1]))
@@ -150,12 +153,24 @@ class Network:
     def forward(self, x: Tensor, step: int | None = None, activate: Activate | None = None) -> Tensor:
         """Logits (runs, batch, classes) of images x (runs, batch, height, width, channels).
 
-        step: of training; None outside training. activate: takes the place of the network's own.
+        Of text: logits (runs, batch, context, classes) of characters x, int64 (runs, batch, context). step: of
+        training; None outside training. activate: takes the place of the network's own.
         """
         activate = activate or partial(self.activate, step=step)
         with autocast(self._precision, self.device):
             logits = self.architecture.forward(self.parameters, self.buffers, x, activate, step is not None)
-        return logits.to(x.dtype)
+        return logits.to(x.dtype if x.is_floating_point() else torch.float32)
+
+    @torch.no_grad()
+    def gates(self, x: Tensor) -> list[Tensor]:
+        """Values of the gates of each recurrent layer outside training; empty where there are none.
+
+        x: as `forward` takes it.
+        """
+        if self.architecture.gates is None:
+            return []
+        with autocast(self._precision, self.device):
+            return self.architecture.gates(self.parameters, self.buffers, x, self.activate)
 
 
 def _joined(parts: list[Tensor], batch: int) -> Tensor:
@@ -168,6 +183,11 @@ def layer_of(parameter: str) -> int | None:
     """The hidden layer (block of a Transformer) that a parameter belongs to; None before the first and at the end."""
     match = re.match(r"(?:hidden|norm|block|activation)(\d+)", parameter)
     return int(match[1]) if match else None
+
+
+def _owner(layer: int | None, weighted: Collection[int | None]) -> int | None:
+    """The layer that a parameter is counted to: the last with weights up to its own. An LSTM's outputs have none."""
+    return layer if layer is None else max(own for own in weighted if own is not None and own <= layer)
 
 
 def _segments(runs: Sequence[Run]) -> list[Segment]:

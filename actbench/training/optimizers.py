@@ -67,8 +67,8 @@ class StackOptimizer:
 
     def update(self, gradients: Sequence[Tensor]) -> None:
         """Updates the parameters. gradients: in their order, (runs, ...)."""
-        if self._capturable:  # a convolution's may have its channels last, and kernels go by memory
-            gradients = [gradient.contiguous() for gradient in gradients]
+        # Kernels go by memory: a convolution's may have its channels last, a recurrent layer's are parts of one tensor.
+        gradients = [gradient.contiguous() for gradient in gradients]
         parts = [gradient.split(sizes) for gradient, sizes in zip(gradients, self._sizes, strict=True)]
         for (members, updater), rate in zip(self._groups, self._learning_rates(), strict=True):
             updater.update([parts[index][part] for index, part in members], rate)

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actbench.experiment.evaluation import examples_seen
-from actbench.experiment.runs import Run, flat, training_examples
+from actbench.experiment.runs import Run, examples_after, flat
 from actbench.metrics.convergence import area_under_curve, first_reached
 from actbench.metrics.names import HISTOGRAM
 from actbench.training.machine import MACHINE, machine
@@ -24,7 +23,9 @@ _MEASURED_FIRST = (
 )  # fmt: skip
 _MEASURED_LATER = ("samples_to_target", "dead_piece_fraction", "unit_mean", "unit_std", "seconds")
 _MEASURED_LAST = ("near_zero_share", "abs_unit_mean")
-MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER, *_MEASURED_LAST)
+_SCORES = ("score", "test_loss", "val_score")  # of the task's metric, higher is better; the loss of the test set
+_IN_TIME = ("saturated_gates", "time_gradient_ratio")  # of recurrent networks
+MEASURED = (*_MEASURED_FIRST, *_MEASURED_LATER, *_MEASURED_LAST, *_SCORES, *_IN_TIME)
 COUNTS = ("failed_step", "steps", "parameters", "steps_to_target", "samples_to_target", "dead_layers")  # integers
 COPY = "copy"  # the row of `actbench cost` for a plain copy, the lower bound: each value is read and written once
 COSTS_MEASURED = ("activation_ns", "step_ns", "step_share")  # of a comparison, a value per round
@@ -38,16 +39,23 @@ COLUMNS = (
     *MARKS,
     *_MEASURED_LAST,
     *MACHINE,
+    "metric",
+    *_SCORES,
+    *_IN_TIME,
 )  # extended at the end only
 # The columns that differ between two trainings of one run.
 WALL_CLOCK = ("seconds_to_target", "samples_per_second", "seconds")
 
-TEST_CORRECT = "test_correct"
+TEST_CORRECT, TEST_SCORES = "test_correct", "test_scores"
 STEP = "step"  # of a record without values, which says how far a stack is
 MOST_EXAMPLES = 32_768  # test examples whose correctness is kept: as many as fit into a tag of MLflow
+# Test windows of a text whose scores are kept, the first of the text: they take three tags of MLflow with 7,468 of at
+# most 8,000 characters each. Shakespeare's test part has 1,742 windows of 64 characters.
+WINDOWS_OF_A_TAG = 1_400
+MOST_WINDOWS = 3 * WINDOWS_OF_A_TAG
 
 _NO_MACHINE = dict.fromkeys(MACHINE, "")
-_NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy", STEP)
+_NOT_CURVES = ("seconds", "parameters", "failed_step", "test_accuracy", "test_loss", "score", STEP)
 
 Row = dict[str, str | int | float | bool | None]
 Curves = dict[str, list[tuple[int, float]]]  # metric -> [(step, value)]
@@ -58,13 +66,13 @@ Histograms = dict[int, list[int]]  # step -> outputs of units in each bin, as me
 class Record:
     """One metric of all runs of a stack after `step` updates.
 
-    values: float64 (runs,); of histograms (runs, bins); of TEST_CORRECT uint8 (runs, bytes). layer: the hidden layer it
-    belongs to, from 0; None for a metric of the whole network.
+    values: float64 (runs,); of histograms (runs, bins); of TEST_CORRECT uint8 (runs, bytes); of TEST_SCORES float32
+    (runs, windows). layer: the hidden layer it belongs to, from 0; None for a metric of the whole network.
     """
 
     step: int
     metric: str
-    values: npt.NDArray[np.float64 | np.uint8]
+    values: npt.NDArray[np.float64 | np.float32 | np.uint8]
     layer: int | None = None
 
 
@@ -106,7 +114,9 @@ class Result:
     row: values by COLUMNS, None where there is no value. curves: of the whole network. layers: hidden layer, from 0,
     -> curves of that layer. error: the message of a run that failed. histograms: by hidden layer. test_correct: a bit
     for each of the first MOST_EXAMPLES test examples, in their order, packed by np.packbits: 1 if it is classified
-    correctly; None where the test set was not read, is drawn by the seed, or the run did not finish.
+    correctly; None where the test set was not read, is drawn by the seed, or the run did not finish. test_scores: of
+    text in its place, minus bits per character of each of the first MOST_WINDOWS test windows in the order of the text,
+    float32, little endian.
     """
 
     run: Run
@@ -116,6 +126,7 @@ class Result:
     histograms: dict[int, Histograms] = field(default_factory=dict)
     layers: dict[int, Curves] = field(default_factory=dict)
     test_correct: bytes | None = None
+    test_scores: bytes | None = None
 
     def points(self) -> Iterator[CurvePoint]:
         """Every point of every curve, those of the whole network first."""
@@ -149,13 +160,18 @@ def run_params(run: Run) -> dict[str, object]:
 
 def failed_result(run: Run, error: str, device: str) -> Result:
     """The result of a run that ended in an exception: it stays in every table, marked as failed."""
-    row: Row = {**identity(run, "failed"), **dict.fromkeys(MEASURED), "device": device, **_NO_MACHINE}
-    return Result(run, row, error=error)
+    return Result(run, _empty_row(run, "failed", device), error=error)
 
 
 def missing_result(run: Run, device: str) -> Result:
     """The result of a planned run that was not trained because its command was interrupted."""
-    return Result(run, {**identity(run, "missing"), **dict.fromkeys(MEASURED), "device": device, **_NO_MACHINE})
+    return Result(run, _empty_row(run, "missing", device))
+
+
+def _empty_row(run: Run, status: str, device: str) -> Row:
+    """The columns of a run without results."""
+    measured = dict.fromkeys(MEASURED)
+    return {**identity(run, status), **measured, "device": device, **_NO_MACHINE, "metric": run.data.metric}
 
 
 def results_of_stack(runs: Iterable[Run], records: Iterable[Record], device: str) -> list[Result]:
@@ -170,10 +186,13 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     layers: dict[int, Curves] = {}
     histograms: dict[int, Histograms] = {}
     final: dict[str, float] = {}
-    test_correct = None
+    test_correct = test_scores = None
     for record in records:
         if record.metric == TEST_CORRECT:
             test_correct = record.values[index].tobytes()
+            continue
+        if record.metric == TEST_SCORES:
+            test_scores = record.values[index].astype("<f4").tobytes()
             continue
         if record.layer is not None and record.metric == HISTOGRAM:
             counts = [int(count) for count in record.values[index]]
@@ -187,18 +206,20 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
             metrics.setdefault(record.metric, []).append((record.step, value))
     diverged = not math.isnan(final["failed_step"])
     row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED)}
-    row |= {"device": device, **machine()}
+    row |= {"device": device, **machine(), "metric": run.data.metric}
     if diverged:
         row |= {"reached_target": False, "failed_step": int(final["failed_step"])}
-        test_correct = None
+        test_correct = test_scores = None
     else:
         row |= {metric: value for metric, value in final.items() if metric in MEASURED and math.isfinite(value)}
+        if run.data.metric == "accuracy":
+            row |= {"score": row["test_accuracy"], "val_score": row["val_accuracy"]}
         row |= _convergence(run, curves)
         if "dead_layers" in final:
             row["dead_layers"] = int(final["dead_layers"])
     row |= {"parameters": int(final["parameters"]), "steps": run.steps}
     curves = {metric: points for metric, points in curves.items() if metric not in _NOT_CURVES}
-    return cut_at_divergence(Result(run, row, curves, None, histograms, layers, test_correct))
+    return cut_at_divergence(Result(run, row, curves, None, histograms, layers, test_correct, test_scores))
 
 
 def cut_at_divergence(result: Result) -> Result:
@@ -241,7 +262,7 @@ class LiveCurves:
                 self._pending.append(record)
             if record.metric in ("train_loss", "val_loss"):
                 self._diverged |= ~np.isfinite(record.values)
-            if record.metric == "val_accuracy":
+            if record.metric == score_curve(self.runs[0]):  # the last record of an evaluation
                 for pending in self._pending:
                     for index in np.flatnonzero(~self._diverged & np.isfinite(pending.values)):
                         value = float(pending.values[index])
@@ -250,19 +271,33 @@ class LiveCurves:
         return certain
 
 
+def score_curve(run: Run) -> str:
+    """The curve of a run's validation score."""
+    return "val_accuracy" if run.data.metric == "accuracy" else "val_score"
+
+
 def _convergence(run: Run, series: Curves) -> Row:
-    steps = [step for step, _ in series["val_accuracy"]]
-    accuracy = np.array([value for _, value in series["val_accuracy"]])
+    steps = [step for step, _ in series["val_loss"]]
+    score = np.array([value for _, value in series[score_curve(run)]])
     seconds = [value for _, value in series["seconds"]]
-    reached = first_reached(accuracy, run.settings.training.target)
-    size = run.settings.training.batch_size
-    examples = training_examples(run.settings, run.data)
+    reached = _reached(run, series)
     return {
-        "auc": area_under_curve(steps, accuracy),
+        "auc": area_under_curve(steps, score),
         "reached_target": reached is not None,
         "steps_to_target": None if reached is None else steps[reached],
         "seconds_to_target": None if reached is None else seconds[reached],
-        "samples_to_target": None if reached is None else examples_seen(steps[reached], size, examples),
-        "samples_per_second": examples_seen(run.steps, size, examples) / seconds[-1] if run.steps else None,
+        "samples_to_target": None if reached is None else examples_after(run, steps[reached]),
+        "samples_per_second": examples_after(run, run.steps) / seconds[-1] if run.steps else None,
         "seconds": seconds[-1],
     }
+
+
+def _reached(run: Run, series: Curves) -> int | None:
+    """The first evaluation that reaches training.target_loss or, without one, training.target; None if none does."""
+    training = run.settings.training
+    if training.target_loss is not None:
+        losses = np.array([value for _, value in series["val_loss"]])
+        return first_reached(-losses, -training.target_loss)
+    if training.target is None or "val_accuracy" not in series:
+        return None
+    return first_reached(np.array([value for _, value in series["val_accuracy"]]), training.target)

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from actbench.experiment.evaluation import EVALUATION_CHUNK
+from actbench.experiment.evaluation import chunk_of
 from actbench.experiment.runs import Run, activation_record, architecture_of, pieces_of
 from actbench.models.matching import parameter_count
 
 # Limits of a stack on a CPU core, for its cache: values of the widest layer over all runs, parameters beyond 8 runs.
 # A run then takes 0.1 (tiny MLP) to 1.0 (CNN) of its time alone (measured: results/benchmarks/NOTES.md).
 CPU_VALUES, CPU_PARAMETERS, CPU_STACK = 2**19, 2**18, 64
+CPU_OUTPUTS = 2**23  # units of all time steps of a stack of recurrent networks, which keeps about 15 values of each
 
 # A stack on a GPU fills its memory, by a rough estimate; one that proves too large is halved. Not measured yet.
 CUDA_STACK, CUDA_SHARE = 1024, 0.5  # runs at most; share of the free memory
@@ -83,13 +84,15 @@ def _stack_size(run: Run, device: str, memory: int) -> int:
         units * positions * pieces for units, positions in zip(network.units, network.positions, strict=True)
     ]
     if device != "cpu":
-        examples = max(settings.training.batch_size, EVALUATION_CHUNK)
+        examples = max(settings.training.batch_size, chunk_of(run.data))
         size = 4 * (_STATES * parameters + _COPIES * examples * sum(layers))  # bytes of a run
         return max(1, min(CUDA_STACK, int(CUDA_SHARE * memory) // size))
-    values = settings.training.batch_size * max(layers)
+    values, most = settings.training.batch_size * max(layers), CPU_STACK
+    if network.recurrent:  # it holds the values of one time step in the cache
+        values, most = settings.training.batch_size * max(network.units), min(CPU_STACK, CPU_OUTPUTS // values)
     if 4 * values >= CPU_VALUES:
         return 1  # one after the other they take as long, or less where activations differ
-    return max(1, min(CPU_STACK, CPU_VALUES // values, max(8, CPU_PARAMETERS // parameters)))
+    return max(1, min(most, CPU_VALUES // values, max(8, CPU_PARAMETERS // parameters)))
 
 
 def _stack_key(run: Run) -> str:

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from actbench.data.batches import Batches
+from actbench.data.float_batches import AnyBatches
 from actbench.experiment.schema import TrainingSettings
 from actbench.metrics.gradients import gradient_norms
 from actbench.training.graphs import Capture, Graphed
-from actbench.training.losses import cross_entropy
+from actbench.training.losses import example_losses
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
 from actbench.training.progress import Progress
@@ -22,7 +22,7 @@ class TrainingStep:
     """
 
     def __init__(
-        self, network: Network, batches: Batches, optimizer: StackOptimizer, progress: Progress,
+        self, network: Network, batches: AnyBatches, optimizer: StackOptimizer, progress: Progress,
         settings: TrainingSettings, steps: int, capture: Capture | None = None,
     ) -> None:  # fmt: skip
         self._network, self._batches, self._optimizer, self._progress = network, batches, optimizer, progress
@@ -72,11 +72,11 @@ class TrainingStep:
 
 
 def step_gradients(
-    network: Network, batches: Batches, step: int, smoothing: float
+    network: Network, batches: AnyBatches, step: int, smoothing: float
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Each run's mini-batch loss (runs,), and the gradients of its parameters, in their order."""
-    images, labels = batches.training(step)
-    loss = cross_entropy(network.forward(images, step), labels, smoothing).mean(1)
+    examples, targets = batches.training(step)
+    loss = example_losses(network.metric, network.forward(examples, step), targets, smoothing).mean(1)
     parameters = list(network.parameters.values())
     return loss.detach(), torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
 

@@ -10,13 +10,13 @@ from itertools import count
 
 import torch
 
-from actbench.data.batches import Batches
-from actbench.data.datasets import ImageData, load_data
+from actbench.data.datasets import Data, ImageData, load_data
+from actbench.data.float_batches import AnyBatches
 from actbench.determinism import set_precision
-from actbench.experiment.evaluation import EVALUATION_CHUNK, evaluation_plan, examples_seen, measurement_interval
-from actbench.experiment.runs import Run, architecture_of, training_examples
-from actbench.training.classify import Classifier, evaluate
+from actbench.experiment.evaluation import chunk_of, evaluation_plan, measurement_interval, probe_of
+from actbench.experiment.runs import Run, architecture_of, examples_after
 from actbench.training.cost import clock
+from actbench.training.evaluator import Evaluator, evaluate
 from actbench.training.loop import set_up
 from actbench.training.network import Network
 from actbench.training.optimizers import StackOptimizer
@@ -51,7 +51,7 @@ class StackTimes:
 
     def around(self, run: Run, size: int, seeds: int) -> float:
         """Seconds of all else: evaluations, measurements and set-up. seeds: different ones in the stack."""
-        probe = min(run.settings.training.probe_size, _validation(run))
+        probe = probe_of(run.data, run.settings.training.probe_size, _validation(run))
         examples = evaluated_examples(run) * self.evaluation + measurements(run) * probe * self.measurement
         return size * examples + seeds * self.set_up
 
@@ -63,8 +63,7 @@ def _validation(run: Run) -> int:
 def evaluated_examples(run: Run) -> int:
     """Examples of all evaluations of a run, those of the test set included."""
     settings, validation = run.settings.training, _validation(run)
-    seen = examples_seen(run.steps, settings.batch_size, training_examples(run.settings, run.data))
-    plan = evaluation_plan(settings.evaluate_every, run.steps, seen, validation)
+    plan = evaluation_plan(settings.evaluate_every, run.steps, examples_after(run, run.steps), validation)
     return (len(plan.steps) - 1) * plan.part + validation + run.data.test
 
 
@@ -81,8 +80,9 @@ def shape_of(run: Run, device: str) -> str:
     shape = [
         device, settings.architecture.name, network.units, network.positions,
         [list(parameter.shape) for parameter in network.parameters.values()],
-        [run.data.height, run.data.width, run.data.channels], training.batch_size, settings.optimizer.name,
-        training.precision, training.dropout > 0, training.augment, training.clip_norm is not None,
+        [run.data.height, run.data.width, run.data.channels, run.data.kind], training.batch_size,
+        settings.optimizer.name, training.precision, training.dropout > 0, training.augment,
+        training.clip_norm is not None, getattr(settings.architecture, "gate", ""),
     ]  # fmt: skip
     return sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
@@ -105,15 +105,15 @@ def time_stack(stack: Stack, device: str) -> StackTimes:
         together = _step_seconds(network, batches, optimizer)
     step_run = min((together - alone) / (size - 1), together / size) if size > 1 else alone
     step_run = max(step_run, 0.1 * together / size)  # two times that were disturbed do not make runs free
-    examples = min(EVALUATION_CHUNK, batches.validation_size)
-    evaluation = _typical(lambda: evaluate(Classifier(network), batches.validation, examples), place)
-    probe = min(2 * EVALUATION_CHUNK, batches.validation_size)
+    examples = min(chunk_of(first.data), batches.validation_size)
+    evaluation = _typical(lambda: evaluate(Evaluator(network), batches.validation, examples), place)
+    probe = min(2 * chunk_of(first.data), batches.validation_size)
     measurement = _typical(lambda: deque(observe(network, batches, probe), maxlen=0), place)
     base = max(0.0, together - size * step_run)
     return StackTimes(base, step_run, evaluation / size / examples, measurement / size / probe, set_up_seconds)
 
 
-def _step_seconds(network: Network, batches: Batches, optimizer: StackOptimizer) -> float:
+def _step_seconds(network: Network, batches: AnyBatches, optimizer: StackOptimizer) -> float:
     smoothing, steps = network.runs[0].settings.training.label_smoothing, count()
     return _typical(
         lambda: optimizer.step(step_gradients(network, batches, next(steps), smoothing)[1], 1.0), network.device
@@ -134,8 +134,10 @@ def _typical(call: Callable[[], object], device: torch.device) -> float:
     return statistics.median(found)
 
 
-def _part(runs: Sequence[Run], data: ImageData) -> tuple[tuple[Run, ...], ImageData]:
-    """The runs on the first images of their data."""
+def _part(runs: Sequence[Run], data: Data) -> tuple[tuple[Run, ...], Data]:
+    """The runs on the first images of their data; other data are as they are, as they are small."""
+    if not isinstance(data, ImageData) or runs[0].data.kind != "images":
+        return tuple(runs), data
     most = max(_IMAGES, 4 * runs[0].settings.training.batch_size)
     images = ImageData(data.train_images[:most], data.train_labels[:most], data.test_images, data.test_labels)
     prepared = replace(runs[0].data, train=len(images.train_labels) - images.drawn_test)

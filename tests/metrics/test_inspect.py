@@ -155,6 +155,21 @@ def test_gates_and_softmax_by_hand() -> None:
     assert found["0", "dead_fraction"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [nn.Hardshrink(), nn.Hardsigmoid(), nn.LogSigmoid(), nn.Softshrink(), nn.Tanhshrink(), nn.Threshold(0.5, 0.0)],
+)
+def test_the_less_common_activations_of_torch_are_found(module: nn.Module) -> None:
+    """Unit 0 sees 0 alone, where shrinks and threshold are flat; the others see 4, where only hardsigmoid is."""
+    z = torch.tensor([[0.0, 4.0, 4.0], [0.0, 4.0, 4.0]])
+    table = actbench.inspect(nn.Sequential(module), z)
+    assert table["layer"].unique().tolist() == ["all", "0"]
+    assert set(table["activation"]) == {type(module).__name__}
+    expected = {"Hardsigmoid": 2 / 3, "LogSigmoid": 0.0}.get(type(module).__name__, 1 / 3)
+    assert values(table)["0", "dead_fraction"] == pytest.approx(expected)
+    assert values(table)["0", "unit_mean"] == pytest.approx(module(z).mean().item(), rel=1e-6)
+
+
 def dead(model: nn.Module, inputs: Tensor, layer: str = "all") -> float:
     return values(actbench.inspect(model, inputs))[layer, "dead_fraction"]
 

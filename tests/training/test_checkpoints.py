@@ -58,6 +58,19 @@ def test_loaded_model_has_the_accuracy_of_its_run_to_the_last_digit(
     assert not list((tmp_path / "results/.weights").iterdir())  # the store has them
 
 
+@pytest.mark.parametrize("architecture", ["rnn_small", "gru_small", "lstm_small"])
+def test_loaded_recurrent_model_has_the_accuracy_of_its_run_to_the_last_digit(
+    architecture: str, tmp_path: Path
+) -> None:
+    words = ["sweep", f"architecture={architecture}", "architecture.depth=2", "activation=relu,prelu,rrelu", *SMALL]
+    assert main([*words, "training.dropout=0.1", "store.save_weights=last"]) == 0
+    for row in read_runs(tmp_path / "results/sweep/runs.csv").to_dict("records"):
+        model = actbench.load(row["run_id"])
+        assert accuracy(model, "test", 128) == row["test_accuracy"]
+        images = model.examples("test")[0][:20]
+        assert not torch.equal(model.train()(images), model(images))
+
+
 def test_best_weights_are_those_of_the_best_accuracy_on_what_every_evaluation_has(tmp_path: Path) -> None:
     """Evaluations before the end have the first 256 of 288 validation examples; the last has all."""
     words = ["train", "architecture=mlp_small", "optimizer.lr=0.1", "training.schedule=constant", "training.steps=60"]

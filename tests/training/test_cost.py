@@ -30,6 +30,16 @@ def costs(
     return measure_costs([run.settings.activation.label for run in runs], runs, digits_data, torch.device("cpu"))
 
 
+def test_activations_of_a_recurrent_network_are_timed_at_every_time_step(
+    configs: Configs, digits: PreparedData, digits_data: ImageData
+) -> None:
+    (point,) = configs("architecture=lstm_small", "activation=tanh")
+    step = cost._Step(make_run(point, digits, "sweep"), digits_data, torch.device("cpu"))
+    assert len(step._layers) == 2 * 8  # candidate and output, at 8 rows
+    assert step.outputs == 2 * 8 * 64 * 32
+    assert step()["activations"] > 0
+
+
 def test_bytes_kept_are_those_of_the_output_and_of_what_backward_needs(costs: list[Cost]) -> None:
     kept = {own.label: own.kept for own in costs}
     # float32 values, 4 bytes each

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from actbench.activations.table import TABLE
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.training.classify import Classifier, evaluate
+from actbench.training.evaluator import Evaluator, evaluate
 from actbench.training.loop import set_up
 from actbench.training.progress import Progress
 from actbench.training.stacks import Stack
@@ -90,8 +90,8 @@ def test_an_evaluation_stays_on_the_device(configs: Configs, digits: PreparedDat
     runs = tuple(make_run(point, digits, "sweep") for point in configs("architecture=mlp_small", "seed=0,1"))
     network, batches, _ = set_up(Stack(runs), digits_data, META)
     with _OnDevice():
-        loss, correct = evaluate(Classifier(network), batches.validation, 288)
-    assert (loss.shape, correct.shape) == ((2,), (2, 288))
+        loss, losses, hits = evaluate(Evaluator(network), batches.validation, 288)
+    assert (loss.shape, losses.shape, hits.shape) == ((2,), (2, 288), (2, 288))
 
 
 @pytest.mark.parametrize("call", [lambda t: t.sum().item(), lambda t: t[t > 0], lambda t: t + torch.ones(3)])

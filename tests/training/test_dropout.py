@@ -7,7 +7,7 @@ from actbench.data.batches import Batches
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.determinism import stream
 from actbench.experiment.runs import make_run
-from actbench.training.classify import Classifier, evaluate
+from actbench.training.evaluator import Evaluator, evaluate
 from actbench.training.network import Network
 from actbench.training.stacks import Stack
 from tests.support import RAGGED, Configs, numbers, results
@@ -50,7 +50,7 @@ def test_evaluation_and_measurement_have_no_dropout(
     plain, dropped = (network(configs, digits, f"training.dropout={p}") for p in (0.0, 0.5))
     batches = Batches(digits_data, [0], 288, 64, "channel", False, CPU)
     for ours, theirs in zip(
-        *(evaluate(Classifier(net), batches.validation, 288) for net in (plain, dropped)), strict=True
+        *(evaluate(Evaluator(net), batches.validation, 288) for net in (plain, dropped)), strict=True
     ):
         assert torch.equal(ours, theirs)
     images, _ = batches.training(0)

@@ -39,6 +39,8 @@ STACKS = [
     ("architecture=mlp_small", "optimizer=adagrad", "optimizer.lr_decay=0.01", "training.schedule=linear"),
     ("architecture=cnn_small", "architecture.width=4", "training.augment=true", "seed=0,1"),
     ("architecture=transformer_small", "activation=swiglu", "seed=0,1", "architecture.width=8"),
+    ("architecture=gru_small", "activation=tanh,prelu,rrelu", "seed=0,1", "training.dropout=0.2"),
+    ("architecture=lstm_small", "architecture.depth=2", "architecture.width=8", "training.clip_norm=1.0"),
 ]
 
 

@@ -95,6 +95,8 @@ def test_bf16_is_another_run_and_trains_alone_on_a_cpu(
         ("architecture=transformer_small", "architecture.width=2", "architecture.ffn=1", "activation=dynamic_relu"),
         ("architecture=mlp", "activation=geglu", "training.probe_size=1"),
         ("architecture=cnn_small", "architecture.width=7", "activation=dynamic_relu"),
+        ("architecture=mlp_small", "architecture.width=5", "activation=star_relu,snake"),
+        ("architecture=transformer_small", "architecture.width=6", "architecture.ffn=3", "activation=star_relu"),
     ],
 )
 def test_run_alone_is_bit_identical_where_a_product_has_one_row_or_column_or_an_odd_width(
@@ -219,12 +221,12 @@ def test_a_run_is_evaluated_by_plan_and_at_the_end_on_all_validation_examples(
     plan = evaluation_plan(None, 60, examples_seen(60, 64, 1150), 288)
     assert tuple(seen) == plan.steps == (0, 4, 15, 34, 60)  # 1,144 // 256 = 4 before the end
     assert plan.part == 256
-    assert all(float(seen[step].accuracy * 256).is_integer() for step in plan.steps[:-1])
+    assert all(float(seen[step].score * 256).is_integer() for step in plan.steps[:-1])
     assert all(evaluation.comparable * 256 % 1 == 0 for evaluation in seen.values())
     result = results([run], digits_data)[run.id]
     assert [step for step, _ in result.curves["val_accuracy"]] == list(plan.steps)
-    assert result.row["val_accuracy"] == seen[60].accuracy.item()
-    assert (seen[60].accuracy * 288).item() == pytest.approx(round((seen[60].accuracy * 288).item()), abs=1e-9)
+    assert result.row["val_accuracy"] == seen[60].score.item()
+    assert (seen[60].score * 288).item() == pytest.approx(round((seen[60].score * 288).item()), abs=1e-9)
 
 
 def test_correctness_of_each_test_example_is_kept_where_the_test_set_is_fixed(

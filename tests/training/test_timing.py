@@ -7,7 +7,7 @@ import torch
 
 from actbench.data.datasets import ImageData, PreparedData
 from actbench.experiment.runs import make_run
-from actbench.training import classify, loop, timing
+from actbench.training import evaluator, loop, timing
 from actbench.training.loop import train
 from actbench.training.stacks import Stack
 from actbench.training.timing import StackTimes, evaluated_examples, measurements, shape_of, time_stack
@@ -24,7 +24,7 @@ def test_evaluations_and_measurements_are_counted(
     settings = configs("architecture=mlp_small", "training.epochs=1", *words)[0]
     run = make_run(settings, digits, "sweep")
     examples: list[int] = []
-    evaluate = classify.evaluate
+    evaluate = evaluator.evaluate
 
     def counted(*arguments: Any) -> object:
         examples.append(arguments[2])
