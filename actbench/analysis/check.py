@@ -7,12 +7,14 @@ import pandas as pd
 from actbench.analysis.hypotheses import asked_runs
 from actbench.analysis.labels import labelled
 from actbench.analysis.selectors import IDENTITY, matches, selectable_keys, selector_text, tasks_of, with_variants
-from actbench.analysis.sides import SCORE, column_of
+from actbench.analysis.sides import SCORE, SCORES, column_of
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.questions import Hypothesis
 from actbench.training.results import COSTS_MEASURED, MARKS
 
-_NO_METRICS = (*IDENTITY, *MARKS, "run_id", "phase", "seed", "status", "device", "processor", "torch", "variant")
+_NO_METRICS = (
+    *IDENTITY, *MARKS, "run_id", "phase", "seed", "status", "device", "processor", "torch", "variant", "metric",
+)  # fmt: skip
 
 
 def check_hypotheses(hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, racing: bool) -> None:
@@ -45,11 +47,12 @@ def _check_metric(hypothesis: Hypothesis, metrics: Sequence[str], place: str) ->
     name = column_of(hypothesis.metric)
     if name not in metrics:
         raise UsageError(f"{place}: no metric {name!r}{nearest_names(name, metrics)}")
-    if name == SCORE and hypothesis.margin:
-        raise UsageError(f"{place}: the margin of {SCORE} is protocol.margin; drop it here")
+    if name in SCORES and hypothesis.margin:
+        others = " (margin_r2 of R², margin_bits of text)" if name == SCORE else ""
+        raise UsageError(f"{place}: the margin of {name} is protocol.margin{others}; drop it here")
     if hypothesis.rates == "every" and name in COSTS_MEASURED:
         raise UsageError(f"{place}: {name} is measured once an activation; take rates: chosen")
-    if name != SCORE and hypothesis.direction == "equal" and not hypothesis.margin:
+    if name not in SCORES and hypothesis.direction == "equal" and not hypothesis.margin:
         raise UsageError(f"{place}: give a margin, in the unit of {hypothesis.metric}, up to which it is equal")
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -10,17 +11,19 @@ import pandas as pd
 from actbench.analysis.differences import INCONCLUSIVE, NO_VERDICT, Difference
 from actbench.analysis.labels import at_edge, compared_runs, labelled, usual_length
 from actbench.analysis.selectors import Task, selector_text, tasks_of
-from actbench.analysis.sides import SCORE, Sides, sides_of
+from actbench.analysis.sides import SCORE, SCORES, Sides, sides_of
 from actbench.analysis.statistics import LEVEL, holm
 from actbench.experiment.questions import Hypothesis
 
 COLUMNS = ["claim", "task", "metric", "a", "b", "direction", "mean_a", "mean_b", "difference", "low", "high", "n",
-           "p", "margin", "verdict", "censored", "edges", "kind", "source", "testable", "reason"]  # fmt: skip
+           "p", "margin", "verdict", "censored", "edges", "kind", "source", "testable", "reason",
+           "scored_by"]  # fmt: skip
 
 
 def judge_hypotheses(
-    hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame, margin: float
-) -> pd.DataFrame:
+    hypotheses: Sequence[Hypothesis], runs: pd.DataFrame, costs: pd.DataFrame, margin: float,
+    margins: Mapping[str, float] = MappingProxyType({}), worst: Mapping[str, float] = MappingProxyType({}),
+) -> pd.DataFrame:  # fmt: skip
     """Returns a frame with COLUMNS, one row per hypothesis and task.
 
     Verdicts: supported, refuted, equal (a difference is expected), inconclusive, or why none can be given. p: that the
@@ -30,7 +33,8 @@ def judge_hypotheses(
     means; a direction is supported or refuted only where it holds for every later time at which that run could have
     arrived. censored: pairs with such a run. edges: which of a and b have a learning rate at an end of the grid. kind,
     source, testable, reason: the hypothesis's, empty where it has none. runs, costs: rows of runs.csv and costs.csv.
-    margin: of the score.
+    margin: of accuracies; margins: of the scores of other metrics, by name. worst: the score of a run that diverged, by
+    data set, where it is not 0. scored_by: the metric of the task's scores, where the hypothesis is about these.
     """
     compared = usual_length(compared_runs(runs))
     edge_runs = set(compared.loc[at_edge(labelled(compared)), "run_id"])
@@ -39,12 +43,14 @@ def judge_hypotheses(
     estimates: list[Difference | None] = []
     bounds: list[Difference | None] = []  # under the least favourable times of censored runs
     for hypothesis in hypotheses:
-        own_margin = margin if hypothesis.metric == SCORE else hypothesis.margin
         for task in tasks_of(hypothesis, asked_runs(hypothesis, compared)):
-            sides = sides_of(hypothesis, task, costs)
+            first = task[1].iloc[0]
+            scored_by = str(first["metric"]) if hypothesis.metric == SCORE else ""
+            own_margin = margins.get(scored_by, margin) if hypothesis.metric in SCORES else hypothesis.margin
+            sides = sides_of(hypothesis, task, costs, worst.get(str(first["dataset"]), 0.0))
             estimates.append(sides.difference(own_margin))
             bounds.append(sides.least_favourable(own_margin))
-            lines.append(_line(hypothesis, task, sides, edge_runs) | {"margin": own_margin})
+            lines.append(_line(hypothesis, task, sides, edge_runs) | {"margin": own_margin, "scored_by": scored_by})
             kinds.append(hypothesis.kind)
     _correct(lines, kinds, estimates, bounds)
     for line, estimate, bound in zip(lines, estimates, bounds, strict=True):

@@ -12,12 +12,14 @@ from actbench.analysis.differences import Difference, Pair, judge, within
 from actbench.analysis.labels import activation_by_series, compared_runs, ended_runs, labelled, surviving, usual_length
 from actbench.analysis.recommendation import Recommendation, recommend
 from actbench.analysis.speed import Speed, speed
-from actbench.analysis.statistics import Array, example_factor, percentiles
-from actbench.analysis.tuned import WORST, Tuned, steps_or_length, tuned_by_accuracy, tuned_by_speed
+from actbench.analysis.statistics import Array, block_means, example_factor, percentiles
+from actbench.analysis.tuned import Tuned, steps_or_length, tuned_by_score, tuned_by_speed
 from actbench.experiment.request import Request
+from actbench.experiment.scores import METRICS, Metric
 from actbench.training.results import COSTS_MEASURED
 
-Examples = Mapping[str, np.ndarray]  # run id -> whether each test example is classified correctly, (examples,) of bool
+# run id -> whether each test example is classified correctly, (examples,) of bool; of text the score of each window
+Examples = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Comparison:
 
     runs: labelled rows of runs.csv of the task, of all rates. costs: by series, rounds of the columns of costs.csv; a
     series that was not measured is absent. examples: of the chosen runs, where the data set has a test set of its own.
-    n_test: test examples of a run, 0 where unknown.
+    n_test: test examples of a run, 0 where unknown. worst: the score of a run that diverged.
     """
 
     task: str
@@ -36,6 +38,12 @@ class Comparison:
     costs: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     examples: Examples = field(default_factory=dict)
     n_test: int = 0
+    worst: float = 0.0
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric of the task's scores."""
+        return METRICS[str(self.runs["metric"].iloc[0])]
 
     @cached_property
     def baseline(self) -> str:
@@ -74,8 +82,8 @@ class Comparison:
 
     @cached_property
     def tuned(self) -> dict[str, Tuned]:
-        """Each series with its rate chosen by validation accuracy; none where no seed is left."""
-        return {series: tuned_by_accuracy(runs, self.seeds) for series, runs in self._by_series}
+        """Each series with its rate chosen by validation score; none where no seed is left."""
+        return {series: tuned_by_score(runs, self.seeds, self.worst) for series, runs in self._by_series}
 
     @cached_property
     def fastest(self) -> dict[str, Tuned]:
@@ -90,20 +98,19 @@ class Comparison:
 
     @cached_property
     def _tables(self) -> dict[str, Array]:
-        """Test accuracy of each series, (rates, seeds)."""
+        """Test score of each series, (rates, seeds)."""
         return {
-            series: self.tuned[series].table(runs, runs["test_accuracy"].fillna(WORST))
-            for series, runs in self._by_series
+            series: self.tuned[series].table(runs, runs["score"].fillna(self.worst)) for series, runs in self._by_series
         }
 
     @cached_property
     def _resampled(self) -> dict[str, Array]:
-        """Mean test accuracy of each series in each resample of the seeds, (samples,)."""
+        """Mean test score of each series in each resample of the seeds, (samples,)."""
         return {series: self.tuned[series].resampled(table) for series, table in self._tables.items()}
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Test accuracy (seeds, series) at the rates chosen on the other seeds; WORST where a run diverged."""
+        """Test score (seeds, series) at the rates chosen on the other seeds; the worst where a run diverged."""
         return self._frame({series: self.tuned[series].values(table) for series, table in self._tables.items()})
 
     @cached_property
@@ -162,7 +169,7 @@ class Comparison:
 
     @cached_property
     def ranking(self) -> list[str]:
-        """Series by mean test accuracy on common seeds, the highest first."""
+        """Series by mean test score on common seeds, the highest first."""
         if self.scores.empty:
             return []
         return [
@@ -170,13 +177,13 @@ class Comparison:
         ]
 
     def interval(self, series: str) -> tuple[float, float]:
-        """The 95 % interval of a mean score, cut at 0 and 1; NaN for a single seed."""
+        """The 95 % interval of a mean score, cut at the worst and the best one; NaN for a single seed."""
         scores = self.scores[series].to_numpy()
         if len(scores) < 2:
             return float("nan"), float("nan")
-        factor = example_factor(self._correct(series)) if self.covers_examples else 1.0
+        factor = example_factor(self._by_example(series)) if self.covers_examples else 1.0
         low, high = percentiles(self._resampled[series], float(scores.mean()), len(scores), factor)
-        return max(low, 0.0), min(high, 1.0)
+        return max(low, self.worst), min(high, self.metric.best)
 
     @cached_property
     def covers_examples(self) -> bool:
@@ -190,14 +197,20 @@ class Comparison:
         ended = self.ended[self.ended["seed"].isin(self.seeds)]
         return ended.pivot(index="seed", columns="series", values="run_id").reindex(self.seeds)
 
-    def _correct(self, series: str) -> Array:
-        """Whether each test example is classified correctly, (seeds, examples) of 0 and 1; never where it diverged."""
-        wrong = np.full(len(next(iter(self.examples.values()))), WORST)
-        return np.stack([self.examples.get(run_id, wrong) for run_id in self._run_ids[series]]).astype(float)
+    def _by_example(self, series: str) -> Array:
+        """The score of each test example, (seeds, examples), 1 or 0 for accuracy; the worst where a run diverged.
+
+        Of text, whose windows are consecutive, of each block of windows.
+        """
+        ids = self._run_ids.to_numpy().ravel()
+        known = next((self.examples[run_id] for run_id in ids if run_id in self.examples), np.empty(1))
+        lost = np.full(len(known), self.worst)
+        scores = np.stack([self.examples.get(run_id, lost) for run_id in self._run_ids[series]]).astype(float)
+        return block_means(scores) if self.metric.name == "bits_per_character" else scores
 
     def pair(self, series: str, other: str) -> Pair:
         """The scores of one series less those of another."""
-        factor = example_factor(self._correct(series) - self._correct(other)) if self.covers_examples else 1.0
+        factor = example_factor(self._by_example(series) - self._by_example(other)) if self.covers_examples else 1.0
         resampled = self._resampled[series] - self._resampled[other]
         return Pair((self.scores[series] - self.scores[other]).to_numpy(), resampled, factor)
 
@@ -260,5 +273,8 @@ def comparisons(
             str(name): lines[list(COSTS_MEASURED)].reset_index(drop=True)
             for name, lines in measured.groupby(measured["run_id"].map(series), sort=False)
         }
-        n_test = request.test_sizes.get(str(group["dataset"].iloc[0]), 0)
-        yield Comparison(str(task), group, request.baseline, request.margin, rounds, examples or {}, n_test)
+        dataset, metric = str(group["dataset"].iloc[0]), str(group["metric"].iloc[0])
+        yield Comparison(
+            str(task), group, request.baseline, request.margin_of(metric), rounds, examples or {},
+            request.test_sizes.get(dataset, 0), request.worst.get(dataset, 0.0),
+        )  # fmt: skip

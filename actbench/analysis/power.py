@@ -14,7 +14,7 @@ _QUANTILES = 500  # of the standard deviation that a comparison finds
 
 
 def power(difference: float, deviation: float, seeds: int, margin: float, family: int = 1) -> float:
-    """The probability that a difference in accuracy is called better or slightly better.
+    """The probability that a difference in score is called better or slightly better.
 
     deviation: of the paired differences of single seeds. family: differences that are tested jointly. Normal
     differences and Student's t stand for the sign flips, whose levels are multiples of 2^(1 - seeds), and Sidak's
@@ -41,7 +41,7 @@ def _thresholds(seeds: int, family: int) -> tuple[float, float, Array]:
 
 
 def detectable(deviation: float, seeds: int, margin: float, family: int = 1) -> float:
-    """The smallest difference in accuracy that is called better with probability POWER, to 0.0001; infinite if none.
+    """The smallest difference in score that is called better with probability POWER, to 0.0001; infinite if none.
 
     Arguments as for `power`.
     """

@@ -7,14 +7,13 @@ from actbench.analysis.differences import Difference, Pair, judge
 from actbench.analysis.labels import ended_runs
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import resample_weights
-from actbench.analysis.tuned import WORST
-from actbench.experiment.protocol import all_seeds, choose
+from actbench.experiment.choices import all_seeds, choose
 
 
-def mean_accuracies(comparison: Comparison) -> pd.DataFrame:
-    """Mean validation accuracy (rates, series) of the seeds that a rate has; a run that diverged counts as 0."""
+def mean_scores(comparison: Comparison) -> pd.DataFrame:
+    """Mean validation score (rates, series) of the seeds that a rate has; a run that diverged counts as the worst."""
     runs = ended_runs(comparison.planned)
-    return runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "series")
+    return runs.assign(value=runs["val_score"].fillna(comparison.worst)).pivot_table("value", "lr", "series")
 
 
 def tried_rates(comparison: Comparison, series: str) -> list[float]:
@@ -24,17 +23,17 @@ def tried_rates(comparison: Comparison, series: str) -> list[float]:
 
 
 def tolerated_rates(comparison: Comparison, series: str) -> tuple[float, float]:
-    """The lowest and the highest rate around the best whose mean validation accuracy is within the margin of it.
+    """The lowest and the highest rate around the best whose mean validation score is within the margin of it.
 
     All rates between them are too. A rate that was raced out is compared with the best on the seeds that it has.
     """
     runs = ended_runs(comparison.planned[comparison.planned["series"] == series])
-    accuracy = runs.assign(value=runs["val_accuracy"].fillna(WORST)).pivot_table("value", "lr", "seed")
-    accuracy = accuracy[[seed for seed in comparison.seeds if seed in accuracy]]
+    score = runs.assign(value=runs["val_score"].fillna(comparison.worst)).pivot_table("value", "lr", "seed")
+    score = score[[seed for seed in comparison.seeds if seed in score]]
     tuned = comparison.tuned[series]
     best = float(tuned.rates[int(choose(tuned.score, tuned.tie, all_seeds(len(tuned.seeds)))[0])])
-    rates = [float(rate) for rate in accuracy.index]
-    inside = ((accuracy.loc[best] - accuracy).mean(axis=1) <= comparison.margin).to_numpy()
+    rates = [float(rate) for rate in score.index]
+    inside = ((score.loc[best] - score).mean(axis=1) <= comparison.margin).to_numpy()
     low = high = rates.index(best)
     while low > 0 and inside[low - 1]:
         low -= 1
@@ -52,7 +51,7 @@ def equal_time_differences(comparison: Comparison) -> dict[str, Difference]:
     ended = ended_runs(repeated)
     if ended.empty or comparison.baseline not in comparison.scores:
         return {}
-    again = ended.assign(value=ended["test_accuracy"].fillna(WORST)).pivot(
+    again = ended.assign(value=ended["score"].fillna(comparison.worst)).pivot(
         index="seed", columns="series", values="value"
     )
     scores = comparison.scores.copy()  # the steps of some did not change

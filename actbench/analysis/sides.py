@@ -12,16 +12,19 @@ from actbench.analysis.differences import Difference, Pair, judge
 from actbench.analysis.labels import ended_runs, samples_seen, surviving
 from actbench.analysis.selectors import Task
 from actbench.analysis.statistics import Array, percentiles, resample_weights, share_interval
-from actbench.analysis.tuned import WORST, tuned_by_accuracy, tuned_by_speed
+from actbench.analysis.tuned import tuned_by_score, tuned_by_speed
 from actbench.experiment.protocol import FEWEST_SEEDS
 from actbench.experiment.questions import Hypothesis
+from actbench.experiment.scores import ACCURACY
 from actbench.training.results import COSTS_MEASURED
 
-SCORE = "test_accuracy"
+SCORE = "score"  # of the task's metric
+SCORES = (SCORE, ACCURACY.column)  # metrics whose margin is the protocol's
 SHARES = ("reached_target",)  # metrics of which a run has 0 or 1
 
-_ABSOLUTE = re.compile(r"abs\((\w+)\)")
-_WORST = {SCORE: WORST, "val_accuracy": WORST, "auc": WORST, "reached_target": 0.0}  # of a run that diverged
+_DERIVED = re.compile(r"(abs|any)\((\w+)\)")
+_OF_SCORE = (SCORE, "val_score", "auc")  # of which a run that diverged has the task's worst score
+_OF_SHARE = (ACCURACY.column, ACCURACY.curve, "reached_target")  # of which it has 0
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class Sides:
         return found
 
 
-def sides_of(hypothesis: Hypothesis, task: Task, costs: pd.DataFrame) -> Sides:
-    """The sides of a hypothesis on one task. costs: rows of costs.csv."""
+def sides_of(hypothesis: Hypothesis, task: Task, costs: pd.DataFrame, worst: float = 0.0) -> Sides:
+    """The sides of a hypothesis on one task. costs: rows of costs.csv. worst: the score of a run that diverged."""
     _, a, b = task
     column = column_of(hypothesis.metric)
     if column in COSTS_MEASURED:
@@ -123,8 +126,9 @@ def sides_of(hypothesis: Hypothesis, task: Task, costs: pd.DataFrame) -> Sides:
             resampled.append(np.array([number]))
             reached.append(np.ones(len(seeds), dtype=bool))
             continue
-        tuned = (tuned_by_speed if hypothesis.rates == "fastest" else tuned_by_accuracy)(side, seeds)
-        table = tuned.table(side, _metric(hypothesis.metric, side, longest))
+        fastest = hypothesis.rates == "fastest"
+        tuned = tuned_by_speed(side, seeds) if fastest else tuned_by_score(side, seeds, worst)
+        table = tuned.table(side, _metric(hypothesis.metric, side, longest, worst))
         values.append(tuned.values(table))
         resampled.append(tuned.resampled(table))
         arrived = tuned.table(side, side["reached_target"].fillna(False).astype(float))
@@ -132,7 +136,8 @@ def sides_of(hypothesis: Hypothesis, task: Task, costs: pd.DataFrame) -> Sides:
     pairs = np.stack([values[0], hypothesis.factor * values[1]], axis=1)
     known = np.isfinite(pairs).all(1)
     censored = ~np.stack(reached, axis=1) & column.endswith("_to_target")
-    kind = "share" if column in SHARES and hypothesis.factor == 1 else "mean"
+    is_share = column in SHARES or hypothesis.metric.startswith("any(")
+    kind = "share" if is_share and hypothesis.factor == 1 else "mean"
     means = resampled[0] - hypothesis.factor * resampled[1]
     return Sides(pairs[known], means[np.isfinite(means)], censored[known], kind, b is None)
 
@@ -172,8 +177,8 @@ def _common_seeds(sides: list[pd.DataFrame]) -> list[int]:
     return sorted(map(int, set.intersection(*common)))
 
 
-def _metric(metric: str, runs: pd.DataFrame, longest: float) -> "pd.Series[float]":
-    """Values by run. longest: seconds of the longest run, for diverged runs."""
+def _metric(metric: str, runs: pd.DataFrame, longest: float, worst: float) -> "pd.Series[float]":
+    """Values by run. longest: seconds of the longest run, for diverged runs, as is worst, the score of these."""
     column = column_of(metric)
     values = runs[column].astype(float)
     if column.endswith("_to_target"):
@@ -181,15 +186,18 @@ def _metric(metric: str, runs: pd.DataFrame, longest: float) -> "pd.Series[float
         lengths = samples_seen(runs) if unit == "samples" else runs[unit]
         values = values.fillna(lengths.astype(float))
         values = values.fillna(longest) if unit == "seconds" else values
-    if column in _WORST:
-        values = values.mask((runs["status"] == "diverged") & values.isna(), _WORST[column])
+    if column in (*_OF_SCORE, *_OF_SHARE):
+        lost = worst if column in _OF_SCORE else 0.0
+        values = values.mask((runs["status"] == "diverged") & values.isna(), lost)
+    if metric.startswith("any("):
+        return values.gt(0).astype(float).mask(values.isna())
     return values if column == metric else values.abs()
 
 
 def column_of(metric: str) -> str:
-    """The column of a metric: `abs(NAME)` is of the column NAME."""
-    absolute = _ABSOLUTE.fullmatch(metric)
-    return absolute.group(1) if absolute else metric
+    """The column of a metric: `abs(NAME)`, and `any(NAME)`, whether it is above 0, are of the column NAME."""
+    derived = _DERIVED.fullmatch(metric)
+    return derived.group(2) if derived else metric
 
 
 def _signed_rank(differences: Array, alternative: str) -> float:

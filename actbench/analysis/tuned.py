@@ -9,9 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from actbench.analysis.statistics import Array, resample_weights
-from actbench.experiment.protocol import choose, other_seeds
-
-WORST = 0.0  # accuracy of a run that diverged
+from actbench.experiment.choices import choose, other_seeds
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,12 @@ class Tuned:
         return table
 
 
-def tuned_by_accuracy(runs: pd.DataFrame, seeds: Sequence[int]) -> Tuned:
-    """By validation accuracy, then loss. runs: ended rows of runs.csv of one activation at its surviving rates."""
-    return _tuned(runs, seeds, runs["val_accuracy"].fillna(WORST), runs["val_loss"].fillna(np.inf))
+def tuned_by_score(runs: pd.DataFrame, seeds: Sequence[int], worst: float) -> Tuned:
+    """By validation score, then loss. runs: ended rows of runs.csv of one activation at its surviving rates.
+
+    worst: the score of a run that diverged.
+    """
+    return _tuned(runs, seeds, runs["val_score"].fillna(worst), runs["val_loss"].fillna(np.inf))
 
 
 def tuned_by_speed(runs: pd.DataFrame, seeds: Sequence[int]) -> Tuned:

@@ -18,8 +18,14 @@ class ProtocolSettings(Settings):
     learning_rates: Annotated[tuple[Positive, ...] | None, Field(min_length=1, description=_RATES), Strict(False)]
     seeds: Annotated[int, Field(gt=0)]
     margin: Share
+    margin_r2: Share
+    margin_bits: Annotated[float, Field(ge=0)]
     racing: bool
     equal_time: bool
+
+    def margin_of(self, metric: str) -> float:
+        """The margin of the scores of a metric, as experiment.scores has them."""
+        return {"r2": self.margin_r2, "bits_per_character": self.margin_bits}.get(metric, self.margin)
 
     @model_validator(mode="after")
     def _known_baseline(self) -> Self:

@@ -37,7 +37,7 @@ from actbench.experiment.overrides import (
     number_of_values,
     parse_overrides,
 )
-from actbench.experiment.questions import shipped
+from actbench.experiment.questions import Experiment, shipped
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.trees import Trees
 from actbench.experiment.validation import groups_of
@@ -83,6 +83,23 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     if ":" in baseline and baseline not in {run.activation.label for run in grid.runs}:
         raise UsageError(f"protocol.baseline={baseline}: is not among the activations; add it to activation=...")
     return grid
+
+
+def compose_experiment(experiment: Experiment | None, overrides: Sequence[str], config_dir: str | None = None) -> Grid:
+    """The grid of an experiment, of a suite those of all its tasks, with the overrides of the command line last.
+
+    A point that several tasks span counts once. Raises UsageError as `compose_grid` does.
+    """
+    if experiment is None:
+        return compose_grid(overrides, config_dir)
+    tasks = experiment.tasks or ((),)
+    grids = [compose_grid([*experiment.overrides, *task, *overrides], config_dir) for task in tasks]
+    for task, grid in zip(tasks, grids, strict=True):
+        if grid.command != grids[0].command:
+            raise UsageError(
+                f"{experiment.name}: task {' '.join(task)}: protocol, execution and store must be the same"
+            )
+    return Grid(tuple(dict.fromkeys(run for grid in grids for run in grid.runs)), grids[0].command)
 
 
 def _validated_runs(mappings: Sequence[Mapping[str, Any]]) -> tuple[RunSettings, ...]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from actbench.data.datasets import PreparedData
+
 # A training step counts as three forward passes: one forward, and about two of work backward.
 _PASSES = 3
 _SHARE = 10  # evaluations before the end cost at most a tenth of the training
@@ -11,6 +13,7 @@ _FEWEST_EXAMPLES, _MOST_EXAMPLES = 256, 1024
 
 # Examples a forward pass of evaluation holds: few, for the cache. Fixed, so that sums round the same in any stack.
 EVALUATION_CHUNK = 128
+_CHUNK_CHARACTERS = 1024  # of text, whose examples are windows of many characters
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,28 @@ def evaluation_plan(every: int | None, steps: int, seen: int, validation: int) -
     return EvaluationPlan(tuple(dict.fromkeys((*before, steps))), part)
 
 
+def chunk_of(data: PreparedData) -> int:
+    """Examples of a forward pass of evaluation: 128; of text as many windows as have 1,024 characters."""
+    return max(1, _CHUNK_CHARACTERS // data.height) if data.kind == "text" else EVALUATION_CHUNK
+
+
+def probe_of(data: PreparedData, probe_size: int, validation: int) -> int:
+    """Examples of the probe set: `probe_size`, all if there are fewer; of text as many windows as have that many
+    characters, as a unit is observed at each of them."""
+    return min(-(-probe_size // data.height) if data.kind == "text" else probe_size, validation)
+
+
 def measurement_interval(every: int | None, steps: int) -> int:
     """Steps between two measurements of units and gradients: as configured, else a tenth of the run; 0: never."""
     return max(1, -(-steps // 10)) if every is None else every
 
 
-def examples_seen(steps: int, batch_size: int, examples: int) -> int:
-    """Examples in `steps` mini-batches, of which the last of each epoch of `examples` may be smaller."""
+def examples_seen(steps: int, batch_size: int, examples: int, drawn: bool = False) -> int:
+    """Examples in `steps` mini-batches, of which the last of each epoch of `examples` may be smaller.
+
+    drawn: whether each mini-batch draws its examples, as of text; then none is smaller.
+    """
+    if drawn:
+        return steps * batch_size
     epochs, rest = divmod(steps, -(-examples // batch_size))
     return epochs * examples + rest * batch_size

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from actbench.errors import UsageError
+from actbench.experiment.choices import DIVERGED_LOSS, Array, all_seeds, choose, keeps_racing, other_seeds
 from actbench.experiment.command import ProtocolSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.overrides import MOST_RUNS
@@ -18,18 +18,18 @@ from actbench.experiment.schema import LARGEST_SEED, RunSettings
 
 FEWEST_SEEDS = 6  # with fewer no sign-flip test reaches 0.05: 2 * 2^-5 > 0.05
 FIRST_STAGE, LATER_STAGE = 3, 2  # seeds of a stage
-RACING_ERRORS = 2.0  # standard errors of the paired deficit beyond which a rate gets no further seeds
 
 _FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of the optimizer's own learning rate, where the protocol names no rates
-_DIVERGED_LOSS = 1e300  # finite, so that a weight of 0 takes it out of a mean
-
-Array = npt.NDArray[np.float64]
+_LOST = (-1e6, DIVERGED_LOSS)  # score, far below any, and loss of a run that failed; no decision reads it
 
 
 class Outcome(NamedTuple):
-    """What the protocol knows of a run that has ended: validation accuracy and loss (diverged: 0 and infinity)."""
+    """What the protocol knows of a run that has ended: validation score, higher is better, and loss.
 
-    accuracy: float
+    Diverged: the worst score of the task, and infinity.
+    """
+
+    score: float
     loss: float
 
 
@@ -101,12 +101,13 @@ def stages(seeds: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 def plan_task(
     points: Sequence[int], rates: Sequence[float], seeds: Sequence[int], outcomes: Outcomes, racing: bool,
-    validation: int,
+    validation: int | None,
 ) -> TaskPlan:  # fmt: skip
     """Replays the protocol on the outcomes so far, up to the first stage that is not complete.
 
-    validation: number of validation examples. A point, or a rate of a point, whose runs have all failed gets no further
-    runs; otherwise a failed run takes its seed out of all decisions on the task.
+    validation: number of validation examples where scores are accuracies on them; None for other scores. A point, or a
+    rate of a point, whose runs have all failed gets no further runs; otherwise a failed run takes its seed out of all
+    decisions on the task.
     """
     return _Replay(points, outcomes, validation).plan(tuple(sorted(rates)), seeds, racing)
 
@@ -114,7 +115,7 @@ def plan_task(
 class _Replay:
     """The protocol on one task, replayed from its first stage."""
 
-    def __init__(self, points: Sequence[int], outcomes: Outcomes, validation: int) -> None:
+    def __init__(self, points: Sequence[int], outcomes: Outcomes, validation: int | None) -> None:
         self._live = tuple(points)
         self._outcomes, self._validation = outcomes, validation
         self._planned: list[PlannedRun] = []
@@ -168,66 +169,30 @@ class _Replay:
         return [seed for seed in self._seeds_planned if seed not in failed]
 
     def _values(self, point: int) -> tuple[Array, Array]:
-        """Validation accuracy and loss of a point's surviving rates, (rates, seeds) each."""
+        """Validation score and loss of a point's surviving rates, (rates, seeds) each."""
         seeds = self._seeds()
         ended = [
-            [self._outcomes[PlannedRun(point, rate, seed)] or Outcome(0.0, _DIVERGED_LOSS) for seed in seeds]
+            [self._outcomes[PlannedRun(point, rate, seed)] or Outcome(*_LOST) for seed in seeds]
             for rate in self._survivors[point]
         ]
         values = np.array(ended, dtype=float).reshape(len(ended), -1, 2)
         return values[..., 0], values[..., 1]
 
     def _best(self, point: int) -> float:
-        accuracy, loss = self._values(point)
-        return self._survivors[point][int(choose(accuracy, loss, all_seeds(accuracy.shape[1]))[0])]
+        score, loss = self._values(point)
+        return self._survivors[point][int(choose(score, loss, all_seeds(score.shape[1]))[0])]
 
     def _raced(self, point: int) -> tuple[float, ...]:
         keep = keeps_racing(*self._values(point), self._validation)
         return tuple(rate for rate, kept in zip(self._survivors[point], keep, strict=True) if kept)
 
     def _choices(self, point: int) -> dict[int, float]:
-        accuracy, loss = self._values(point)
+        score, loss = self._values(point)
         seeds = self._seeds()
         if not seeds:
             return {}
-        places = choose(accuracy, loss, other_seeds(len(seeds)))
+        places = choose(score, loss, other_seeds(len(seeds)))
         return {seed: self._survivors[point][place] for seed, place in zip(seeds, places, strict=True)}
-
-
-def choose(accuracy: Array, loss: Array, weights: Array) -> npt.NDArray[np.int64]:
-    """The place of the rate with the highest mean accuracy, of equals that with the lowest mean loss, (samples,).
-
-    accuracy, loss: (rates, seeds) of validation. weights: (samples, seeds) of the seeds in each mean.
-    """
-    means = (accuracy @ weights.T).round(12)  # the same mean in another order differs in its last bit
-    losses = np.minimum(loss, _DIVERGED_LOSS) @ weights.T
-    return np.where(means == means.max(0), losses, np.inf).argmin(0)
-
-
-def all_seeds(seeds: int) -> Array:
-    """Weights (1, seeds) for `choose`: the plain mean."""
-    return np.full((1, seeds), 1 / seeds)
-
-
-def other_seeds(seeds: int) -> Array:
-    """Weights (seeds, seeds) for `choose`: each seed's mean is over the others; a single seed's over itself."""
-    return np.ones((1, 1)) if seeds == 1 else (1 - np.eye(seeds)) / (seeds - 1)
-
-
-def keeps_racing(accuracy: Array, loss: Array, validation: int) -> npt.NDArray[np.bool_]:
-    """Whether each rate gets further seeds, (rates,): its paired deficit to the best is at most two standard errors.
-
-    accuracy, loss: (rates, seeds). The deviation of the deficit is at least that of one accuracy on `validation`
-    examples, as that of three seeds may be small by chance. With fewer than two seeds every rate goes on.
-    """
-    rates, seeds = accuracy.shape
-    if seeds < 2:
-        return np.ones(rates, dtype=bool)
-    best = int(choose(accuracy, loss, all_seeds(seeds))[0])
-    deficits = accuracy[best] - accuracy
-    share = accuracy[best].mean()
-    deviation = np.maximum(deficits.std(1, ddof=1), np.sqrt(max(0.0, share * (1 - share)) / validation))
-    return deficits.mean(1) <= RACING_ERRORS * deviation / np.sqrt(seeds)
 
 
 def equal_time_steps(steps: int, ratio: float) -> int:

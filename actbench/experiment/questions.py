@@ -55,13 +55,15 @@ Lines = Annotated[tuple[str, ...], Strict(False), Field(description="a list of t
 class Hypothesis(Settings):
     """The metric of runs `a` is higher than, lower than, or equal to `factor` times that of the runs `b`.
 
-    metric: a column of runs.csv, or one of a cost; `abs(NAME)`: its absolute value. a, b, where: which runs, by column
-    or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which difference
-    the two are equal, in the unit of the metric; that of the test accuracy is protocol.margin. rates: at which
-    learning rate it is asked: the one chosen by validation accuracy, the fastest to the target among those that were
-    not raced out, or every one that was tried. source: the publication of this claim, the experiment's where its file
-    gives none. kind: definition: true by how the metric is defined; cost: of nanoseconds. testable: whether this design
-    can test what the source says; None: not said. reason: why it can do so in part or not at all.
+    metric: a column of runs.csv, or one of a cost; `score`: the task's test score, of accuracy, R² or minus bits per
+    character; `abs(NAME)`: its absolute value; `any(NAME)`: whether it is above 0, a share of runs. a, b, where: which
+    runs, by column or dotted key (a bare name is an activation); b may be a number. where: of both. margin: up to which
+    difference the two are equal, in the unit of the metric; that of the score and of the test accuracy is the
+    protocol's. rates: at which learning rate it is asked: the one chosen by validation score, the fastest to the target
+    among those that were not raced out, or every one that was tried. source: the publication of this claim, the
+    experiment's where its file gives none. kind: definition: true by how the metric is defined; cost: of nanoseconds.
+    testable: whether this design can test what the source
+    says; None: not said. reason: why it can do so in part or not at all.
     """
 
     claim: Text
@@ -98,13 +100,15 @@ class Hypothesis(Settings):
 class Experiment(Settings):
     """A question with the overrides that answer it; the command line's overrides come after them.
 
-    source: publication that makes the claim in question. full: overrides for the scale of a paper.
+    source: publication that makes the claim in question. tasks: of a suite, overrides that follow the common ones, each
+    of which spans a grid of its own; together they are the experiment's. full: overrides for the scale of a paper.
     """
 
     name: str
     question: Text
     source: Text | None
     overrides: Lines
+    tasks: Annotated[tuple[Lines, ...], Strict(False)] = ()
     full: Lines = ()
     hypotheses: tuple[Hypothesis, ...] = ()
 
@@ -134,7 +138,7 @@ def load_experiment(name: str) -> Experiment:
     content = _content(path)
     if not isinstance(content, dict) or not {"question", "source", "overrides"} <= set(content) or "name" in content:
         raise UsageError(
-            f"{path}: an experiment has the keys question, source, overrides, and may have full and hypotheses"
+            f"{path}: an experiment has the keys question, source, overrides, and may have tasks, full and hypotheses"
         )
     entries = content.pop("hypotheses", [])
     if not isinstance(entries, list):

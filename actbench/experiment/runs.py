@@ -8,10 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from actbench.activations.own import OwnActivation, inspect_own
+from actbench.activations.source import source_digest
 from actbench.activations.table import TABLE, Activation
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError
-from actbench.experiment.schema import ActivationSettings, ArchitectureSettings, RunSettings
+from actbench.experiment.architecture_settings import ArchitectureSettings
+from actbench.experiment.evaluation import examples_seen
+from actbench.experiment.kinds import check_kind
+from actbench.experiment.schema import ActivationSettings, RunSettings
+from actbench.experiment.suitable import check_suitable, own_gate
 
 if TYPE_CHECKING:
     from actbench.activations.bound import BoundActivation
@@ -27,7 +32,7 @@ MOST_EVALUATIONS = 100_000  # of a run; each is a record in memory and a row in 
 class Run:
     """One training. id: hash of everything that decides its numbers. phase: train, sweep or compare.
 
-    own: the activation, where it is a user's own.
+    own, own_gate: the activation, and the function of a recurrent network's gates, where they are a user's own.
     """
 
     id: str
@@ -36,19 +41,28 @@ class Run:
     data: PreparedData
     steps: int
     own: OwnActivation | None = None
+    own_gate: OwnActivation | None = None
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether it calls a user's own code, which may hang or crash."""
+        return self.own is not None or self.own_gate is not None
 
 
 def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
     """Returns the run of these settings on its data.
 
-    Raises UsageError for settings that do not suit the data, and for a user's own activation that is none.
+    Raises UsageError for settings that do not suit the data or each other, and for a user's own function that is none.
     """
+    check_kind(settings, data)
     steps = training_steps(settings, data)
     _check_patch(settings, data)
     _check_evaluations(settings, steps)
     function = settings.activation.function
     own = None if function is None else inspect_own(function)
-    run = Run(run_id(settings, data, steps, own), phase, settings, data, steps, own)
+    check_suitable(settings, _record(settings.activation, own))
+    gate = own_gate(settings)
+    run = Run(run_id(settings, data, steps, own, gate), phase, settings, data, steps, own, gate)
     _check_batch_norm(run)
     return run
 
@@ -56,7 +70,8 @@ def make_run(settings: RunSettings, data: PreparedData, phase: str) -> Run:
 def bound_activation(run: Run) -> "BoundActivation":
     """The activation of a run with its settings; a user's own is imported into this process.
 
-    Raises UsageError where its source is no longer the one that the run's id was made with.
+    Raises UsageError where its source, or that of a user's own gate, is no longer the one that the run's id was made
+    with.
     """
     from actbench.activations.load import load_activation  # torch takes seconds, and a report needs none
 
@@ -64,6 +79,8 @@ def bound_activation(run: Run) -> "BoundActivation":
     bound = load_activation(activation.name, activation.function, **activation.settings)
     if run.own is not None and bound.digest != run.own.digest:
         raise UsageError(f"activation.function={activation.function}: its source changed while the command ran")
+    if run.own_gate is not None and source_digest(run.own_gate.path) != run.own_gate.digest:
+        raise UsageError(f"architecture.gate={run.own_gate.path}: its source changed while the command ran")
     return bound
 
 
@@ -93,20 +110,20 @@ def architecture_of(run: Run) -> "Architecture":
 def architecture(settings: RunSettings, data: PreparedData, own: OwnActivation | None) -> "Architecture":
     """As `architecture_of`, of what a run consists of."""
     image = (data.height, data.width, data.channels)
-    return _architecture(settings.architecture, settings.activation, own, image, data.classes)
+    return _architecture(settings.architecture, settings.activation, own, image, data.classes, data.kind)
 
 
 @cache
 def _architecture(
     settings: ArchitectureSettings, activation: ActivationSettings, own: OwnActivation | None,
-    image: tuple[int, int, int], classes: int,
+    image: tuple[int, int, int], classes: int, kind: str,
 ) -> "Architecture":  # fmt: skip
     from actbench.models.matching import build_architecture
     from actbench.models.parameters import Shape
 
     keys = settings.model_dump(exclude={"name", "match_parameters"})
     record = _record(activation, own)
-    shape = Shape(image, classes, _pieces(activation, record))
+    shape = Shape(image, classes, _pieces(activation, record), kind)
     return build_architecture(settings.name, keys, shape, record, settings.match_parameters)
 
 
@@ -119,8 +136,14 @@ def training_steps(settings: RunSettings, data: PreparedData) -> int:
 
 
 def training_examples(settings: RunSettings, data: PreparedData) -> int:
-    """Training images without the validation examples."""
+    """Training examples without those of validation; of text as many windows as fit into the training part."""
     return data.train - data.validation_size(settings.dataset.validation)
+
+
+def examples_after(run: Run, steps: int) -> int:
+    """Training examples in the first `steps` mini-batches of a run."""
+    size, examples = run.settings.training.batch_size, training_examples(run.settings, run.data)
+    return examples_seen(steps, size, examples, run.data.kind == "text")
 
 
 def _check_patch(settings: RunSettings, data: PreparedData) -> None:
@@ -156,7 +179,10 @@ def _check_batch_norm(run: Run) -> None:
         )
 
 
-def run_id(settings: RunSettings, data: PreparedData, steps: int, own: OwnActivation | None = None) -> str:
+def run_id(
+    settings: RunSettings, data: PreparedData, steps: int, own: OwnActivation | None = None,
+    gate: OwnActivation | None = None,
+) -> str:  # fmt: skip
     """First 12 hex digits of the SHA-256 of the canonical JSON of everything that decides the run's numbers.
 
     The data enter by their content, not their path; a user's function by name and source; the length by its steps.
@@ -164,6 +190,8 @@ def run_id(settings: RunSettings, data: PreparedData, steps: int, own: OwnActiva
     keys = settings.in_id()
     keys["dataset"]["fingerprint"] = data.fingerprint
     keys["activation"]["digest"] = "" if own is None else own.digest
+    if gate is not None:
+        keys["architecture"]["gate_digest"] = gate.digest
     keys["training"]["steps"] = steps
     keys["engine"] = ENGINE
     return hashlib.sha256(_CANONICAL.encode(keys).encode()).hexdigest()[:12]

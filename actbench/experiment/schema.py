@@ -7,82 +7,16 @@ from pydantic import Field, model_validator
 
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError
+from actbench.experiment.architecture_settings import ArchitectureSettings
+from actbench.experiment.dataset_settings import DatasetSettings
 from actbench.experiment.marks import OUTSIDE_ID, Absent, deciding_keys, present_keys
 from actbench.experiment.validation import Settings, require
 
-Norm = Literal["none", "batch", "layer"]
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
-# Bounds far above any sensible value reject a typing error before memory is allocated.
-Depth = Annotated[int, Field(gt=0, le=1000)]
-Width = Annotated[int, Field(gt=0, le=65536)]
 LARGEST_SEED = 2**31 - 1
 Count = Annotated[int, Field(gt=0, le=10**6)]
-
-
-class DatasetSettings(Settings):
-    """conf/dataset: which data, how they are normalised and split."""
-
-    name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "image_folder"]
-    root: Annotated[
-        str | None, Field(min_length=1, description="a folder"), OUTSIDE_ID
-    ]  # the data enter the id by their content
-    download: Annotated[bool, OUTSIDE_ID]
-    image_size: Annotated[int | None, Field(ge=8, le=1024)]
-    max_pixels: Annotated[int | None, Field(gt=0), OUTSIDE_ID]
-    normalize: Literal["channel", "pixel", "none"]
-    validation: Annotated[float, Field(gt=0, lt=1)]
-    target: Annotated[float, OUTSIDE_ID]  # training.target follows it and is part of the id
-
-
-class MLPSettings(Settings):
-    """conf/architecture/mlp*.yaml."""
-
-    name: Literal["mlp"]
-    depth: Depth
-    width: Width
-    norm: Norm
-    match_parameters: bool
-
-
-class CNNSettings(Settings):
-    """conf/architecture/cnn*.yaml."""
-
-    name: Literal["cnn"]
-    depth: Depth
-    width: Width
-    kernel: Annotated[int, Field(gt=0, le=31)]
-    stages: Annotated[int, Field(gt=0)]
-    norm: Norm
-    match_parameters: bool
-
-    @model_validator(mode="after")
-    def _odd_kernel(self) -> Self:
-        require(self.kernel % 2 == 1, "architecture.kernel", self.kernel, "odd")
-        return self
-
-
-class TransformerSettings(Settings):
-    """conf/architecture/transformer*.yaml."""
-
-    name: Literal["transformer"]
-    depth: Depth
-    width: Width
-    heads: Annotated[int, Field(gt=0)]
-    ffn: Annotated[int, Field(gt=0, le=64)]
-    patch: Annotated[int | None, Field(gt=0, le=1024)]
-    norm: Norm
-    match_parameters: bool
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        wanted = f"a divisor of the width, {self.width}"
-        require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
-        return self
-
-
-ArchitectureSettings = Annotated[MLPSettings | CNNSettings | TransformerSettings, Field(discriminator="name")]
 
 
 class ActivationSettings(Settings):
@@ -154,6 +88,20 @@ class AdamSettings(Settings):
     eps: Positive
     weight_decay: Annotated[float, Field(ge=0)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _betas_are_both(cls, keys: Any) -> Any:
+        """`optimizer.betas=[0.9,0.99]` is short for beta1 and beta2."""
+        if not isinstance(keys, Mapping) or "betas" not in keys:
+            return keys
+        rest = {key: value for key, value in keys.items() if key != "betas"}
+        betas = keys["betas"]
+        if betas is None:
+            return rest
+        pair = isinstance(betas, list | tuple) and len(betas) == 2
+        require(pair, "optimizer.betas", betas, "two numbers, [0.9,0.999], or null")
+        return {**rest, "beta1": betas[0], "beta2": betas[1]}
+
 
 class RMSpropSettings(Settings):
     """conf/optimizer/rmsprop.yaml."""
@@ -196,7 +144,8 @@ class TrainingSettings(Settings):
     dropout: Annotated[Share, Absent(0.0)]
     label_smoothing: Share
     clip_norm: Positive | None
-    target: Annotated[float, Field(gt=0, le=1)]
+    target: Annotated[float | None, Field(gt=0, le=1)]
+    target_loss: Positive | None
     evaluate_every: Annotated[int | None, Field(gt=0)]
     measure_every: Annotated[int | None, Field(ge=0, description="a number of steps, 0 for never,")]
     probe_size: Count

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE
+from actbench.experiment.scores import METRICS
+from actbench.store.summaries import DIFFERENCES, LOG_RATE, PLACE, by_rate, score_column
 
 Chart = dict[str, Any]
 _LINES = {
@@ -16,10 +17,10 @@ _LINES = {
     "Dead units": ("dead_fraction", "dormant_fraction", "near_zero_share", "abs_unit_mean"),
     "Gradients": ("gradient_norm", "gradient_ratio"),
 }
-CURVES = ["val_accuracy", *(metric for metrics in _LINES.values() for metric in metrics)]
+CURVES = ["val_accuracy", "val_score", *(metric for metrics in _LINES.values() for metric in metrics)]
 _COSTS = ("steps_to_target", "activation_ns", "step_share")
 _SIDE = 3.0  # margins that the chart of intervals shows on each side of the baseline
-_BELOW, _ABOVE = 15.0, 2.0  # margins that a chart of accuracies shows below and above the best
+_BELOW, _ABOVE = 15.0, 2.0  # margins that a chart of scores shows below and above the best
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,40 @@ class Section:
     columns: int = 3
 
 
-def run_sections() -> list[Section]:
-    """Charts of trained runs: final values as bars, curves as lines, which a run has while it trains."""
-    accuracy = Section("Accuracy", [bar("test_accuracy"), line("val_accuracy"), bar("auc")])
-    return [accuracy, *map(_lines, _LINES), Section("Cost", [bar(metric) for metric in (*_COSTS, "seconds")])]
+def run_sections(metric: str = "accuracy") -> list[Section]:
+    """Charts of trained runs: final values as bars, curves as lines, which a run has while it trains.
+
+    metric: of their scores.
+    """
+    scores = [bar(score_column(metric)), line(METRICS[metric].curve), bar("auc")]
+    return [
+        Section(_title(metric), scores),
+        *map(_lines, _LINES),
+        Section("Cost", [bar(metric) for metric in (*_COSTS, "seconds")]),
+    ]
 
 
-def summary_sections(values: Sequence[Mapping[str, float]], margin: float) -> list[Section]:
+def _title(metric: str) -> str:
+    return "Accuracy" if metric == "accuracy" else "Score"
+
+
+def summary_sections(values: Sequence[Mapping[str, float]], margin: float, metric: str = "accuracy") -> list[Section]:
     """Charts of the summaries of one task, zoomed to where their differences are.
 
-    values: final metrics of each summary. margin: of the comparison, a share.
+    values: final metrics of each summary. margin: of the task. metric: of its scores.
     """
-    best = max((own["val_accuracy"] for own in values if "val_accuracy" in own), default=1.0)
+    scored_by, difference = METRICS[metric], DIFFERENCES[metric]
+    curve = scored_by.curve
+    best = max((own[curve] for own in values if curve in own), default=scored_by.best)
     top = (best - _BELOW * margin, best + _ABOVE * margin)
-    spread = max((abs(end) for own in values for key, end in own.items() if key.startswith(DIFFERENCE)), default=0.0)
-    side = 100 * margin * _SIDE
+    spread = max((abs(end) for own in values for key, end in own.items() if key.startswith(difference)), default=0.0)
+    side = scored_by.scale * margin * _SIDE
     x = (-side, side) if spread > side else None
-    interval = line(PLACE, against=DIFFERENCE, x=x, y=(len(values) + 0.5, -0.5))  # MLflow's buttons need the first row
+    interval = line(PLACE, against=difference, x=x, y=(len(values) + 0.5, -0.5))  # MLflow's buttons need the first row
+    rates = line(by_rate(metric), against=LOG_RATE, y=top)
     return [
-        Section("Accuracy", [bar(DIFFERENCE), interval] if spread else [bar("test_accuracy")], columns=2),
-        Section(
-            "Validation accuracy", [line(BY_RATE, against=LOG_RATE, y=top), line("val_accuracy", y=top)], columns=2
-        ),
+        Section(_title(metric), [bar(difference), interval] if spread else [bar(score_column(metric))], columns=2),
+        Section(f"Validation {_title(metric).lower()}", [rates, line(curve, y=top)], columns=2),
         Section("Cost", [bar(metric) for metric in _COSTS]),
         *map(_lines, ("Dead units", "Gradients", "Convergence")),
     ]

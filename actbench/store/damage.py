@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from actbench.errors import UsageError, one_line
+from actbench.experiment.scores import ACCURACY, METRICS
 from actbench.store.tables import read_table
 from actbench.training.results import IDENTITY
 
@@ -19,9 +20,11 @@ def whole_file(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # readers of damaged bytes raise whatever they stumble over
         problem = str(error) if isinstance(error, Damage) else one_line(error)
+        name = path.absolute().parent.name
+        command = "sweep" if name == "sweep" else f"compare {name}"
         raise UsageError(
-            f"{path} is damaged ({problem}); run `actbench compare {path.absolute().parent.name}` again: it trains "
-            "nothing anew and writes its files"
+            f"{path} is damaged ({problem}); run `actbench {command}` again: it trains nothing anew and writes "
+            "its files"
         ) from error
 
 
@@ -47,7 +50,11 @@ def check_compared(runs: pd.DataFrame) -> None:
     """Raises Damage where a run of a comparison lacks what tells it from others, or its scores."""
     scored = runs[runs["status"].eq("finished") & runs["chosen"].eq(True)]
     check_known(runs, IDENTITY)
-    check_known(scored, ("val_accuracy", "test_accuracy"))
+    by_accuracy = scored["metric"].eq(ACCURACY.name)
+    check_known(scored[by_accuracy], ("val_accuracy", "test_accuracy"))
+    check_known(scored, ("val_score", "score"))
+    if unknown := sorted(set(runs["metric"]) - set(METRICS)):
+        raise Damage(f"no metric {', '.join(map(str, unknown))}")
 
 
 def check_known(frame: pd.DataFrame, columns: Iterable[Hashable]) -> pd.DataFrame:

@@ -8,17 +8,22 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actbench.store.charts import Section, bar, identifier
 
 TAG = "mlflow.sharedViewState."  # followed by a view's key: a tag of the experiment
 
-_COLUMNS = (
-    "params.`activation`", "params.`lr`", "params.`seed`", "metrics.`test_accuracy`", "metrics.`val_accuracy`",
-    "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",
-)  # fmt: skip
+
+def run_columns(score: str = "test_accuracy", validation: str = "val_accuracy") -> tuple[str, ...]:
+    """The columns of a table of runs. score, validation: the metrics of their scores."""
+    return (
+        "params.`activation`", "params.`lr`", "params.`seed`", f"metrics.`{score}`", f"metrics.`{validation}`",
+        "metrics.`steps_to_target`", "metrics.`dead_fraction`", "metrics.`gradient_ratio`", "tags.`status`",
+    )  # fmt: skip
+
+
 LOADED = 100  # runs that MLflow loads at once, in the order of the view; larger views are ordered by seed, not score
 _BUILT_IN = ("Model metrics", "System metrics")  # MLflow's own sections, for metrics without a chart here
 
@@ -36,7 +41,7 @@ class View:
     runs: int
     sections: Sequence[Section]
     best: str = "test_accuracy"
-    columns: Sequence[str] = _COLUMNS
+    columns: Sequence[str] = field(default_factory=run_columns)
     groups: tuple[str, ...] = ()
     values: tuple[tuple[str, ...], ...] = ()
 

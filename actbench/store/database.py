@@ -24,7 +24,7 @@ from actbench.store.client import DATABASES, absolute_uri
 from actbench.store.entries import Entry, Point
 from actbench.store.names import PARENT, WEIGHTS
 from actbench.training.machine import MACHINE
-from actbench.training.results import IDENTITY, MEASURED, TEST_CORRECT
+from actbench.training.results import IDENTITY, MEASURED, TEST_CORRECT, TEST_SCORES
 
 _TAGS = (
     "run_id_hash",
@@ -35,7 +35,8 @@ _TAGS = (
     "curves",
     TEST_CORRECT,
     WEIGHTS,
-)  # that a result is made from
+)  # that a result is made from, as are
+_NUMBERED_TAGS = (f"{HISTOGRAM}/", f"{TEST_SCORES}/")  # followed by a number
 _LONGEST_TAG, _LONGEST_PARAM, _LONGEST_KEY = 8000, 6000, 250  # characters; MLflow's client refuses or cuts longer ones
 _CHUNK = 500  # runs a query
 _ENDED_STATUS = ("FINISHED", "FAILED")
@@ -64,7 +65,7 @@ class Tables:
             order = select(run.run_uuid).where(*ended).order_by(run.start_time, run.run_uuid)
             runs = {id: SimpleNamespace(tags={}, params={}, metrics={}) for (id,) in connection.execute(order)}
             for name, model, wanted in (
-                ("tags", models.SqlTag, or_(tag.key.in_(_TAGS), tag.key.startswith(f"{HISTOGRAM}/"))),
+                ("tags", models.SqlTag, or_(tag.key.in_(_TAGS), *map(tag.key.startswith, _NUMBERED_TAGS))),
                 ("params", models.SqlParam, models.SqlParam.__table__.c.key.in_(IDENTITY)),
                 ("metrics", models.SqlLatestMetric, models.SqlLatestMetric.__table__.c.key.in_(MEASURED)),
             ):

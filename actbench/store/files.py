@@ -5,16 +5,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from actbench.errors import UsageError
 from actbench.experiment.questions import Hypothesis, hypotheses_from_json, hypotheses_to_json
 from actbench.experiment.runs import variants
+from actbench.experiment.scores import ACCURACY
 from actbench.metrics.histograms import edges
 from actbench.signals import replaced_file
 from actbench.store.damage import check_known, read_whole_table, whole_file, with_columns
+from actbench.store.examples import Examples, examples_frame, unpacked_examples
 from actbench.store.folder import existing_folder
 from actbench.store.provenance import write_environment
 from actbench.store.tables import write_table
@@ -24,7 +24,6 @@ from actbench.training.results import (
     COUNTS,
     MARKS,
     MEASURED,
-    MOST_EXAMPLES,
     Curves,
     Mark,
     Result,
@@ -135,22 +134,11 @@ def histograms_frame(results: Sequence[Result]) -> pd.DataFrame:
     return frame.astype({"run_id": "str", **numbers})
 
 
-def examples_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """(run_id, examples, correct): Result.test_correct, and its number of test examples; a row for each run with it."""
-    records = [
-        (result.run.id, min(result.run.data.test, MOST_EXAMPLES), result.test_correct)
-        for result in results
-        if result.test_correct is not None
-    ]
-    frame = pd.DataFrame(records, columns=["run_id", "examples", "correct"])
-    return frame.astype({"run_id": "str", "examples": "int64", "correct": pd.ArrowDtype(pa.binary())})
-
-
 _FRAMES = {CURVES: curves_frame, LAYERS: layers_frame, HISTOGRAMS: histograms_frame, EXAMPLES: examples_frame}
 
 
 def read_runs(path: Path) -> pd.DataFrame:
-    """The inverse of `write_runs`; columns that an older version did not write are empty.
+    """The inverse of `write_runs`; columns that an older version did not write are empty, but for metric and scores.
 
     pandas reads floats to the last bit from 3.1 on. Raises UsageError where the file is damaged.
     """
@@ -164,7 +152,17 @@ def read_runs(path: Path) -> pd.DataFrame:
     frame = frame.reindex(columns=list(COLUMNS)).assign(variant=variant).astype(dict.fromkeys(MARKS, "boolean"))
     for phase, mark in _PHASE_MARKS.items():
         frame.loc[frame["phase"] == phase, list(MARKS)] = list(mark.row().values())
-    return frame
+    return _with_scores(frame)
+
+
+def _with_scores(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs whose rows of an older version, which have no metric, are scored by accuracy."""
+    old = runs["metric"].isna() | runs["metric"].eq("")
+    return runs.assign(
+        metric=runs["metric"].astype(object).mask(old, ACCURACY.name),
+        score=runs["score"].mask(old, runs["test_accuracy"]),
+        val_score=runs["val_score"].mask(old, runs["val_accuracy"]),
+    )
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:
@@ -181,7 +179,10 @@ def _read_frame(path: Path) -> pd.DataFrame:
     if not path.exists():
         return empty
     with whole_file(path):
-        return with_columns(pd.read_parquet(path), empty).astype(empty.dtypes.to_dict())
+        frame = pd.read_parquet(path)
+        if path.name == EXAMPLES and "scores" not in frame:  # an older version knew no text
+            frame["scores"] = None
+        return with_columns(frame, empty).astype(empty.dtypes.to_dict())
 
 
 def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
@@ -196,17 +197,9 @@ def read_curves(folder: Path) -> dict[str, tuple[Curves, dict[int, Curves]]]:
     return runs
 
 
-def read_examples(folder: Path) -> dict[str, npt.NDArray[np.bool_]]:
-    """run id -> whether each test example is classified correctly, bool (examples,); empty where no run says so."""
+def read_examples(folder: Path) -> Examples:
+    """By run id, as `unpacked_examples`; empty where no run has any."""
     return unpacked_examples(_read_frame(folder / EXAMPLES))
-
-
-def unpacked_examples(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-    """As `read_examples`, of a frame of `examples_frame`."""
-    return {
-        run_id: np.unpackbits(np.frombuffer(correct, dtype=np.uint8), count=examples).astype(bool)
-        for run_id, examples, correct in frame.itertuples(index=False)
-    }
 
 
 def costs_frame(measured: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:

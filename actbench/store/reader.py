@@ -36,6 +36,7 @@ from actbench.training.results import (
     IDENTITY,
     MEASURED,
     TEST_CORRECT,
+    TEST_SCORES,
     Curves,
     Histograms,
     Result,
@@ -46,6 +47,7 @@ from actbench.training.results import (
 _AllCurves = dict[str, tuple[Curves, dict[int, Curves]]]  # by run id: of the network, of each layer
 
 _RETRY_EVERY = 5.0  # seconds
+_SCORES = f"{TEST_SCORES}/"  # of tags
 
 
 class Store:
@@ -243,17 +245,20 @@ def _result(run: Run, child: Any, curves: Curves, layers: dict[int, Curves]) -> 
     row |= {"run_id": run.id, "phase": data.tags["phase"], "status": data.tags["status"]}
     row |= {key: data.params[key] for key in IDENTITY if key in data.params}
     row |= {"lr": run.settings.optimizer.lr, "seed": run.settings.seed, "device": data.tags["device"]}
-    row |= {key: data.tags.get(key, "") for key in MACHINE}
+    row |= {key: data.tags.get(key, "") for key in MACHINE} | {"metric": run.data.metric}
     diverged = row["status"] == "diverged"
     ends = {key: points[-1][0] for key, points in curves.items() if points}
     for key in MEASURED:  # MLflow's value of a curve is its last point, which may precede the end
         final = key not in curves_of(child) or (not diverged and ends.get(key, run.steps) == run.steps)
         if key in data.metrics and final:
             row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
+    if run.data.metric == "accuracy":  # older versions stored no scores
+        row |= {"score": row["test_accuracy"], "val_score": row["val_accuracy"]}
     row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
     # A run that was shown while it trained may have a point more than its result.
     correct = base64.b64decode(data.tags[TEST_CORRECT]) if TEST_CORRECT in data.tags else None
-    return cut_at_divergence(Result(run, row, curves, None, _histograms(data.tags), layers, correct))
+    scores = b"".join(base64.b64decode(text) for key, text in sorted(data.tags.items()) if key.startswith(_SCORES))
+    return cut_at_divergence(Result(run, row, curves, None, _histograms(data.tags), layers, correct, scores or None))
 
 
 def curves_of(child: Any) -> list[str]:

@@ -14,7 +14,15 @@ from actbench.metrics.names import HISTOGRAM, layer_key
 from actbench.store.entries import Entry, Point
 from actbench.store.names import WEIGHTS
 from actbench.training.machine import MACHINE
-from actbench.training.results import MEASURED, TEST_CORRECT, CurvePoint, Result, run_params
+from actbench.training.results import (
+    MEASURED,
+    TEST_CORRECT,
+    TEST_SCORES,
+    WINDOWS_OF_A_TAG,
+    CurvePoint,
+    Result,
+    run_params,
+)
 
 
 def begun_entry(run: Run, status: str, tags: Mapping[str, str], parent: str) -> Entry:
@@ -23,7 +31,7 @@ def begun_entry(run: Run, status: str, tags: Mapping[str, str], parent: str) -> 
     label, dataset = settings.activation.label, run.data
     own = {
         "kind": "run", "run_id_hash": run.id, "phase": run.phase, "status": status,
-        "architecture": settings.architecture.name, "activation": label,
+        "architecture": settings.architecture.name, "activation": label, "metric": dataset.metric,
     }  # fmt: skip
     size = {"train": dataset.train, "test": dataset.test}
     described = {
@@ -45,6 +53,7 @@ def ended_entry(begun: Entry, result: Result, weights: Path | None) -> Entry:
     tags |= {f"{HISTOGRAM}/{layer:02d}": json.dumps(own) for layer, own in result.histograms.items()}
     if result.test_correct is not None:
         tags[TEST_CORRECT] = base64.b64encode(result.test_correct).decode()
+    tags |= _score_tags(result.test_scores or b"")
     if result.error is not None:
         tags["error"] = result.error
     if weights is not None and weights.is_dir():
@@ -52,6 +61,13 @@ def ended_entry(begun: Entry, result: Result, weights: Path | None) -> Entry:
     files = [(str(weights.resolve()), WEIGHTS)] if weights is not None and tags.get(WEIGHTS) else []
     status = "FAILED" if result.error is not None else "FINISHED"
     return replace(begun, tags=tags, points=[*points_of(result.points()), *_final(result)], status=status, files=files)
+
+
+def _score_tags(scores: bytes) -> dict[str, str]:
+    """The scores of test windows as tags, a part of them in each. scores: Result.test_scores, or empty."""
+    size = 4 * WINDOWS_OF_A_TAG
+    parts = [scores[start : start + size] for start in range(0, len(scores), size)]
+    return {f"{TEST_SCORES}/{place:02d}": base64.b64encode(part).decode() for place, part in enumerate(parts)}
 
 
 def points_of(points: Iterable[CurvePoint]) -> list[Point]:

@@ -6,12 +6,13 @@ from typing import Any
 
 from mlflow.entities import ViewType
 
+from actbench.experiment.scores import ACCURACY, METRICS
 from actbench.store.charts import run_sections, summary_sections
 from actbench.store.client import connect, is_service_error, search_runs, store_errors
-from actbench.store.dashboard import LOADED, TAG, View, packed_state
+from actbench.store.dashboard import LOADED, TAG, View, packed_state, run_columns
 from actbench.store.journal_reader import write_journals
 from actbench.store.names import IS_COMPARISON, IS_RUN, IS_SUMMARY, PARENT
-from actbench.store.summaries import DIFFERENCE
+from actbench.store.summaries import DIFFERENCES, score_column
 
 CHOSEN, EVERY = "chosen rates", "every rate"  # views of a comparison's runs
 _CONDITIONS = {  # in the order of the views; confirm and tune are phases of an older version
@@ -24,11 +25,6 @@ _ONE_RATE = (CHOSEN, "confirm")  # views in which an activation has one rate a s
 _IN_TITLE = ("activation", "seed", "steps", "dataset", "architecture")  # params that a view's title or bands show
 _MAX_EXCLUDED = 20  # seeds that a filter leaves out: each is a join of tables, of which SQLite allows 64
 _MAX_KEYS = 3  # beside the activation, by which a view groups runs
-_SUMMARY_COLUMNS = (
-    "params.`lr`", "tags.`verdict`", "metrics.`test_accuracy`", f"metrics.`{DIFFERENCE}`",
-    f"metrics.`{DIFFERENCE}: low`", f"metrics.`{DIFFERENCE}: high`", "metrics.`steps_to_target`",
-    "metrics.`dead_fraction`", "metrics.`activation_ns`",
-)  # fmt: skip
 
 Task = tuple[str, str, str]  # kind of view, data set, architecture
 
@@ -93,9 +89,16 @@ def summary_views(summaries: Sequence[Any]) -> Iterator[View]:
             tasks.setdefault(run.data.params["task"], []).append(run.data)
     for task, found in tasks.items():
         condition = f"params.task = '{task}' and {IS_SUMMARY} and tags.`{PARENT}` = '{found[0].tags[PARENT]}'"
-        sections = summary_sections([data.metrics for data in found], float(found[0].tags["margin"]))
-        best = DIFFERENCE if all(DIFFERENCE in data.metrics for data in found) else "test_accuracy"
-        yield View(f"activations: {task}", condition, len(found), sections, best, _SUMMARY_COLUMNS)
+        metric = _metric_of(found[0].tags)
+        sections = summary_sections([data.metrics for data in found], float(found[0].tags["margin"]), metric)
+        difference, score = DIFFERENCES[metric], score_column(metric)
+        best = difference if all(difference in data.metrics for data in found) else score
+        columns = (
+            "params.`lr`", "tags.`verdict`", f"metrics.`{score}`", f"metrics.`{difference}`",
+            f"metrics.`{difference}: low`", f"metrics.`{difference}: high`", "metrics.`steps_to_target`",
+            "metrics.`dead_fraction`", "metrics.`activation_ns`",
+        )  # fmt: skip
+        yield View(f"activations: {task}", condition, len(found), sections, best, columns)
 
 
 def views_of(
@@ -108,18 +111,23 @@ def views_of(
     views: while one trains there are none.
     """
     params_by_task: dict[Task, list[Mapping[str, str]]] = {}
+    metrics: dict[Task, str] = {}  # of the scores
     for tags, params in runs:
         for kind in _kinds(tags):
             task = kind, params.get("dataset", ""), params.get("architecture", "")
             if not any("'" in part for part in task) and not (is_summarized and kind in (CHOSEN, EVERY)):
                 params_by_task.setdefault(task, []).append(params)
+                metrics[task] = _metric_of(tags)
     order = list(_CONDITIONS)
     for task in sorted(params_by_task, key=lambda task: order.index(task[0])):
-        yield _run_view(task, params_by_task[task])
+        yield _run_view(task, params_by_task[task], metrics[task])
 
 
-def _run_view(task: Task, runs: Sequence[Mapping[str, str]]) -> View:
-    """The view of one task. Of more runs than MLflow loads at once: those of the first seeds, whole."""
+def _run_view(task: Task, runs: Sequence[Mapping[str, str]], metric: str) -> View:
+    """The view of one task. Of more runs than MLflow loads at once: those of the first seeds, whole.
+
+    metric: of its scores.
+    """
     kind, dataset, architecture = task
     title = f"{kind}: {dataset}, {architecture}"
     condition = (
@@ -134,7 +142,17 @@ def _run_view(task: Task, runs: Sequence[Mapping[str, str]]) -> View:
         runs = shown
     groups = ("activation", *_differing_keys(runs, kind))
     values = dict.fromkeys(tuple(params.get(key, "") for key in groups) for params in runs)
-    return View(title, condition, len(runs), run_sections(), groups=groups, values=tuple(values))
+    score = score_column(metric)
+    return View(
+        title, condition, len(runs), run_sections(metric), score, run_columns(score, METRICS[metric].curve), groups,
+        tuple(values),
+    )  # fmt: skip
+
+
+def _metric_of(tags: Mapping[str, str]) -> str:
+    """The metric of a run's scores; those of an older version do not say it."""
+    metric = tags.get("metric", "")
+    return metric if metric in METRICS else ACCURACY.name
 
 
 def _first_seeds(runs: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -2,9 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from actbench.training.results import COLUMNS
+
+
+def scored(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs whose scores are their accuracies, as they are now."""
+    return runs.assign(metric="accuracy", score=runs["test_accuracy"], val_score=runs["val_accuracy"])
+
+
+def scored_by(metric: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs whose accuracies become scores of another metric; they have no accuracies then."""
+    scores = {"score": runs["test_accuracy"], "val_score": runs["val_accuracy"]}
+    return runs.assign(metric=metric, **scores, test_accuracy=np.nan, val_accuracy=np.nan)
 
 
 def chosen_runs(scores: Mapping[str, Sequence[float | None]], **columns: object) -> pd.DataFrame:
@@ -28,7 +40,7 @@ def chosen_runs(scores: Mapping[str, Sequence[float | None]], **columns: object)
         ("test_accuracy", "val_accuracy", "steps_to_target", "samples_to_target", "seconds_to_target", "dead_fraction",
          "zero_share", "unit_mean", "gradient_ratio"), "float64",
     )  # fmt: skip
-    return pd.DataFrame(lines).astype(numbers)
+    return scored(pd.DataFrame(lines).astype(numbers))
 
 
 def runs_of(**columns: list[object]) -> pd.DataFrame:
@@ -40,4 +52,4 @@ def runs_of(**columns: list[object]) -> pd.DataFrame:
         "reached_target": True, "val_accuracy": 0.5, "test_accuracy": 0.5, "steps_to_target": 10, "seed": 0,
         "phase": "compare", "raced_out": False, "chosen": True, "equal_time": False,
     }  # fmt: skip
-    return pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()})
+    return scored(pd.DataFrame({key: columns.get(key, [value] * n) for key, value in defaults.items()}))

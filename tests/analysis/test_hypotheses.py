@@ -277,7 +277,7 @@ def test_the_rate_of_each_seed_is_chosen_on_the_other_seeds() -> None:
     """At rate 0.1 the last seed is worse: without it 0.1 is best, with it 0.01."""
     frame = at_rates("relu", {0.01: (0.90, 10), 0.1: (0.91, 20)})
     last = frame["lr"].eq(0.1) & frame["seed"].eq(7)
-    frame.loc[last, ["val_accuracy", "test_accuracy"]] = [0.80, 0.50]
+    frame.loc[last, ["val_score", "test_accuracy"]] = [0.80, 0.50]
     (line,) = judged([hypothesis(b=0.0)], frame).to_dict("records")
     assert line["mean_a"] == pytest.approx((7 * 0.90 + 0.50) / 8)
 

@@ -10,7 +10,7 @@ from actbench.analysis.rates import equal_time_differences, tolerated_rates
 from actbench.analysis.statistics import example_factor, resample_weights
 from actbench.experiment.request import Request
 from actbench.store.files import costs_frame
-from tests.analysis.frames import chosen_runs
+from tests.analysis.frames import chosen_runs, scored
 from tests.support import lose_runs
 
 NINE = [0.90, 0.92, 0.91, 0.93, 0.90, 0.94, 0.91, 0.92, 0.93]
@@ -29,7 +29,7 @@ def at_rates(**accuracies: dict[float, list[float]]) -> pd.DataFrame:
     ]
     frame = pd.concat(frames, ignore_index=True)
     frame = frame.assign(run_id=[f"run{number}" for number in frame.index], val_loss=1 - frame["val_accuracy"])
-    return frame.assign(test_accuracy=frame["val_accuracy"] + 0.01)
+    return scored(frame.assign(test_accuracy=frame["val_accuracy"] + 0.01))
 
 
 def test_pairs_are_by_seed_and_a_diverged_run_counts_as_0() -> None:
@@ -74,7 +74,7 @@ def test_a_raced_out_rate_counts_for_tolerance_alone() -> None:
     assert len(comparison.seeds) == 9
     assert tolerated_rates(comparison, "relu") == (0.01, 0.1)  # all within a point of the best, or above
     frame.loc[frame["lr"] == 0.03, "val_accuracy"] -= 0.02
-    assert tolerated_rates(compared(frame), "relu") == (0.01, 0.01)  # nothing beyond the first gap
+    assert tolerated_rates(compared(scored(frame)), "relu") == (0.01, 0.01)  # nothing beyond the first gap
 
 
 def test_failed_and_missing_runs_are_named_and_all_series_are_ranked_on_common_seeds() -> None:
@@ -134,7 +134,7 @@ def test_a_fixed_test_set_widens_intervals_by_the_variance_between_its_examples(
     hard = generator.uniform(size=400)
     frame = chosen_runs({"relu": NINE, "gelu": NINE})
     correct = {run_id: generator.uniform(size=400) > hard for run_id in frame["run_id"]}
-    frame = frame.assign(test_accuracy=[correct[run_id].mean() for run_id in frame["run_id"]])
+    frame = scored(frame.assign(test_accuracy=[correct[run_id].mean() for run_id in frame["run_id"]]))
     plain = compared(frame)
     wider = Comparison("digits, mlp", labelled(frame), "relu", 0.01, examples=correct, n_test=400)
     assert (plain.covers_examples, wider.covers_examples) == (False, True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actbench.analysis.statistics import resample_weights
-from actbench.analysis.tuned import Tuned, tuned_by_accuracy, tuned_by_speed
+from actbench.analysis.tuned import Tuned, tuned_by_score, tuned_by_speed
 from tests.analysis.frames import runs_of
 
 RATES, SEEDS = np.array([0.01, 0.1]), (0, 1, 2)
@@ -39,9 +39,9 @@ def test_runs_without_a_value_are_left_out_of_a_mean() -> None:
 
 def test_frames_become_tables_of_rates_and_seeds_with_diverged_runs_as_the_worst() -> None:
     frame = runs_of(lr=[0.1, 0.01, 0.1, 0.01], seed=[0, 0, 1, 1], steps_to_target=[40, 30, None, 60]).assign(
-        val_accuracy=[0.9, 0.8, np.nan, 0.7], val_loss=[0.1, 0.2, np.nan, 0.3], steps=100
+        val_score=[0.9, 0.8, np.nan, 0.7], val_loss=[0.1, 0.2, np.nan, 0.3], steps=100
     )
-    tuned = tuned_by_accuracy(frame, [0, 1])
+    tuned = tuned_by_score(frame, [0, 1], 0.0)
     assert tuned.rates.tolist() == [0.01, 0.1]
     assert tuned.score.tolist() == [[0.8, 0.7], [0.9, 0.0]]
     assert tuned.tie.tolist() == [[0.2, 0.3], [0.1, np.inf]]

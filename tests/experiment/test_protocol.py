@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 
 from actbench.errors import UsageError
+from actbench.experiment.choices import choose, keeps_racing, other_seeds
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.protocol import (
     Outcome,
     PlannedRun,
     TaskPlan,
     check_grid,
-    choose,
     equal_time_steps,
-    keeps_racing,
     learning_rates,
-    other_seeds,
     plan_task,
     stages,
     tasks_of,
@@ -100,6 +98,47 @@ def test_racing_by_hand() -> None:
     assert keeps_racing(close, loss[:2], 288).tolist() == [True, True]
     assert keeps_racing(close, loss[:2], 10**6).tolist() == [True, False]
     assert keeps_racing(accuracy[:, :1], loss[:, :1], 288).all()  # one seed has no error
+
+
+def test_the_floor_of_other_scores_is_the_deviation_pooled_over_the_rates() -> None:
+    """The second rate is never better by 0.01 or so: a deviation of 0 by chance must not give it up."""
+    score = -np.array([[2.0, 2.0, 2.0], [2.01, 2.01, 2.01], [2.3, 2.32, 2.28], [2.4, 2.41, 2.45]])
+    loss = -score
+    others = (score[0] - score[1:]).std(1, ddof=1)
+    floor = np.sqrt(np.median(np.square(others)))  # of the rates that are not the best
+    assert others[0] == pytest.approx(0.0, abs=1e-12)
+    assert 0.01 < 2 * floor / math.sqrt(3) < 0.3
+    assert keeps_racing(score, loss, None).tolist() == [True, True, False, False]
+    alone = score[:2]
+    assert keeps_racing(alone, -alone, None).tolist() == [True, False]  # nothing to pool with
+
+
+def test_a_rate_that_diverged_does_not_keep_the_others_in_the_race() -> None:
+    score = np.array([[0.50, 0.51, 0.52], [0.40, 0.42, 0.41], [0.50, 0.51, 0.0]])
+    loss = np.where(score > 0, 1 - score, math.inf)
+    deviations = (score[0] - score[1:]).std(1, ddof=1)
+    assert (score[0] - score[1]).mean() < 2 * np.sqrt(np.square(deviations).mean() / 3)  # a plain mean would keep it
+    assert keeps_racing(score, loss, None).tolist() == [True, False, True]
+    lost = np.where(np.arange(3) > 1, math.inf, loss)  # at every rate: the floor is 0
+    assert keeps_racing(score, lost, None).tolist() == [True, False, True]
+
+
+def test_scores_below_zero_are_planned_alike() -> None:
+    """Bits per character: the same plan as of the same scores higher up."""
+
+    def bits(run: PlannedRun, offset: float = -3.0) -> Outcome:
+        outcome = noisy(0.03)(run)
+        assert outcome is not None
+        return Outcome(outcome.score + offset, outcome.loss)
+
+    plans = []
+    for offset in (-3.0, 0.0):
+        outcomes: dict[PlannedRun, Outcome | None] = {}
+        while (plan := plan_task([0, 1], RATES, range(9), outcomes, True, None)).due:
+            outcomes |= {run: bits(run, offset) for run in plan.due}
+        plans.append(plan)
+    assert plans[0] == plans[1]
+    assert plans[0].chosen[0]
 
 
 def test_each_seed_has_the_rate_that_is_best_on_the_others() -> None:

@@ -1,13 +1,16 @@
 """Experiment files: each builds, can answer its hypotheses and trains for one step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actbench.analysis.check import check_hypotheses
-from actbench.data.datasets import ImageData, PreparedData
+from actbench.data.datasets import PreparedData, load_data
 from actbench.errors import UsageError
-from actbench.experiment.compose import compose_grid
+from actbench.experiment.compose import compose_experiment, compose_grid, compose_run
+from actbench.experiment.dataset_settings import DatasetSettings
+from actbench.experiment.kinds import prepare
 from actbench.experiment.protocol import FIRST_STAGE, check_grid, learning_rates
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import make_run
@@ -21,15 +24,21 @@ FULL = [path for path in EXPERIMENTS if "\nfull:" in path.read_text()]
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_every_experiment_trains_for_one_step(path: Path, digits: PreparedData, digits_data: ImageData) -> None:
+def test_every_experiment_trains_for_one_step(path: Path, tmp_path: Path) -> None:
+    """Images that would have to be downloaded are digits here, and a text is a short one."""
     experiment = load_experiment(str(path))
     assert experiment.question.endswith("?")
-    grid = compose_grid([*experiment.overrides, "dataset=digits", "training.stack_size=100"])
+    grid = compose_experiment(experiment, ["training.stack_size=100"])
     protocol = grid.command.protocol
     check_grid(grid)
     assert protocol.seeds >= 9
+    text = tmp_path / "input.txt"
+    text.write_text("To be, or not to be, that is the question.\n" * 40)
+    settings = {run.dataset: stand_in(run.dataset, text) for run in grid.runs}
+    grid = replace(grid, runs=tuple(run.model_copy(update={"dataset": settings[run.dataset]}) for run in grid.runs))
+    data = {dataset: prepare(dataset) for dataset in settings.values()}
     planned = [
-        make_run(point.at(rate, point.seed + place), digits, "compare")
+        make_run(point.at(rate, point.seed + place), data[point.dataset], "compare")
         for point in grid.runs
         for rate in learning_rates(point, protocol)
         for place in range(FIRST_STAGE)
@@ -40,9 +49,19 @@ def test_every_experiment_trains_for_one_step(path: Path, digits: PreparedData, 
         point.model_copy(update={"training": point.training.model_copy(update={"steps": 1})}) for point in grid.runs
     ]
     points = list({repr(point.in_id()): point for point in one_step}.values())
-    for stack in pack_stacks([make_run(point, digits, "compare") for point in points], "cpu", 1, 0):
+    for stack in pack_stacks([make_run(point, data[point.dataset], "compare") for point in points], "cpu", 1, 0):
         assert isinstance(stack, Stack)
-        assert {result.row["status"] for result in results(stack.runs, digits_data).values()} == {"finished"}
+        found = results(stack.runs, load_data(stack.runs[0].data))
+        assert {result.row["status"] for result in found.values()} == {"finished"}
+
+
+def stand_in(dataset: DatasetSettings, text: Path) -> DatasetSettings:
+    """The settings of data that are at hand: digits instead of images elsewhere, `text` instead of Shakespeare."""
+    if dataset.name == "shakespeare":
+        return dataset.model_copy(update={"name": "text", "root": str(text)})
+    if dataset.name in ("digits", "breast_cancer", "wine", "diabetes", "adding"):
+        return dataset
+    return compose_run(["dataset=digits"]).dataset
 
 
 def test_experiment_with_unknown_keys_is_refused(tmp_path: Path) -> None:

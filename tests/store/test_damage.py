@@ -58,6 +58,8 @@ def half(content: bytes) -> bytes:
         (RUNS, lambda _: b"", "it ends within a line"),
         (RUNS, edited(",dataset,", ",data,"), "values of dataset are missing"),
         (RUNS, edited(",test_accuracy,", ",accuracy,"), "values of test_accuracy are missing"),
+        (RUNS, edited(",val_score", ",validation"), "values of val_score are missing"),
+        (RUNS, edited(",accuracy,0.9", ",f1,0.9"), "no metric f1"),
         (RUNS, edited("digits,mlp,relu,matched,adam,0.1", "digits,mlp,relu,matched,adam,fast"), "ValueError: "),
         (HYPOTHESES, half, "JSONDecodeError: "),
         (HYPOTHESES, lambda _: b"[1]", "TypeError: "),

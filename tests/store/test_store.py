@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -21,11 +22,11 @@ from actbench.errors import UsageError
 from actbench.experiment.runs import make_run
 from actbench.experiment.schema import RunSettings
 from actbench.store import client, entries, sqlite
+from actbench.store.examples import examples_frame
 from actbench.store.files import (
     CURVES,
     EXAMPLES,
     RUNS,
-    examples_frame,
     read_examples,
     read_runs,
     read_series,
@@ -37,7 +38,16 @@ from actbench.store.names import TAGS
 from actbench.store.provenance import read_environment
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
-from actbench.training.results import COLUMNS, MARKS, MOST_EXAMPLES, Mark, Result, failed_result
+from actbench.training.results import (
+    COLUMNS,
+    MARKS,
+    MOST_EXAMPLES,
+    MOST_WINDOWS,
+    WINDOWS_OF_A_TAG,
+    Mark,
+    Result,
+    failed_result,
+)
 from tests.support import RAGGED, results
 
 Configs = Callable[..., list[RunSettings]]
@@ -119,14 +129,58 @@ def test_examples_of_runs_without_them_are_an_empty_frame_of_the_same_types(stor
     frame = read_series(stored)["examples"]
     assert len(frame) == 0
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
-        "run_id": "str", "examples": "int64", "correct": "binary[pyarrow]",
+        "run_id": "str", "examples": "int64", "correct": "binary[pyarrow]", "scores": "binary[pyarrow]",
     }  # fmt: skip
     assert read_examples(stored) == read_examples(tmp_path) == {}
 
 
-def test_a_large_test_set_fits_into_a_tag() -> None:
+def test_a_large_test_set_fits_into_a_tag_and_a_long_text_into_three() -> None:
     assert len(base64.b64encode(bytes(MOST_EXAMPLES // 8))) == 5464
     assert entries._MAX_TAG > 5464
+    assert len(base64.b64encode(bytes(4 * WINDOWS_OF_A_TAG))) == 7468 < entries._MAX_TAG
+    assert MOST_WINDOWS == 3 * WINDOWS_OF_A_TAG
+
+
+@pytest.mark.parametrize("windows", [40, MOST_WINDOWS])
+def test_scores_of_test_windows_come_back_from_the_store_and_from_the_files(
+    uri: str, four: list[Result], tmp_path: Path, windows: int
+) -> None:
+    scores = np.random.default_rng(windows).normal(-2.7, 0.5, windows).astype("<f4")
+    settings = four[2].run.settings
+    data = replace(four[2].run.data, fingerprint=f"{windows}", metric="bits_per_character", own_test=True, test=windows)
+    run = make_run(settings, data, "sweep")
+    row = four[2].row | {"run_id": run.id, "metric": data.metric, "score": -2.7, "val_score": -2.6}
+    row |= {"val_loss": 1.8, "test_loss": 1.9}
+    curves = {"val_loss": [(0, 4.0), (36, 1.8)], "val_score": [(0, -6.0), (36, -2.6)]}
+    result = replace(four[2], run=run, row=row, curves=curves, test_scores=scores.tobytes())
+    store = Store(uri, f"windows{windows}")
+    parent = store.start("sweep", {"command": ""})
+    parent.add(result)
+    write_results(tmp_path, [result, four[0]], "actbench sweep", 1.0, {})
+    parent.end("FINISHED", "?", tmp_path)
+    found = store.finished([run])[run.id]
+    assert found.test_scores == result.test_scores
+    assert (found.test_correct, found.row, found.curves) == (None, row, curves)
+    read = read_examples(tmp_path)
+    assert list(read) == [run.id]
+    assert read[run.id].tolist() == scores.tolist()
+    frame = read_series(tmp_path)["examples"].drop(columns="scores")
+    frame.to_parquet(tmp_path / EXAMPLES, index=False)  # as an older version wrote it
+    assert read_series(tmp_path)["examples"]["scores"].isna().all()
+
+
+def test_a_store_of_an_older_version_has_accuracies_for_scores(uri: str, four: list[Result], tmp_path: Path) -> None:
+    run = make_run(four[2].run.settings, replace(four[2].run.data, fingerprint="older"), "sweep")
+    row = four[2].row | {"run_id": run.id, "score": None, "val_score": None}
+    store = Store(uri, "older")
+    parent = store.start("sweep", {"command": ""})
+    parent.add(replace(four[2], run=run, row=row))
+    write_results(tmp_path, [], "actbench sweep", 1.0, {})
+    parent.end("FINISHED", "?", tmp_path)
+    found = store.finished([run])[run.id].row
+    assert found["metric"] == "accuracy"
+    assert found["score"] == row["test_accuracy"] is not None
+    assert found["val_score"] == row["val_accuracy"] is not None
 
 
 def test_curves_come_back_without_the_artifact_too(
