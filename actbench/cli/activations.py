@@ -23,7 +23,7 @@ def show_activations(names: Sequence[str], plot: str | None) -> int:
             _details(row)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    widths = {"name": 12, "f(z)": 28, "range": 13, "SMZ": 3, "|f'|": 5, "learned": 7, "source": 19}
+    widths = {"name": 18, "f(z)": 24, "range": 13, "SMZ": 3, "|f'|": 6, "learned": 7, "source": 16}
     for title, width in widths.items():
         table.add_column(title, overflow="fold", width=width)
     for row in rows:

@@ -97,7 +97,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _job(config: DictConfig) -> float | None:
-    """Trains one run of a multirun; its validation accuracy is what Hydra's sweepers optimise."""
+    """Trains one run of a multirun; its validation score is what Hydra's sweepers optimise."""
     configure_mlflow()  # before MLflow is imported
     from actbench.commands.train import train_composed
 

@@ -9,7 +9,7 @@ from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
 from actbench.commands.step_costs import step_costs
-from actbench.experiment.compose import compose_grid
+from actbench.experiment.compose import compose_experiment
 from actbench.experiment.protocol import FEWEST_SEEDS, TaskPlan, check_grid, equal_time_steps
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run
@@ -24,7 +24,7 @@ _IMPORTS = ("actbench.analysis.hypotheses", "actbench.report.report", "actbench.
 def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False) -> int:
     """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code."""
     experiment = load_experiment(name)
-    grid = compose_grid([*experiment.overrides, *overrides], config_dir)
+    grid = compose_experiment(experiment, overrides, config_dir)
     check_grid(grid)
     data = prepared_data(grid.runs)
     schedule = Schedule(grid, data)

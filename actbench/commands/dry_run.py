@@ -17,10 +17,11 @@ from actbench.commands.stages import Schedule
 from actbench.errors import UsageError
 from actbench.execution.pools import check_pool, pool_size
 from actbench.experiment.command import CommandSettings, StoreSettings
-from actbench.experiment.compose import Grid, compose_grid
+from actbench.experiment.compose import Grid, compose_experiment
 from actbench.experiment.protocol import FEWEST_SEEDS, check_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run, variants
+from actbench.experiment.scores import ACCURACY, METRICS, Metric
 from actbench.report.numbers import count, rate
 from actbench.store.sqlite import is_new
 from actbench.training.stacks import Stack, pack_stacks
@@ -33,7 +34,7 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
     does so before it trains.
     """
     experiment = None if name is None else load_experiment(name)
-    grid = compose_grid([*(experiment.overrides if experiment else ()), *overrides], config_dir)
+    grid = compose_experiment(experiment, overrides, config_dir)
     if command == "train" and len(grid.runs) > 1:
         raise UsageError(f"train does one run, these overrides make {len(grid.runs)}; use `actbench sweep`")
     if command == "compare":
@@ -149,16 +150,30 @@ def _times(estimator: Estimator, tasks: Sequence[TaskOutlook], known: bool, time
 
 def _difference(task: TaskOutlook, settings: CommandSettings) -> tuple[str, str]:
     """The smallest difference to the baseline that a comparison is likely to show of a task, and on what basis."""
-    accuracy, examples, others = task.first.settings.training.target, task.first.data.test, task.activations - 1
-    # Paired differences of digits deviate by 0.59 to 0.89 points, this by 0.65 to 0.94 at the accuracies found there;
-    # of MNIST by 0.08 to 0.20, this by 0.11 to 0.19 (results/reference).
-    deviation = math.sqrt(accuracy * (1 - accuracy) / examples)
-    basis = f"the standard deviation of an accuracy of {100 * accuracy:g} % on {examples:,} test examples"
+    metric, others = METRICS[task.first.data.metric], task.activations - 1
+    accuracy, examples = task.first.settings.training.target, task.first.data.test
     if task.deviations and statistics.median(task.deviations) > 0:
         deviation = statistics.median(task.deviations)
         basis = f"that of {task.pairs} seeds of finished runs"
-    least = detectable(deviation, settings.protocol.seeds, settings.protocol.margin, max(1, others))
-    return (f"{100 * least:.2g} points" if least < 1 else "none"), f"{100 * deviation:.2g} points, {basis}"
+    elif metric is ACCURACY and accuracy is not None:
+        deviation, basis = _binomial(accuracy, examples)
+    else:
+        return "", ""
+    margin = settings.protocol.margin_of(metric.name)
+    least = detectable(deviation, settings.protocol.seeds, margin, max(1, others))
+    return (_size(metric, least) if least < 1 else "none"), f"{_size(metric, deviation)}, {basis}"
+
+
+def _size(metric: Metric, difference: float) -> str:
+    return f"{metric.scale * difference:.2g} {metric.unit or metric.noun}"
+
+
+def _binomial(accuracy: float, examples: int) -> tuple[float, str]:
+    """The deviation of differences where nothing is known but the target, and on what basis."""
+    # Paired differences of digits deviate by 0.59 to 0.89 points, this by 0.65 to 0.94 at the accuracies found there;
+    # of MNIST by 0.08 to 0.20, this by 0.11 to 0.19 (results/reference).
+    deviation = math.sqrt(accuracy * (1 - accuracy) / examples)
+    return deviation, f"the standard deviation of an accuracy of {100 * accuracy:g} % on {examples:,} test examples"
 
 
 def _differences(tasks: Sequence[TaskOutlook], settings: CommandSettings) -> list[str]:
@@ -166,7 +181,9 @@ def _differences(tasks: Sequence[TaskOutlook], settings: CommandSettings) -> lis
     protocol = settings.protocol
     if protocol.seeds < FEWEST_SEEDS:
         return [f"no verdict is possible with {count(protocol.seeds, 'seed')}: take at least {FEWEST_SEEDS}"]
-    bases = dict.fromkeys(_difference(task, settings)[1] for task in tasks)
+    bases = dict.fromkeys(basis for task in tasks if (basis := _difference(task, settings)[1]))
+    if not bases:
+        return []
     return [
         f"difference: the smallest to {protocol.baseline} that is found in {100 * POWER:.0f} % of such comparisons, if "
         f"differences of single seeds deviate by {'; '.join(bases)}"

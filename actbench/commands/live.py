@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actbench.commands.progress import RunProgress
 from actbench.execution.worker import REPORT_EVERY
 from actbench.signals import check_interruption, deferred_signals
-from actbench.training.results import STEP, LiveCurves, Record
+from actbench.training.results import STEP, LiveCurves, Record, score_curve
 from actbench.training.stacks import Stack
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class LiveWriter:
     def __call__(self, stack: Stack, records: Sequence[Record]) -> None:
         check_interruption()
         for record in records:
-            if record.metric in (STEP, "val_accuracy"):
+            if record.metric in (STEP, score_curve(stack.runs[0])):
                 self._bar.at(stack, record.step, float(record.values[0]) if len(record.values) else None)
         now = time.monotonic()
         if stack not in self._stacks:  # workers report only after REPORT_EVERY

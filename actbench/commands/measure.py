@@ -71,7 +71,7 @@ def _mixed(stacks: Sequence[Stack]) -> Stack:
 @contextlib.contextmanager
 def _timer(device: str, stacks: Iterable[Stack]) -> Iterator[Timer]:
     """A user's own function may hang or crash, and is called in a child process only."""
-    if all(run.own is None for stack in stacks for run in stack.runs):
+    if not any(run.has_own_code for stack in stacks for run in stack.runs):
         yield time_stack
         return
     with Pool(device, 1, in_process=False) as pool:

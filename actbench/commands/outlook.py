@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from actbench.commands.planning import Data
-from actbench.commands.stages import Schedule, outcome_of
+from actbench.commands.stages import Schedule, outcome_of, racing_examples, score_range
 from actbench.experiment.bounds import Course, bounds
 from actbench.experiment.compose import Grid
 from actbench.experiment.protocol import FIRST_STAGE, Outcome, PlannedRun, TaskPlan, learning_rates, plan_task, tasks_of
@@ -93,9 +93,11 @@ def _courses(
     grid: Grid, data: Data, points: Sequence[int], outcomes: Mapping[PlannedRun, Outcome | None]
 ) -> tuple[Course, Course]:
     first, protocol = grid.runs[points[0]], grid.command.protocol
-    validation = data[first.dataset].validation_size(first.dataset.validation)
     seeds = range(first.seed, first.seed + protocol.seeds)
-    return bounds(points, learning_rates(first, protocol), seeds, outcomes, protocol.racing, validation)
+    return bounds(
+        points, learning_rates(first, protocol), seeds, outcomes, protocol.racing, racing_examples(first, data),
+        score_range(first, data),
+    )  # fmt: skip
 
 
 class _Task:
@@ -106,7 +108,7 @@ class _Task:
         self._protocol, first = self._grid.command.protocol, self._grid.runs[points[0]]
         self._seeds = range(first.seed, first.seed + self._protocol.seeds)
         self._rates = learning_rates(first, self._protocol)
-        self._validation = data[first.dataset].validation_size(first.dataset.validation)
+        self._validation, (self._worst, _) = racing_examples(first, data), score_range(first, data)
         self._results: dict[PlannedRun, Result] = {}
         asked: set[PlannedRun] = set()
         while due := [place for place in self._plan(len(self._seeds)).due if place not in asked]:
@@ -168,4 +170,5 @@ class _Task:
         return len(baseline), tuple(statistics.stdev(values) for values in differences)
 
     def _score(self, place: PlannedRun) -> float:
-        return float(self._results[place].row["test_accuracy"] or 0.0)
+        score = self._results[place].row["score"]
+        return self._worst if score is None else float(score)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from actbench.data.datasets import PreparedData, prepare_data
-from actbench.errors import printable
+from actbench.data.datasets import PreparedData
+from actbench.errors import UsageError, printable
 from actbench.experiment.compose import Grid
+from actbench.experiment.dataset_settings import DatasetSettings
+from actbench.experiment.kinds import prepare
 from actbench.experiment.questions import Experiment
 from actbench.experiment.request import Request
 from actbench.experiment.runs import Run, make_run
-from actbench.experiment.schema import DatasetSettings, RunSettings
+from actbench.experiment.schema import RunSettings
+from actbench.experiment.scores import ACCURACY, worst
 from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
 from actbench.store.files import runs_frame
@@ -20,10 +23,7 @@ Data = Mapping[DatasetSettings, PreparedData]
 
 def prepared_data(runs: Iterable[RunSettings]) -> Data:
     """Checks and caches each distinct data set; returns them by their settings."""
-    return {
-        dataset: prepare_data(dataset.name, dataset.root, dataset.download, dataset.image_size, dataset.max_pixels)
-        for dataset in dict.fromkeys(run.dataset for run in runs)
-    }
+    return {dataset: prepare(dataset) for dataset in dict.fromkeys(run.dataset for run in runs)}
 
 
 def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
@@ -32,7 +32,15 @@ def make_runs(runs: Iterable[RunSettings], data: Data, phase: str) -> list[Run]:
 
 
 def check_experiment(experiment: Experiment, runs: Sequence[Run], racing: bool) -> None:
-    """Raises UsageError for a hypothesis that cannot be asked of a comparison that begins with these runs."""
+    """Raises UsageError for what cannot be compared: runs without a test part, and a hypothesis that cannot be asked.
+
+    runs: with which the comparison begins.
+    """
+    for run in runs:
+        if not run.data.test:
+            raise UsageError(
+                f"dataset={run.data.name}: has no test part, on which compare scores; use `actbench sweep`"
+            )
     if experiment.hypotheses:
         from actbench.analysis.check import check_hypotheses  # its libraries take half a second
 
@@ -47,18 +55,22 @@ def make_request(
     runs: all that are planned, or those that the command begins with.
     """
     training = [run.settings.training for run in runs]
+    protocol, data = grid.command.protocol, {run.data.name: run.data for run in runs}
     return Request(
         experiment=experiment.name if experiment else command,
         question=experiment.question if experiment else f"A {command} of the command line.",
         command=command_line(),
         overrides=printable(" ".join(overrides)),
-        baseline=grid.command.protocol.baseline,
-        margin=grid.command.protocol.margin,
-        targets=tuple(dict.fromkeys(settings.target for settings in training)),
+        baseline=protocol.baseline,
+        margin=protocol.margin,
+        targets=tuple(dict.fromkeys(s.target for s in training if s.target is not None and s.target_loss is None)),
         batch_sizes=tuple(dict.fromkeys(settings.batch_size for settings in training)),
         revision=str(revision()),
         versions=versions(),
-        test_sizes={run.data.name: run.data.test for run in runs},
+        test_sizes={name: own.test for name, own in data.items()},
+        target_losses=tuple(dict.fromkeys(own.target_loss for own in training if own.target_loss is not None)),
+        margins={own.metric: protocol.margin_of(own.metric) for own in data.values() if own.metric != ACCURACY.name},
+        worst={name: low for name, own in data.items() if (low := worst(own.metric, own.classes))},
     )
 
 

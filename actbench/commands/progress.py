@@ -1,5 +1,6 @@
 """How far a command is while runs train: a bar on a terminal, else a line every half a minute; and tables."""
 
+import math
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from actbench.experiment.runs import Run, architecture_of
+from actbench.experiment.scores import ACCURACY, METRICS
 from actbench.report.numbers import duration
 from actbench.training.results import Result
 from actbench.training.stacks import Stack, work_of
@@ -33,7 +35,7 @@ def weight_of(run: Run) -> float:
 
 
 class RunProgress:
-    """Runs done, time left and the best validation accuracy so far; a run that trains counts by its steps.
+    """Runs done, time left and the best validation score so far; a run that trains counts by its steps.
 
     The time left is in proportion to the weights of the runs. Without a terminal a line on stderr says all of it every
     LINE_EVERY seconds. clock, wait: of these lines.
@@ -49,7 +51,8 @@ class RunProgress:
         self._begun: dict[str, float] = {}  # share of the steps, of those that train
         self._runs, self._ended_runs, self._weight, self._ended_weight = 0, 0, 0.0, 0.0
         self._share = 0.0  # of the weight
-        self._best, self._note = -1.0, ""
+        self._best: dict[str, float] = {}  # validation score, by metric
+        self._note = ""
         self._ended = threading.Event()
         self._console = Console(stderr=True)
         self._bar = Progress(
@@ -86,13 +89,14 @@ class RunProgress:
         self._weight = self._ended_weight + sum(self._waiting.values())
         self._show()
 
-    def at(self, stack: Stack, step: int, accuracy: float | None = None) -> None:
-        """Notes how far a stack is. accuracy: of its first run, by validation."""
+    def at(self, stack: Stack, step: int, score: float | None = None) -> None:
+        """Notes how far a stack is. score: of its first run, by validation."""
         for run in stack.runs:
             if run.id in self._waiting:
                 self._begun[run.id] = step / max(1, run.steps)
-        if self._steps and accuracy is not None:
-            self._note = f"val. accuracy {100 * accuracy:.2f} %"
+        if self._steps and score is not None:
+            metric = METRICS[stack.runs[0].data.metric]
+            self._note = f"val. {metric.noun} {metric.cell(score)}" + " %" * (metric is ACCURACY)
         self._show()
 
     def done(self, result: Result) -> None:
@@ -100,10 +104,10 @@ class RunProgress:
         self._begun.pop(result.run.id, None)
         self._ended_runs += 1
         self._ended_weight += self._waiting.pop(result.run.id, 0.0)
-        accuracy = result.row["val_accuracy"]
-        if isinstance(accuracy, float) and accuracy > self._best:
-            self._best = accuracy
-            self._note = f"best {result.run.settings.activation.label} {100 * accuracy:.2f} %"
+        metric, score = METRICS[result.run.data.metric], result.row["val_score"]
+        if isinstance(score, float) and score > self._best.get(metric.name, -math.inf):
+            self._best[metric.name] = score
+            self._note = f"best {result.run.settings.activation.label} {metric.finer(score)}"
         self._show()
 
     def _show(self) -> None:

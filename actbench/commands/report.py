@@ -13,6 +13,7 @@ from actbench.experiment.request import Request
 from actbench.signals import write_json
 from actbench.store.copies import newest_copy
 from actbench.store.damage import check_compared, whole_file
+from actbench.store.examples import unpacked_examples
 from actbench.store.files import (
     ANSWER,
     EXAMPLES,
@@ -23,7 +24,6 @@ from actbench.store.files import (
     read_hypotheses,
     read_runs,
     read_series,
-    unpacked_examples,
 )
 from actbench.store.folder import folder_lock, results_folder
 from actbench.store.provenance import read_environment
@@ -68,7 +68,9 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     with whole_file(folder / EXAMPLES):
         examples = unpacked_examples(series["examples"])
     compared = list(comparisons(runs, series["costs"], request, examples))
-    verdicts = judge_hypotheses(hypotheses, runs, series["costs"], request.margin)
+    verdicts = judge_hypotheses(
+        hypotheses, runs, series["costs"], request.margin, request.margins, request.worst
+    )  # fmt: skip
     if hypotheses:
         write_table(folder / VERDICTS, verdicts)
     write_table(folder / SCORES, scores_frame(compared))

@@ -213,8 +213,12 @@ class Session:
             print("nothing to train: every run was found finished in the store")
         if stored and self._parent is not None and self._parent.is_gone(self.results.values()):
             stored = False
-        place = f" and in {uri}, experiment {self.request.experiment}" if stored else ""
-        print(f"{count(len(self.planned), 'run')} in {self.folder}{os.sep}{place}", flush=True)
+        removed = not (self.folder / RUNS).is_file()
+        places = [] if removed else [f"{self.folder}{os.sep}"]
+        places += [f"{uri}, experiment {self.request.experiment}"] if stored else []
+        print(" ".join([count(len(self.planned), "run"), " and ".join(f"in {place}" for place in places)]), flush=True)
+        if removed:
+            print(f"{self.folder} was removed while the command ran; the same command writes it again")
         for result in self.failures:
             run = result.run
             print(f"failed: run {run.id} ({run.settings.activation.label}, seed {run.settings.seed}): {result.error}")
@@ -227,7 +231,7 @@ class Session:
         if weightless:
             lost = f"the weights of {count(weightless, 'run')} were removed from the artifacts while the command ran"
             print(f"{lost}; the same command trains them again")
-        return FAILED if self.failures or weightless or not stored else 0
+        return FAILED if self.failures or weightless or removed or not stored else 0
 
     @property
     def failures(self) -> list[Result]:

@@ -8,6 +8,8 @@ from actbench.commands.planning import Data, make_runs
 from actbench.experiment.compose import Grid
 from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, learning_rates, plan_task, tasks_of
 from actbench.experiment.runs import Run
+from actbench.experiment.schema import RunSettings
+from actbench.experiment.scores import METRICS, worst
 from actbench.store.files import runs_frame
 from actbench.training.results import Mark, Result, missing_result
 
@@ -39,7 +41,7 @@ class Schedule:
         """The plan of a task, from the results by run id."""
         points, protocol = self.tasks[task], self.grid.command.protocol
         first = self.grid.runs[points[0]]
-        validation = self._data[first.dataset].validation_size(first.dataset.validation)
+        validation = racing_examples(first, self._data)
         seeds = range(first.seed, first.seed + protocol.seeds)
         return plan_task(
             points, learning_rates(first, protocol), seeds, self._outcomes(task, results), protocol.racing, validation
@@ -90,14 +92,26 @@ class Schedule:
         return changed
 
 
+def racing_examples(settings: RunSettings, data: Data) -> int | None:
+    """The number of validation examples, where the validation score of a run is the accuracy on them; else None."""
+    prepared = data[settings.dataset]
+    return prepared.validation_size(settings.dataset.validation) if prepared.metric == "accuracy" else None
+
+
+def score_range(settings: RunSettings, data: Data) -> tuple[float, float]:
+    """The worst and the best score of a run."""
+    prepared = data[settings.dataset]
+    return worst(prepared.metric, prepared.classes), METRICS[prepared.metric].best
+
+
 def outcome_of(result: Result) -> Outcome | None:
     """What the protocol knows of a result; None for a run that failed."""
     if result.error is not None:
         return None
-    accuracy, loss = result.row["val_accuracy"], result.row["val_loss"]
-    if accuracy is None or loss is None:  # diverged
-        return Outcome(0.0, float("inf"))
-    return Outcome(float(accuracy), float(loss))
+    score, loss = result.row["val_score"], result.row["val_loss"]
+    if score is None or loss is None:  # diverged
+        return Outcome(worst(result.run.data.metric, result.run.data.classes), float("inf"))
+    return Outcome(float(score), float(loss))
 
 
 class Stages:

@@ -70,7 +70,7 @@ def _step(run: Run) -> dict[str, Any]:
     training = {key: settings["training"].get(key) for key in _STEP}
     return {
         "activation": settings["activation"], "architecture": settings["architecture"], "optimizer": optimizer,
-        "training": training, "data": [data.height, data.width, data.channels, data.classes, data.train],
+        "training": training, "data": [data.height, data.width, data.channels, data.classes, data.train, data.kind],
     }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from actbench.report.numbers import in_points, rate
+from actbench.report.numbers import rate
 from actbench.store.charts import CURVES
-from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
+from actbench.store.summaries import DIFFERENCES, LOG_RATE, PLACE, Summary, by_rate, score_column
 from actbench.store.writer import ParentRun
 from actbench.training.results import COSTS_MEASURED, Result
 
@@ -31,18 +31,20 @@ def headline(compared: "Sequence[Comparison]") -> tuple[dict[str, str], dict[str
     if not compared:
         return {}, {}
     first = compared[0]
-    params = {"baseline": first.baseline_activation, "margin": in_points(first.margin)}
+    margins = dict.fromkeys(comparison.metric.margin(comparison.margin) for comparison in compared)
+    params = {"baseline": first.baseline_activation, "margin": ", ".join(margins)}
     values = {
         "runs": float(sum(len(comparison.runs) for comparison in compared)),
         "seeds": float(min(len(comparison.seeds) for comparison in compared)),
     }
     for comparison in compared:
         task, means = _key(comparison.task), comparison.scores.mean().round(4)
+        score = score_column(comparison.metric.name)
         if comparison.ranking:
             params[f"{task}: best"] = comparison.ranking[0]
-            values[f"{task}: test_accuracy of the best"] = float(means[comparison.ranking[0]])
+            values[f"{task}: {score} of the best"] = float(means[comparison.ranking[0]])
         if comparison.baseline in means:
-            values[f"{task}: test_accuracy of the baseline"] = float(means[comparison.baseline])
+            values[f"{task}: {score} of the baseline"] = float(means[comparison.baseline])
         if comparison.recommendation is not None:
             params[f"{task}: take"] = ", ".join(comparison.recommendation.take)
             params[f"{task}: avoid"] = ", ".join(comparison.recommendation.avoid) or "none"
@@ -56,10 +58,10 @@ def _key(task: str) -> str:
 
 def summaries(comparison: "Comparison", results: Mapping[str, Result]) -> Iterator[Summary]:
     """The summary of each series that has scores, the best first, in the colours of the report."""
-    from actbench.analysis.rates import mean_accuracies
+    from actbench.analysis.rates import mean_scores
     from actbench.report.figures.style import BASELINE, VERDICTS
 
-    by_rate = mean_accuracies(comparison)
+    means, metric = mean_scores(comparison), comparison.metric.name
     colors = {**VERDICTS, "baseline": BASELINE}
     for place, series in enumerate(comparison.ranking, 1):
         runs = comparison.ended[comparison.ended["series"].eq(series) & comparison.ended["seed"].isin(comparison.seeds)]
@@ -71,33 +73,34 @@ def summaries(comparison: "Comparison", results: Mapping[str, Result]) -> Iterat
         }  # fmt: skip
         verdict, values, curves = _against_baseline(comparison, series, place)
         curves |= mean_curves([results[str(id)].curves for id in runs["run_id"]])
-        curves |= _by_rate(by_rate[series].dropna())
+        curves |= _by_rate(means[series].dropna(), metric)
         values |= _values(comparison, series)
         known = {key: value for key, value in values.items() if math.isfinite(value)}
-        yield Summary(series, params, verdict, colors[verdict], known, curves)
+        yield Summary(series, params, verdict, colors[verdict], known, curves, metric, comparison.margin)
 
 
 def _against_baseline(
     comparison: "Comparison", series: str, place: int
 ) -> tuple[str, dict[str, float], dict[str, Curve]]:
     """The verdict against the baseline, the ends of the difference's interval, and the interval as a line."""
+    metric, name = comparison.metric, DIFFERENCES[comparison.metric.name]
     if series == comparison.baseline:
-        return "baseline", {}, {DIFFERENCE: [(2, 0.0)], PLACE: [(2, place)]}
+        return "baseline", {}, {name: [(2, 0.0)], PLACE: [(2, place)]}
     difference = comparison.differences.get(series)
     if difference is None:
         return "no verdict", {}, {}
-    points = [round(100 * value, 10) for value in (difference.low, difference.high, difference.mean)]
+    points = [round(metric.scale * value, 10) for value in (difference.low, difference.high, difference.mean)]
     known = [(step, value) for step, value in enumerate(points) if math.isfinite(value)]
-    ends = {f"{DIFFERENCE}: low": points[0], f"{DIFFERENCE}: high": points[1]}
-    return difference.verdict, ends, {DIFFERENCE: known, PLACE: [(step, place) for step, _ in known]}
+    ends = {f"{name}: low": points[0], f"{name}: high": points[1]}
+    return difference.verdict, ends, {name: known, PLACE: [(step, place) for step, _ in known]}
 
 
 def _values(comparison: "Comparison", series: str) -> dict[str, float]:
     """Means over the seeds at the chosen rates (steps to the target: at the fastest), and median costs."""
     low, high = comparison.interval(series)
-    ended = comparison.ended[comparison.ended["series"] == series]
+    ended, score = comparison.ended[comparison.ended["series"] == series], score_column(comparison.metric.name)
     values = {
-        "test_accuracy": comparison.scores[series].mean(), "test_accuracy: low": low, "test_accuracy: high": high,
+        score: comparison.scores[series].mean(), f"{score}: low": low, f"{score}: high": high,
         "steps_to_target": comparison.fastest_steps[series].mean(), "auc": ended["auc"].mean(),
     }  # fmt: skip
     if series in comparison.costs:
@@ -106,11 +109,11 @@ def _values(comparison: "Comparison", series: str) -> dict[str, float]:
     return {key: float(value) for key, value in values.items()}
 
 
-def _by_rate(means: "pd.Series[float]") -> dict[str, Curve]:
-    """Mean validation accuracies as a curve over the logarithm of the rate. means: by rate, ascending."""
+def _by_rate(means: "pd.Series[float]", metric: str) -> dict[str, Curve]:
+    """Mean validation scores as a curve over the logarithm of the rate. means: by rate, ascending."""
     return {
         LOG_RATE: [(step, math.log10(lr)) for step, lr in enumerate(means.index)],
-        BY_RATE: [(step, float(value)) for step, value in enumerate(means)],
+        by_rate(metric): [(step, float(value)) for step, value in enumerate(means)],
     }
 
 

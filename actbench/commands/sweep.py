@@ -6,7 +6,7 @@ from pathlib import Path
 from actbench.commands.planning import make_request, make_runs, note_of, prepared_data
 from actbench.commands.progress import print_runs
 from actbench.commands.session import Session, open_session
-from actbench.experiment.compose import Grid, compose_grid
+from actbench.experiment.compose import Grid, compose_experiment
 from actbench.experiment.questions import Experiment, load_experiment
 from actbench.signals import deferred_signals
 from actbench.store.files import RUNS, read_runs, read_series
@@ -15,7 +15,7 @@ from actbench.store.files import RUNS, read_runs, read_series
 def sweep(name: str | None, overrides: Sequence[str], config_dir: str | None) -> int:
     """Trains the grid of the overrides, which follow those of the experiment `name`. Returns the exit code."""
     experiment = None if name is None else load_experiment(name)
-    grid = compose_grid([*(experiment.overrides if experiment else ()), *overrides], config_dir)
+    grid = compose_experiment(experiment, overrides, config_dir)
     return train_grid("sweep", experiment, overrides, grid)[1]
 
 

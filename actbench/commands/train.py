@@ -20,7 +20,7 @@ def train(overrides: Sequence[str], config_dir: str | None) -> int:
 
 
 def train_composed(composed: Mapping[str, Any]) -> float | None:
-    """Trains one run of a composed configuration; returns its validation accuracy, None where it diverged.
+    """Trains one run of a composed configuration; returns its validation score, None where it diverged.
 
     Jobs of Hydra's launchers, which run at once, share results/train/, which holds the run that ended last.
     Raises UsageError, or RuntimeError where the run failed.
@@ -30,5 +30,5 @@ def train_composed(composed: Mapping[str, Any]) -> float | None:
     if exit_code:
         raise RuntimeError("the run did not finish")
     (result,) = session.results.values()
-    accuracy = result.row["val_accuracy"]
-    return None if accuracy is None else float(accuracy)
+    score = result.row["val_score"]
+    return None if score is None else float(score)

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.sides import SCORE
 from actbench.experiment.request import Request
 from actbench.report.headline import full_answer
 from actbench.report.sentences import coverage, task_sentence
@@ -18,7 +17,8 @@ def answer_document(
 ) -> dict[str, Any]:
     """The content of answer.json; numbers that are not known are null. seconds: of the command.
 
-    p, p_worse, p_better: of sign flips, adjusted for the task; p_equal: of two one-sided t tests.
+    A score is higher where it is better: of `bits_per_character` it is minus these. p, p_worse, p_better: of sign
+    flips, adjusted for the task; p_equal: of two one-sided t tests.
     """
     return {
         "question": request.question,
@@ -34,8 +34,9 @@ def _task(comparison: Comparison) -> dict[str, Any]:
     found = comparison.recommendation
     take = found.take if found else () if comparison.is_untrained else comparison.ranking
     return {
-        "task": comparison.task, "metric": SCORE, "baseline": comparison.baseline, "margin": comparison.margin,
-        "n": len(comparison.scores), "n_test": comparison.n_test or None, "covers": coverage(comparison),
+        "task": comparison.task, "metric": comparison.metric.column, "baseline": comparison.baseline,
+        "margin": comparison.margin, "n": len(comparison.scores), "n_test": comparison.n_test or None,
+        "covers": coverage(comparison),
         "activations": {series: _activation(comparison, series) for series in comparison.ranking},
         "take": list(take), "avoid": list(found.avoid if found else ()),
         "undecided": list(found.undecided if found else ()), "fastest": list(found.fastest if found else ()),

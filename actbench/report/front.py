@@ -12,8 +12,10 @@ from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table, literal
 from actbench.report.headline import claim_lines, full_answer, overrides_line
-from actbench.report.numbers import count, duration, in_points, rate
+from actbench.report.metrics import margins, only_metric, target
+from actbench.report.numbers import capitalized, count, duration, rate
 from actbench.report.sentences import answers, is_judged, short_names, with_score
+from actbench.report.suite import is_suite
 
 DIFFERENCES = "differences"  # name of the main figure
 _SETS = (
@@ -36,21 +38,36 @@ def front_page(
     yield Paragraph(full_answer(comparisons, judged), "lead")
     if len(judged):
         yield Items(tuple(claim_lines(judged)))
-    if comparisons:
+    if comparisons and not is_suite(comparisons):  # else a section of its own
         yield Items(tuple(answers(comparisons)))
     yield Paragraph(conditions(comparisons, request, environment), "note")
     shown = [comparison for comparison in comparisons if comparison.differences]
     if shown:
-        baseline = shown[0].baseline
-        yield draw(
-            lambda narrow: differences_figure(shown, narrow), DIFFERENCES,
-            f"Test accuracy minus that of {baseline}, with 95 % intervals; the band is the margin of "
-            f"{in_points(request.margin)}. Filled: shown to be equal, better or worse; hollow: smaller differences and "
-            "what is inconclusive.",
-        )  # fmt: skip
+        yield draw(lambda narrow: differences_figure(shown, narrow), DIFFERENCES, _caption(shown, request))
     with_verdicts = [comparison for comparison in comparisons if is_judged(comparison)]
     if with_verdicts:
-        yield Table(front_table(with_verdicts, request), _SETS.format(in_points(request.margin)))
+        yield Table(front_table(with_verdicts, request), _SETS.format(_margin(comparisons, request)))
+
+
+def _caption(shown: Sequence[Comparison], request: Request) -> str:
+    """Of the figure of differences."""
+    baseline, metric = shown[0].baseline, only_metric(shown)
+    if metric is None:
+        what = f"Test score minus that of {baseline}, in the unit of each task and positive where it is better"
+    elif metric.name == "bits_per_character":
+        what = f"Test bits per character fewer than those of {baseline}"
+    else:
+        what = f"{capitalized(metric.title)} minus that of {baseline}"
+    size = "" if metric is None else f" of {margins(shown, request)}"
+    return (
+        f"{what}, with 95 % intervals; the band is the margin{size}. Filled: shown to be equal, better or worse; "
+        "hollow: smaller differences and what is inconclusive."
+    )
+
+
+def _margin(comparisons: Sequence[Comparison], request: Request) -> str:
+    """The margin in the sentence about sets."""
+    return "the margin" if only_metric(comparisons) is None else margins(comparisons, request)
 
 
 def conditions(comparisons: Sequence[Comparison], request: Request, environment: Mapping[str, Any]) -> str:
@@ -65,7 +82,7 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     parts = [
         f"{_range(seeds)} seeds" if seeds else "",
         f"{_range(sizes)} test examples{' drawn by each seed' * drawn}" if sizes else "",
-        f"margin {in_points(request.margin)}",
+        f"margin{'s' * (only_metric(comparisons) is None)} {margins(comparisons, request)}",
         f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
         literal(str(environment.get("date", "")))[:10],
         f"actbench {literal(request.versions['actbench'])}" if "actbench" in request.versions else "",
@@ -82,14 +99,13 @@ def _range(numbers: Iterable[int]) -> str:
 def front_table(comparisons: Sequence[Comparison], request: Request) -> pd.DataFrame:
     """What to take, to avoid, what is undecided, the fastest, dead units and cost; a column, or a row, per task."""
     names = short_names([comparison.task for comparison in comparisons])
-    target = f"{100 * request.targets[0]:g} %" if len(request.targets) == 1 else "the target"
     ordered = order(comparisons)
     columns = {
         names[comparison.task]: {
             "**take**": ", ".join(_recommended(comparison, "take")),
             "**avoid**": ", ".join(with_score(comparison, name) for name in _recommended(comparison, "avoid")),
             "undecided": _undecided(comparison, ordered),
-            f"fastest to {target}": _fastest(comparison),
+            f"fastest to {target(request)}": _fastest(comparison),
             "dead units": _dead(comparison),
             "cost, share of a step": _cost(comparison),
         }

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
+from actbench.experiment.scores import METRICS
 from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
-from actbench.report.numbers import short
-from actbench.report.sentences import answers, overall_answer, short_names
+from actbench.report.metrics import score_name
+from actbench.report.numbers import with_unit
+from actbench.report.overall import overall_answer
+from actbench.report.sentences import answers, short_names
 from actbench.report.tables import short_source
 
 _LONGEST_NOTE = 6000  # characters: MLflow keeps 8,000 of a tag
@@ -22,7 +26,9 @@ _NEXT_OVERRIDE = re.compile(r" +(?=[~+]*[\w./@-]+=|~)")  # values, such as lists
 def full_answer(comparisons: Sequence[Comparison], judged: pd.DataFrame) -> str:
     """What is shown of the claims, and what to take and to avoid, as plain text. judged: by judge_hypotheses."""
     choice = overall_answer(comparisons)
-    return choice if judged.empty else f"{claims_answer(judged)} By test accuracy: {choice[0].lower()}{choice[1:]}"
+    if judged.empty:
+        return choice
+    return f"{claims_answer(judged)} By {score_name(comparisons)}: {choice[0].lower()}{choice[1:]}"
 
 
 def claims_answer(judged: pd.DataFrame) -> str:
@@ -57,12 +63,18 @@ def claim_lines(judged: pd.DataFrame) -> list[str]:
     for claim, group in judged.groupby("claim", sort=False):
         by_verdict: dict[str, list[str]] = {}
         for row in group.to_dict("records"):
-            sides = f"{short(row['mean_a'])} against {short(row['mean_b'])}"
             task = f"{names[str(row['task'])]} " if len(names) > 1 else ""
-            by_verdict.setdefault(str(row["verdict"]), []).append(task + sides)
+            by_verdict.setdefault(str(row["verdict"]), []).append(task + _sides(row))
         texts = [f"**{verdict}** ({', '.join(sides)})" for verdict, sides in by_verdict.items()]
         lines.append(f"“{literal(str(claim))}”{_origin(group.iloc[0].to_dict())}: {'; '.join(texts)}")
     return lines
+
+
+def _sides(row: Mapping[Any, Any]) -> str:
+    """The means of both sides with their unit; of a multiple also of what: `41.2 steps against 6.94 (0.167 x tanh)`."""
+    scored = METRICS[row["scored_by"]].value if row.get("scored_by") else partial(with_unit, str(row["metric"]))
+    multiple = f" ({literal(str(row['b']))})" if " x " in str(row["b"]) else ""
+    return f"{scored(row['mean_a'])} against {scored(row['mean_b'])}{multiple}"
 
 
 def _origin(row: Mapping[Any, Any]) -> str:

@@ -9,11 +9,14 @@ from actbench.analysis.differences import CLIPPED
 from actbench.analysis.labels import at_edge, ended_runs
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import CONFIDENCE, EXACT_PAIRS, LEVEL, RESAMPLES
-from actbench.experiment.protocol import FEWEST_SEEDS, RACING_ERRORS
+from actbench.experiment.choices import RACING_ERRORS
+from actbench.experiment.protocol import FEWEST_SEEDS
 from actbench.experiment.request import Request
+from actbench.experiment.scores import ACCURACY
 from actbench.metrics.names import DEAD_SLOPE
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, literal
-from actbench.report.numbers import count, in_points, rate
+from actbench.report.metrics import lost_score, margins, metrics_of, score_name, validation_name
+from actbench.report.numbers import count, rate
 from actbench.report.sentences import ESTIMATED, ESTIMATED_BEFORE, coverage
 
 
@@ -26,11 +29,11 @@ def methods_section(runs: pd.DataFrame, comparisons: Sequence[Comparison], reque
     yield Heading(2, "Methods")
     diverged = int((made["status"] == "diverged").sum())
     yield Paragraph(
-        f"{_protocol(made)}Equal seeds mean equal split, order of the data and initial draws. "
-        f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has accuracy 0 and never reaches "
-        f"the target. {_rates(made)}{_budget(chosen, request)}{_sizes(chosen)}"
+        f"{_protocol(made, comparisons)}Equal seeds mean equal split, order of the data and initial draws. "
+        f"{count(diverged, 'run')} of all diverged; in a comparison a diverged run has {lost_score(comparisons)} and "
+        f"never reaches the target. {_rates(made)}{_budget(chosen, request)}{_sizes(chosen)}"
     )
-    yield Paragraph(_statistics(comparisons, request.margin) + _costs(comparisons))
+    yield Paragraph(_statistics(comparisons, request) + _costs(comparisons))
 
 
 def limits_section(
@@ -56,8 +59,9 @@ def limits_section(
         if "processor" in environment
         else " of one machine"
     )
+    scores = "accuracies" if metrics_of(comparisons) == [ACCURACY] else "scores"
     texts.append(
-        f"Seconds, ns per output and shares of a step are{machine} and not of others; steps and accuracies come out "
+        f"Seconds, ns per output and shares of a step are{machine} and not of others; steps and {scores} come out "
         "the same on machines of one type."
     )
     texts += _machines(comparisons)
@@ -106,47 +110,55 @@ def _rates(made: pd.DataFrame) -> str:
     return "Rates: " + "; ".join(f"{rates} ({'; '.join(tasks)})" for rates, tasks in by_rates.items()) + ". "
 
 
-def _protocol(made: pd.DataFrame) -> str:
+def _protocol(made: pd.DataFrame, comparisons: Sequence[Comparison]) -> str:
     """How rates were tried and chosen."""
     if "confirm" in set(made["phase"]):
         return ESTIMATED_BEFORE + " "
     raced, seeds = int(made["raced_out"].eq(True).sum()), made.loc[made["chosen"].eq(True), "seed"].nunique()
     racing = (
-        "After each stage a rate whose validation accuracy was more than "
+        f"After each stage a rate whose {validation_name(comparisons)} was more than "
         f"{RACING_ERRORS:g} standard errors of the paired differences below the activation's best got no further seeds "
         f"({count(raced, 'run')} of such rates). "
     )
     return (
         f"Every activation trained at every rate of one grid on the same {count(seeds, 'seed')}, in stages "
         f"({count(len(made), 'run')}). The grid grew once per task, after the first stage, beyond an end that any "
-        f"activation had chosen. {racing if raced else 'Every rate had all seeds. '}{ESTIMATED} Of equal rates that "
+        f"activation had chosen. {racing if raced else 'Every rate had all seeds. '}"
+        f"{ESTIMATED.format(score_name(comparisons))} Of equal rates that "
         "with the lower loss. "
     )
 
 
-def _statistics(comparisons: Iterable[Comparison], margin: float) -> str:
+def _statistics(comparisons: Sequence[Comparison], request: Request) -> str:
     baselines = ", ".join(dict.fromkeys(comparison.baseline for comparison in comparisons))
     return (
         f"Differences to {baselines} are paired by seed. Intervals: {100 * CONFIDENCE:g} %, percentiles of "
         f"{RESAMPLES:,} resamples of the seeds, with the rate chosen anew in each; one a line, not corrected for their "
-        "number; where the data set has a test set of its own, widened by the variance between test examples. p: sign "
+        "number; where the data set has a test set of its own, widened by the variance between test examples"
+        f"{_blocks(comparisons)}. p: sign "
         f"flips of the studentised differences (all up to {EXACT_PAIRS} seeds, else {RESAMPLES:,} random ones), "
         f"in which one beyond {CLIPPED:g} margins counts as {CLIPPED:g}, adjusted for the activations of a task by the "
         "maximum statistic, step-down. p equal: two one-sided t tests "
-        f"against the margin of {in_points(margin)}. Verdicts, in this order: equal (p equal at most {LEVEL}); better, "
-        f"worse (p at most {LEVEL}, and shown by the same test to exceed the margin); slightly better, slightly worse "
-        f"(p at most {LEVEL}); inconclusive. Below {FEWEST_SEEDS} seeds none is given. Seeds to decide: about how many "
-        "show the present difference, or equality, with a power of 0.8. Take: shown by a one-sided t test to be less "
-        "than the margin below the best. Avoid: worse than the best. Neither speed nor cost changes these sets. The "
-        "choice hardly matters: all activations, or two thirds of them and at least three, are to be taken, the "
-        "baseline among them. "
+        f"against the margin of {margins(comparisons, request)}. Verdicts, in this order: equal (p equal at most "
+        f"{LEVEL}); better, worse (p at most {LEVEL}, and shown by the same test to exceed the margin); slightly "
+        f"better, slightly worse (p at most {LEVEL}); inconclusive. Below {FEWEST_SEEDS} seeds none is given. Seeds to "
+        "decide: about how many show the present difference, or equality, with a power of 0.8. Take: shown by a "
+        "one-sided t test to be less than the margin below the best. Avoid: worse than the best. Neither speed nor "
+        "cost changes these sets. The choice hardly matters: all activations, or two thirds of them and at least "
+        "three, are to be taken, the baseline among them. "
         "Fastest to the target: not shown to need more steps than the first, each activation at its fastest rate. "
-        "Rates within the margin: the range around the best rate in which mean validation accuracy is less than the "
-        "margin below it. Steps: Kaplan-Meier median, and mean in which a run that never arrives counts with its whole "
-        "length. Dead: units whose slope stays "
+        f"Rates within the margin: the range around the best rate in which mean {validation_name(comparisons)} is less "
+        "than the margin below it. Steps: Kaplan-Meier median, and mean in which a run that never arrives counts with "
+        "its whole length. Dead: units whose slope stays "
         f"below {DEAD_SLOPE:g} on the probe set. Zeros: share of outputs of hidden units that are exactly 0. Gradient "
         "ratio: log10 of the mean squared gradient at the first layer's pre-activations over the last hidden layer's. "
     )
+
+
+def _blocks(comparisons: Sequence[Comparison]) -> str:
+    if all(metric.name != "bits_per_character" for metric in metrics_of(comparisons)):
+        return ""
+    return " (of text between blocks of consecutive windows, as neighbouring windows are alike)"
 
 
 def _costs(comparisons: Iterable[Comparison]) -> str:
@@ -162,13 +174,16 @@ def _costs(comparisons: Iterable[Comparison]) -> str:
 
 
 def _budget(chosen: pd.DataFrame, request: Request) -> str:
-    if not request.targets:  # of a version that did not store it
+    if not request.targets and not request.target_losses:  # of a version that did not store it
         return ""
-    steps, sizes, targets = (
+    steps, sizes, targets, losses = (
         ", ".join(map(str, values))
-        for values in (chosen["steps"].dropna().unique(), request.batch_sizes, request.targets)
-    )
-    return f"Budget: {steps} steps of {sizes} examples. Target: validation accuracy {targets}. "
+        for values in (
+            chosen["steps"].dropna().unique(), request.batch_sizes, request.targets, request.target_losses
+        )
+    )  # fmt: skip
+    found = [f"validation {name} {values}" for name, values in (("accuracy", targets), ("loss", losses)) if values]
+    return f"Budget: {steps} steps of {sizes} examples. Target: {'; '.join(found)}. "
 
 
 def _sizes(chosen: pd.DataFrame) -> str:

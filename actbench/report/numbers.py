@@ -4,6 +4,8 @@ import math
 
 import pandas as pd
 
+from actbench.experiment.scores import Metric
+
 NEVER = "never"
 
 
@@ -12,21 +14,32 @@ def short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{0.0 if abs(value) < 1e-12 else value:.3g}"
 
 
-def accuracy(mean: float, deviation: float, n: int) -> str:
-    """Per cent, mean ± standard deviation (without it for a single run)."""
+def with_unit(name: str, value: float) -> str:
+    """A value of a metric of runs.csv or of a cost: `41.2 steps`, `11.6 ms`, `13 %`; of others the number alone."""
+    inner = name.removeprefix("abs(").removesuffix(")")
+    if inner.endswith("_ns"):
+        unit, size = next(own for own in _TIMES if abs(value) >= own[1] or own[1] == 1)
+        return f"{short(value / size)} {unit}"
+    if inner == "test_accuracy" or inner.endswith(_SHARES) or name.startswith("any("):
+        return f"{short(100 * value)} %"
+    return f"{short(value)} {_UNITS[inner]}" if inner in _UNITS else short(value)
+
+
+_TIMES = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1))  # in ns
+_SHARES = ("_fraction", "_share", "reached_target")
+_UNITS = {"steps_to_target": "steps", "seconds_to_target": "s"}
+
+
+def with_deviation(metric: Metric, mean: float, deviation: float, n: int) -> str:
+    """A mean score ± standard deviation (without it for a single run), without its unit."""
     if n == 0:
         return "none"
-    return f"{100 * mean:.2f}" if n == 1 else f"{100 * mean:.2f} ± {100 * deviation:.2f}"
+    return metric.cell(mean) if n == 1 else f"{metric.cell(mean)} ± {metric.scale * deviation:.{metric.digits[1]}f}"
 
 
 def p_value(p: float) -> str:
     """Three decimals; empty for NaN."""
     return "" if pd.isna(p) else "<0.001" if p < 0.0005 else f"{p:.3f}"
-
-
-def in_points(share: float) -> str:
-    """A difference in accuracy as points: `1 point`, `0.5 points`."""
-    return f"{100 * share:g} point" + ("" if 100 * share == 1 else "s")
 
 
 def about(number: float) -> str:
@@ -48,11 +61,26 @@ def between(value: float, low: float, high: float) -> str:
     return middle if math.isnan(low) else f"{middle} [{', '.join(ends)}]"
 
 
-def interval(mean: float, low: float, high: float, signed: bool = False) -> str:
-    """A share with its interval (without it where that is NaN) in per cent, or in points where signed."""
-    sign = "+" if signed else ""
-    ends = "" if math.isnan(low) else f" [{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
-    return f"{100 * mean:{sign}.2f}{ends}"
+def score_interval(metric: Metric, mean: float, low: float, high: float) -> str:
+    """A mean score with its interval (without it where that is NaN), without its unit; the lower number first."""
+    ends = (high, low) if metric.factor < 0 else (low, high)
+    return metric.cell(mean) + ("" if math.isnan(low) else f" [{', '.join(map(metric.cell, ends))}]")
+
+
+def difference_interval(scale: float, digits: int, mean: float, low: float, high: float, sign: str = "+") -> str:
+    """`scale` times a difference with its interval, without it where that is NaN; with `sign`."""
+    values = [f"{scale * value:{sign}.{digits}f}" for value in (mean, low, high)]
+    return values[0] + ("" if math.isnan(low) else f" [{values[1]}, {values[2]}]")
+
+
+def percent(mean: float, low: float, high: float) -> str:
+    """A share with its interval in per cent, without it where that is NaN."""
+    return difference_interval(100, 2, mean, low, high, sign="")
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter, without spaces around it."""
+    return text.strip()[:1].upper() + text.strip()[1:]
 
 
 def number(value: float, form: str) -> str:

@@ -1,21 +1,22 @@
-"""The sentences of a report's first page: what to take and what to avoid, for each task and over all of them."""
+"""The sentences of a report's first page: what to take and what to avoid on each task."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.protocol import FEWEST_SEEDS
-from actbench.report.numbers import count, in_points
+from actbench.report.numbers import count
 
 ESTIMATED = (
-    "Estimated is the test accuracy of an activation whose learning rate is tuned on this grid: each seed's score is "
+    "Estimated is the {0} of an activation whose learning rate is tuned on this grid: each seed's score is "
     "taken at the rate that is best, by validation, on the other seeds."
 )
 ESTIMATED_BEFORE = (
     "These runs follow an older protocol, which chose each activation's learning rate on other seeds and then held it "
     "fixed: the luck of that choice is in no interval."
 )
-ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transformer"}
+ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transformer", "decoder": "decoder", "rnn": "RNN",
+                 "gru": "GRU", "lstm": "LSTM"}  # fmt: skip
 OTHERS = "the others"
 MOST_NAMED = 4  # names in a sentence, and tasks; more are counted
 
@@ -77,12 +78,12 @@ def task_sentence(comparison: Comparison) -> str:
     if comparison.is_untrained:
         return "The networks were not trained (0 steps); nothing is recommended."
     best = comparison.ranking[0]
-    top = f"{best}, {100 * scores[best].mean():.1f} %"
+    top = f"{best}, {comparison.metric.value(scores[best].mean())}"
     if found is None:
         return f"Only {top}; nothing to compare it with."
     if len(scores) < FEWEST_SEEDS:
         return f"{count(len(scores), 'seed')}: too few for a verdict. Highest mean: {top}."
-    number, margin = len(comparison.ranking), in_points(comparison.margin)
+    number, margin = len(comparison.ranking), comparison.metric.difference(comparison.margin)
     if len(found.take) == number:
         parts = [f"The choice hardly matters: all {number} are within {margin} of the best ({top})."]
     elif hardly_matters(comparison):
@@ -92,32 +93,32 @@ def task_sentence(comparison: Comparison) -> str:
         ]
     else:
         within = f"within {margin} of the best: {top}" if len(found.take) > 1 else top.removeprefix(f"{best}, ")
-        doubt = _doubt(comparison)
-        parts = [f"{'Try' if doubt else 'Take'} {_joined(found.take, 'or')} ({within}){doubt}."]
+        doubt = doubt_of(comparison)
+        parts = [f"{'Try' if doubt else 'Take'} {joined(found.take, 'or')} ({within}){doubt}."]
     if found.avoid:
         avoided = [with_score(comparison, name) for name in found.avoid]
-        parts.append(f"Avoid {OTHERS if avoids_others(comparison) else _joined(avoided, 'and')}.")
+        parts.append(f"Avoid {OTHERS if avoids_others(comparison) else joined(avoided, 'and')}.")
     if found.undecided:
         rest = len(found.take) + len(found.undecided) + len(found.avoid) == number and len(found.undecided) > MOST_NAMED
         text = f"not shown to be within {margin} of it"
         names, others = ", ".join(found.undecided), len(found.undecided)
         parts.append(f"The other {others} are {text}." if rest else f"{text.capitalize()}: {names}.")
-    return " ".join([*parts, *_beating(comparison), *_failed(comparison)])
+    return " ".join([*parts, *_advantages(comparison), *_failed(comparison)])
 
 
 def with_score(comparison: Comparison, name: str) -> str:
-    """An activation with its mean test accuracy in per cent."""
-    return f"{name} ({100 * comparison.scores[name].mean():.1f} %)"
+    """An activation with its mean test score: `relu (97.3 %)`."""
+    return f"{name} ({comparison.metric.value(comparison.scores[name].mean())})"
 
 
-def _doubt(comparison: Comparison) -> str:
+def doubt_of(comparison: Comparison) -> str:
     """Says where the highest mean is not shown to beat a baseline that is not to be taken with it."""
     found, baseline = comparison.recommendation, comparison.baseline
     if (
         found is None
         or baseline in (*found.take, *found.avoid)
         or baseline not in comparison.scores
-        or found.best in _better(comparison)
+        or found.best in beating(comparison)
     ):
         return ""
     return f", the highest mean, but not shown to beat {with_score(comparison, baseline)}"
@@ -134,78 +135,6 @@ def answers(comparisons: Sequence[Comparison]) -> list[str]:
     return [answer(comparison, names[comparison.task]) for comparison in comparisons]
 
 
-def overall_answer(comparisons: Sequence[Comparison]) -> str:
-    """What to take and what to avoid over all tasks, in a few short sentences of plain text."""
-    judged = [comparison for comparison in comparisons if is_judged(comparison)]
-    if not judged:
-        return _no_answer(comparisons)
-    names = short_names([comparison.task for comparison in comparisons])
-    tasks = {names[comparison.task]: comparison for comparison in judged}
-    parts = _choices(tasks)
-    if avoided := _by_task(tasks, lambda own: [OTHERS] if avoids_others(own) else _avoided(own)):
-        parts.append(f"Avoid {avoided}.")
-    baseline = judged[0].baseline
-    if not any(comparison.differences for comparison in judged):
-        return " ".join([*parts, f"The baseline {baseline} is not among them."])
-    better = _by_task(tasks, _better)
-    parts.append(f"Shown to beat {baseline}: {better}." if better else f"Nothing is shown to beat {baseline}.")
-    return " ".join(parts)
-
-
-def _no_answer(comparisons: Sequence[Comparison]) -> str:
-    """Why no task has an answer."""
-    if not comparisons:
-        return "No task has been compared."
-    if all(all_diverged(comparison) for comparison in comparisons):
-        return "All runs diverged; nothing can be recommended."
-    if all(comparison.is_untrained for comparison in comparisons):
-        return "The networks were not trained (0 steps); nothing is recommended."
-    if all(len(comparison.ranking) == 1 for comparison in comparisons):
-        return "Only one activation was trained; there is nothing to compare it with."
-    return "Too few seeds for an answer."
-
-
-def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
-    """What to take, in a sentence for each group of tasks with one choice."""
-    alike = [name for name, comparison in tasks.items() if hardly_matters(comparison)]
-    sentences = []
-    if alike:
-        everywhere = len(alike) == len(tasks)
-        baseline = tasks[alike[0]].baseline
-        place = "The choice" if everywhere else f"{_capitalized(in_places(alike, len(tasks)))} the choice"
-        avoided = dict.fromkeys(name for task in alike for name in _avoided(tasks[task]))
-        aside = f", {_joined(list(avoided), 'and')} aside" if avoided else ""
-        sentences.append(f"{place} hardly matters{aside}: {baseline} will do.")
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for name, comparison in tasks.items():
-        if name not in alike and comparison.recommendation is not None:
-            doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
-            names, doubted = _joined(comparison.recommendation.take, "or"), bool(_doubt(comparison))
-            key = ("Try", names, doubt) if doubted else ("Take", names, "")
-            groups.setdefault(key, []).append(name)
-    if len(groups) > MOST_NAMED:
-        return [*sentences, "What to take differs from task to task; see the table."]
-    return sentences + [
-        f"{verb} {names}{in_places(where, len(tasks))}{doubt}." for (verb, names, doubt), where in groups.items()
-    ]
-
-
-def _by_task(tasks: Mapping[str, Comparison], names_of: Callable[[Comparison], Iterable[str]]) -> str:
-    """`a and b in the MLP; c in the CNN`, from the names of each task; empty without names."""
-    places: dict[str, list[str]] = {}
-    for task, comparison in tasks.items():
-        for name in names_of(comparison):
-            places.setdefault(name, []).append(task)
-    by_places: dict[tuple[str, ...], list[str]] = {}
-    for name, where in places.items():
-        by_places.setdefault(tuple(where), []).append(name)
-    return "; ".join(_joined(names, "and") + in_places(where, len(tasks)) for where, names in by_places.items())
-
-
-def _capitalized(text: str) -> str:
-    return text.strip()[:1].upper() + text.strip()[1:]
-
-
 def in_places(names: Sequence[str], tasks: int) -> str:
     """` in the MLP and the CNN`; empty where these are all tasks. tasks: how many there are."""
     if len(names) == tasks:
@@ -213,31 +142,34 @@ def in_places(names: Sequence[str], tasks: int) -> str:
     if len(names) > MOST_NAMED:
         return f" in {len(names)} of {tasks} tasks"
     if set(names) <= set(ARCHITECTURES.values()):
-        return f" in {_joined([f'the {name}' for name in names], 'and')}"
+        return f" in {joined([f'the {name}' for name in names], 'and')}"
     return f" for {' and for '.join(names)}"
 
 
-def _joined(names: Sequence[str], word: str) -> str:
+def joined(names: Sequence[str], word: str) -> str:
     """`a, b or c`; the first few of many, with the number of the others."""
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[: MOST_NAMED - 1])} {word} {len(names) - MOST_NAMED + 1} more"
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _avoided(comparison: Comparison) -> Sequence[str]:
+def to_avoid(comparison: Comparison) -> Sequence[str]:
+    """What is to be avoided on a task."""
     return comparison.recommendation.avoid if comparison.recommendation else ()
 
 
-def _better(comparison: Comparison) -> list[str]:
+def beating(comparison: Comparison) -> list[str]:
+    """What is shown to beat the baseline on a task."""
     found = comparison.differences.items()
     return [name for name, difference in found if difference.verdict in ("better", "slightly better")]
 
 
-def _beating(comparison: Comparison) -> list[str]:
+def _advantages(comparison: Comparison) -> list[str]:
     """What is shown to beat the baseline, with its advantage."""
     if comparison.baseline not in comparison.scores:
         return [f"The baseline {comparison.baseline} is not among them."]
-    found = [f"{name} ({100 * comparison.differences[name].mean:+.1f})" for name in _better(comparison)]
+    gain = comparison.metric.gain
+    found = [f"{name} ({gain(comparison.differences[name].mean)})" for name in beating(comparison)]
     return [f"Shown to beat {comparison.baseline}: {', '.join(found)}."] if found else []
 
 

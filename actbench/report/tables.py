@@ -10,14 +10,27 @@ from actbench.analysis.differences import INCONCLUSIVE, Difference
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.rates import equal_time_differences, tolerated_rates, tried_rates
 from actbench.analysis.survival import median_time
+from actbench.experiment.scores import METRICS, Metric
 from actbench.report.formats.blocks import literal
-from actbench.report.numbers import NEVER, about, accuracy, interval, number, p_value, rate, short
+from actbench.report.numbers import (
+    NEVER,
+    about,
+    difference_interval,
+    number,
+    p_value,
+    percent,
+    rate,
+    score_interval,
+    short,
+    with_deviation,
+)
 
 EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
 
 
 def scores_table(comparison: Comparison) -> pd.DataFrame:
-    """Test accuracy of each series and its difference to the baseline, the highest mean first."""
+    """Test score of each series and its difference to the baseline, the highest mean first."""
+    metric = comparison.metric
     diverged = comparison.ended.loc[comparison.ended["status"] == "diverged", "series"].value_counts()
     lines = []
     for series in comparison.ranking:
@@ -25,22 +38,24 @@ def scores_table(comparison: Comparison) -> pd.DataFrame:
         line = {
             "activation": series + (f" ({diverged[series]} diverged)" if series in diverged else ""),
             "verdict": "baseline" if series == comparison.baseline else "",
-            "accuracy % [95 %]": interval(scores.mean(), *comparison.interval(series)),
+            f"{metric.heading} [95 %]": score_interval(metric, scores.mean(), *comparison.interval(series)),
         }
         if difference is not None:
-            line |= _difference_cells(difference, f"minus {comparison.baseline}, points [95 %]")
+            line |= _difference_cells(metric, difference, metric.minus(comparison.baseline))
         lines.append(line | {"learning rate": chosen_rates(comparison.rates[series])})
     frame = _without_empty(pd.DataFrame(lines).fillna(""))
     frame.insert(frame.shape[1] - 1, "learning rate", frame.pop("learning rate"))  # the last; the baseline has fewer
     return frame
 
 
-def _difference_cells(difference: Difference, title: str) -> dict[str, str]:
-    """The verdict, the difference in points under `title`, its tests and, where inconclusive, the seeds to decide."""
+def _difference_cells(metric: Metric, difference: Difference, title: str) -> dict[str, str]:
+    """The verdict, the difference under `title`, its tests and, where inconclusive, the seeds to decide."""
     needed = "" if difference.verdict != INCONCLUSIVE else about(difference.needed)
     return {
         "verdict": difference.verdict,
-        title: interval(difference.mean, difference.low, difference.high, signed=True),
+        f"{title} [95 %]": difference_interval(
+            metric.scale, metric.digits[1], difference.mean, difference.low, difference.high
+        ),
         "p": p_value(difference.p), "p equal": p_value(difference.p_equal), "seeds to decide": needed,
     }  # fmt: skip
 
@@ -59,10 +74,11 @@ def chosen_rates(rates: "pd.Series[float]") -> str:
 
 def equal_time_table(comparison: Comparison) -> pd.DataFrame:
     """Differences to the baseline where each activation trains for as long as the baseline does."""
-    title = f"minus {comparison.baseline}, points [95 %]"
+    metric = comparison.metric
     steps = comparison.runs.sort_values("equal_time", kind="stable").groupby("series")["steps"].last()
     return _without_empty(pd.DataFrame([
-        {"activation": series} | _difference_cells(found, title) | {"steps": f"{steps[series]}"}
+        {"activation": series} | _difference_cells(metric, found, metric.minus(comparison.baseline))
+        | {"steps": f"{steps[series]}"}
         for series, found in equal_time_differences(comparison).items()
     ]))  # fmt: skip
 
@@ -70,7 +86,7 @@ def equal_time_table(comparison: Comparison) -> pd.DataFrame:
 def pairs_table(comparison: Comparison) -> pd.DataFrame:
     """The differences of all pairs of series."""
     return _without_empty(pd.DataFrame([
-        {"A": a, "B": b} | _difference_cells(difference, "A − B, points [95 %]")
+        {"A": a, "B": b} | _difference_cells(comparison.metric, difference, comparison.metric.between("A", "B"))
         for (a, b), difference in comparison.all_pairs.items()
     ]))  # fmt: skip
 
@@ -105,16 +121,37 @@ def training_table(comparison: Comparison) -> pd.DataFrame:
 
 def aggregates_table(found: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """The frame of `aggregates` as text."""
-    return pd.DataFrame([
+    return pd.DataFrame(
+        [
+            {
+                "activation": row["series"],
+                "interquartile mean % [95 %]": percent(row["iqm"], row["iqm_low"], row["iqm_high"]),
+                **_improvement(row, baseline),
+            }
+            for row in found.to_dict("records")
+        ]
+    )
+
+
+def standardized_table(found: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """The frame of `standardized` as text."""
+    return _without_empty(pd.DataFrame([
         {
             "activation": row["series"],
-            "interquartile mean % [95 %]": interval(row["iqm"], row["iqm_low"], row["iqm_high"]),
-            f"above {baseline}, % [95 %]": "" if pd.isna(row["improvement"]) else interval(
-                row["improvement"], row["improvement_low"], row["improvement_high"]
+            "mean rank [95 %]": difference_interval(1, 2, row["rank"], row["rank_low"], row["rank_high"], sign=""),
+            f"minus {baseline}, margins [95 %]": "" if pd.isna(row["margins"]) else difference_interval(
+                1, 2, row["margins"], row["margins_low"], row["margins_high"]
             ),
+            **_improvement(row, baseline),
         }
         for row in found.to_dict("records")
-    ])  # fmt: skip
+    ]))  # fmt: skip
+
+
+def _improvement(row: Mapping[Any, Any], baseline: str) -> dict[str, str]:
+    known = not pd.isna(row["improvement"])
+    text = percent(row["improvement"], row["improvement_low"], row["improvement_high"]) if known else ""
+    return {f"above {baseline}, % [95 %]": text}
 
 
 def _tolerance(comparison: Comparison, series: str) -> str:
@@ -139,10 +176,13 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
         table["variant"] = variants
     if summary["lr"].notna().any():
         table["lr"] = [rate(lr) for lr in summary["lr"]]
-    for metric, title in (("test_accuracy", "test acc. %"), ("val_accuracy", "val. acc. %")):
-        columns = [f"{metric}_mean", f"{metric}_sd", f"{metric}_n"]
-        if summary[columns[-1]].sum():
-            table[title] = [accuracy(*values) for values in summary[columns].itertuples(index=False)]
+    for column, part in (("score", "test"), ("val_score", "val.")):
+        columns = [f"{column}_mean", f"{column}_sd", f"{column}_n"]
+        for name in summary["metric"].unique() if summary[columns[-1]].sum() else ():
+            metric, values = METRICS[name], summary[[*columns, "metric"]].itertuples(index=False)
+            table[f"{part} {metric.short}"] = [
+                with_deviation(metric, *own) if of == name else "" for *own, of in values
+            ]  # fmt: skip
     lines = summary.to_dict("records")
     table["n"] = [f"{line['n']}" + (f", {line['unfinished']} lost" if line["unfinished"] else "") for line in lines]
     table["to target"] = [

@@ -250,6 +250,16 @@ def test_the_views_of_each_task_separate_runs_that_must_not_be_averaged() -> Non
     assert len(value) < 20_000  # the longest tag of an experiment that MLflow accepts
 
 
+def test_views_of_runs_show_the_score_that_the_runs_have() -> None:
+    params = {"dataset": "shakespeare", "architecture": "decoder", "activation": "relu", "seed": "0"}
+    (view,) = views_of([({"phase": "sweep", "metric": "bits_per_character"}, params)])
+    charts = [chart["metricKey"] for chart in view.sections[0].charts]
+    assert (view.sections[0].name, charts) == ("Score", ["score", "val_score", "auc"])
+    assert (view.best, view.columns[3:5]) == ("score", ("metrics.`score`", "metrics.`val_score`"))
+    (older,) = views_of([({"phase": "sweep"}, params)])
+    assert [chart["metricKey"] for chart in older.sections[0].charts] == ["test_accuracy", "val_accuracy", "auc"]
+
+
 def test_plain_links_remain_where_the_store_refuses_views(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

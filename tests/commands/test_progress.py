@@ -1,6 +1,7 @@
 """The bar and the lines of a log count runs that train by their steps, and tell the time left by the work."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ def runs(configs: Configs, digits: PreparedData) -> list[Run]:
 
 
 def ended(run: Run, accuracy: float) -> Result:
-    return Result(run, {**identity(run, "finished"), "val_accuracy": accuracy})
+    return Result(run, {**identity(run, "finished"), "val_score": accuracy})
 
 
 class Clock:
@@ -87,6 +88,20 @@ def test_the_time_left_is_by_the_steps_and_sizes_of_runs(configs: Configs, digit
     bar.done(ended(short, 0.5))
     clock.seconds = 101.0
     assert bar.line() == "sweep: 1 of 2 runs, 25 %, 1 min 41 s, 5 min 0 s left, best relu 50.00 %"
+
+
+def test_scores_of_several_metrics_are_shown_in_their_units(runs: list[Run]) -> None:
+    data = (replace(runs[0].data, metric=metric) for metric in ("accuracy", "r2", "bits_per_character"))
+    of_accuracy, of_r2, of_text = (replace(run, data=own) for run, own in zip(runs[:3], data, strict=True))
+    bar = RunProgress("compare", [of_accuracy, of_r2, of_text, runs[3]], clock=Clock(0))
+    notes = []
+    for run, score in ((of_accuracy, 0.5), (of_r2, 0.453), (of_text, -2.7134)):
+        bar.done(ended(run, score))
+        notes.append(bar.line().rpartition(", ")[2])
+    assert notes == ["best relu 50.00 %", "best relu R² 0.453", "best relu 2.713 bits"]
+    bar = RunProgress("train", [of_text], clock=Clock(0))
+    bar.at(Stack((of_text,)), 50, -2.7134)
+    assert bar.line().endswith("val. bits per character 2.713")
 
 
 def test_a_single_run_shows_its_accuracy(runs: list[Run]) -> None:

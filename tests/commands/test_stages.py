@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from actbench.commands.planning import prepared_data
-from actbench.commands.stages import Schedule, Stages
+from actbench.commands.stages import Schedule, Stages, outcome_of, racing_examples, score_range
 from actbench.experiment.compose import compose_grid
+from actbench.experiment.protocol import Outcome
 from actbench.experiment.runs import Run
 from actbench.training.results import Result, failed_result, missing_result
 
@@ -24,8 +25,28 @@ def schedule() -> Schedule:
 def ended(run: Run) -> Result:
     """A result that the run alone decides."""
     score = 0.9 - run.settings.optimizer.lr + 0.001 * run.settings.seed
-    row = {**missing_result(run, "cpu").row, "status": "finished", "val_accuracy": score, "val_loss": 1 - score}
+    row = {**missing_result(run, "cpu").row, "status": "finished", "val_score": score, "val_loss": 1 - score}
     return replace(missing_result(run, "cpu"), row=row, error=None)
+
+
+def test_a_run_that_diverged_has_the_worst_score_of_its_task(schedule: Schedule) -> None:
+    run = first_runs(schedule)[0]
+    lost = missing_result(run, "cpu")
+    assert outcome_of(lost) == Outcome(0.0, float("inf"))
+    assert outcome_of(ended(run)) == pytest.approx((0.89, 0.11))
+    of_text = replace(run, data=replace(run.data, metric="bits_per_character", classes=64))
+    assert outcome_of(replace(lost, run=of_text)) == Outcome(-6.0, float("inf"))
+    assert outcome_of(failed_result(run, "no reason", "cpu")) is None
+
+
+def test_racing_knows_the_number_of_validation_examples_of_accuracies_alone() -> None:
+    (settings,) = compose_grid(["dataset=digits"]).runs
+    data = prepared_data([settings])[settings.dataset]
+    of_text = replace(data, metric="bits_per_character", classes=64)
+    assert racing_examples(settings, {settings.dataset: data}) == data.validation_size(settings.dataset.validation)
+    assert racing_examples(settings, {settings.dataset: of_text}) is None
+    assert score_range(settings, {settings.dataset: data}) == (0.0, 1.0)
+    assert score_range(settings, {settings.dataset: of_text}) == (-6.0, 0.0)
 
 
 def first_runs(schedule: Schedule) -> list[Run]:

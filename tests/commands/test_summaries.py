@@ -17,6 +17,7 @@ from actbench.execution.local import Pool
 from actbench.store.summaries import BY_RATE, DIFFERENCE, LOG_RATE, PLACE, Summary
 from actbench.training.results import Result
 from tests.analysis.frames import chosen_runs
+from tests.report.suites import suite
 from tests.support import TINY
 from tests.support import actbench as command
 
@@ -60,6 +61,23 @@ def test_without_the_baseline_there_are_scores_and_no_differences() -> None:
         assert summary.verdict == "no verdict"
         assert DIFFERENCE not in summary.curves
         assert "test_accuracy" in summary.values
+
+
+def test_scores_of_other_metrics_have_names_of_their_own() -> None:
+    (text,) = suite([("shakespeare", "decoder")])
+    ids = text.runs["run_id"]
+    curves = {id: cast(Result, SimpleNamespace(curves={"val_score": [(0, -6.0), (9, -2.7)]})) for id in ids}
+    gelu, *_ = summaries(text, curves)
+    difference = text.differences["gelu"]
+    assert (gelu.name, gelu.verdict, gelu.metric, gelu.margin) == ("gelu", "better", "bits_per_character", 0.02)
+    assert dict(gelu.curves["bits fewer than baseline"])[2] == pytest.approx(difference.mean)
+    assert gelu.values["score"] == pytest.approx(text.scores["gelu"].mean())
+    assert gelu.values["bits fewer than baseline: low"] == pytest.approx(difference.low)
+    assert [step for step, _ in gelu.curves["val_score by rate"]] == [0, 1, 2]
+    assert dict(gelu.curves["val_score"]) == {0: -6.0, 9: -2.7}
+    params, values = headline([comparison(), text])
+    assert params["margin"] == "1 point, 0.02 bits"
+    assert values["shakespeare decoder: score of the best"] == pytest.approx(gelu.values["score"], abs=1e-4)
 
 
 def test_a_mean_curve_has_the_steps_and_metrics_that_all_runs_have() -> None:

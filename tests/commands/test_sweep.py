@@ -39,6 +39,25 @@ def test_sweep_trains_three_architectures_with_elementwise_and_gated_units(capsy
     assert len({run.data.tags["mlflow.parentRunId"] for run in children}) == 1
 
 
+def test_results_that_are_removed_at_the_very_end_are_missed_and_written_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def remove(self: ParentRun, results: object) -> bool:
+        """In the place of the last look at the store."""
+        shutil.rmtree("results")
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParentRun, "is_gone", remove)
+        assert actbench("sweep", "execution.workers=1", *TINY) == 1
+    printed = capsys.readouterr().out
+    assert "1 run in sqlite:///mlflow.db, experiment sweep" in printed
+    assert "results/sweep was removed while the command ran; the same command writes it again" in printed
+    assert actbench("sweep", "execution.workers=1", *TINY) == 0
+    assert "1 run in results/sweep/ and in sqlite:///mlflow.db" in capsys.readouterr().out
+    assert len(pd.read_csv("results/sweep/runs.csv")) == 1
+
+
 def test_same_command_twice_gives_the_same_bytes(
     tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

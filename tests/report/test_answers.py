@@ -17,7 +17,7 @@ from actbench.report.headline import full_answer
 from actbench.report.sentences import task_sentence
 from actbench.store.files import HYPOTHESES, RUNS, costs_frame, write_comparison, write_runs
 from actbench.store.provenance import write_environment
-from tests.analysis.frames import chosen_runs
+from tests.analysis.frames import chosen_runs, scored
 
 REQUEST = Request("mine", "Which?", "actbench compare", "", "relu", 0.01, versions={"actbench": "0.1"},
                   test_sizes={"digits": 359})  # fmt: skip
@@ -38,7 +38,7 @@ def runs() -> pd.DataFrame:
             frame = chosen_runs({activation: [0.9 - 0.02 * place] * (3 if out else SEEDS)}, lr=lr)
             for column in ("val_accuracy", "test_accuracy"):
                 frame[column] += noise.integers(-6, 6, len(frame)) / 288
-            frame["val_loss"] = noise.random(len(frame))
+            frame = scored(frame).assign(val_loss=noise.random(len(frame)))
             frames.append(frame.assign(raced_out=out, chosen=False, run_id=f"{lr} " + frame["run_id"]))
     return pd.concat(frames, ignore_index=True)
 

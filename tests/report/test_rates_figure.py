@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 
-from actbench.analysis.rates import mean_accuracies
+from actbench.analysis.rates import mean_scores
 from actbench.report.figures.rates import arrows, rates_figure, zoomed
 from actbench.report.figures.style import VERDICTS
 from tests.report.runs import ByRate, compared, compared_at_rates
@@ -25,7 +25,7 @@ BY_SERIES: dict[str, ByRate] = {
 
 
 def test_means_are_over_the_seeds_of_a_rate_and_a_run_that_diverged_counts_as_0() -> None:
-    means = mean_accuracies(compared_at_rates({"relu": {0.1: [0.9, None, 0.6], 1.0: [0.5]}}))
+    means = mean_scores(compared_at_rates({"relu": {0.1: [0.9, None, 0.6], 1.0: [0.5]}}))
     assert means["relu"].to_dict() == pytest.approx({0.1: 0.5, 1.0: 0.5})
 
 

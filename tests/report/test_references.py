@@ -42,7 +42,8 @@ def request_of(folder: Path) -> Request:
     training = [run.training for run in grid.runs]
     return Request(
         folder.name, "", "", overrides, grid.command.protocol.baseline, grid.command.protocol.margin,
-        tuple(dict.fromkeys(own.target for own in training)), tuple(dict.fromkeys(own.batch_size for own in training)),
+        tuple(dict.fromkeys(own.target for own in training if own.target is not None)),
+        tuple(dict.fromkeys(own.batch_size for own in training)),
         versions=environment["versions"],
         test_sizes={task["task"].split(", ")[0]: task["n_test"] for task in content["tasks"]},
     )  # fmt: skip

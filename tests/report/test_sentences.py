@@ -10,7 +10,8 @@ from actbench.analysis.labels import labelled
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
 from actbench.report.headline import claim_lines, claims_answer, comparison_note, full_answer
-from actbench.report.sentences import answer, coverage, overall_answer, short_names, task_sentence
+from actbench.report.overall import overall_answer
+from actbench.report.sentences import answer, coverage, short_names, task_sentence
 from actbench.store.files import costs_frame
 from tests.analysis.frames import chosen_runs
 
@@ -25,7 +26,7 @@ def compared(
 NONE = judge_hypotheses([], chosen_runs({"relu": [0.9]}), costs_frame([]), 0.01)
 JUDGED = pd.DataFrame([{
     "claim": "it *is* better", "task": "digits, mlp", "verdict": "supported", "mean_a": 0.9, "mean_b": 0.8,
-    "source": "One 2020", "testable": "",
+    "source": "One 2020", "testable": "", "metric": "parameters", "b": "relu",
 }])  # fmt: skip
 WORSE = compared({"relu": [0.9] * 6, "gelu": [0.899] * 6, "tanh": [0.8] * 6})
 
@@ -137,15 +138,19 @@ def test_the_claims_of_an_experiment_are_answered_first() -> None:
     judged = pd.DataFrame(
         [{"claim": claim, "task": task, "verdict": verdict} for (claim, task), verdict in verdicts.items()]
     )
-    judged = judged.assign(mean_a=0.5, mean_b=[0.25, 0.25, 10, 10, 1, 1], source="", testable="")
+    judged = judged.assign(mean_a=0.5, mean_b=[0.25, 0.25, 10, 10, 1, 1], source="", testable="", b="relu")
+    judged["metric"] = ["test_accuracy"] * 2 + ["steps_to_target"] * 2 + ["dead_fraction", "step_ns"]
     assert full_answer([WORSE], judged) == (
         "Of 4 claims 1 supported, 1 refuted in part, 1 shown to make no difference, 1 not decided. "
         "By test accuracy: take relu or gelu. Avoid tanh. Nothing is shown to beat relu."
     )
     assert claim_lines(judged)[:2] == [
-        "“it is better”: **supported** (MLP 0.5 against 0.25, CNN 0.5 against 0.25)",
-        "“it is faster”: **refuted** (MLP 0.5 against 10); **inconclusive** (CNN 0.5 against 10)",
+        "“it is better”: **supported** (MLP 50 % against 25 %, CNN 50 % against 25 %)",
+        "“it is faster”: **refuted** (MLP 0.5 steps against 10 steps); "
+        "**inconclusive** (CNN 0.5 steps against 10 steps)",
     ]
+    cost = judged[-1:].assign(mean_a=11607380.0, mean_b=23.2e6, b="2 x relu")
+    assert claim_lines(cost) == ["“it is deep”: **equal** (11.6 ms against 23.2 ms (2 x relu))"]
     assert full_answer([WORSE], NONE) == overall_answer([WORSE])
     assert claims_answer(judged[:2]) == "The claim is supported."
     mixed = judged[:2].assign(verdict=["supported", "refuted"])

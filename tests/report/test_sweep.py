@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from actbench.analysis.labels import labelled
-from actbench.report.figures.sweep import MOST_ROWS, accuracy_figure, curves_figure
+from actbench.report.figures.sweep import MOST_ROWS, curves_figure, scores_figure
 from actbench.report.sweep import draw_sweep
 from tests.analysis.frames import chosen_runs
 
@@ -15,7 +15,7 @@ from tests.analysis.frames import chosen_runs
 def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() -> None:
     runs = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, 0.97], "tanh": [0.91, 0.93], "sigmoid": [0.1, None],
                         "selu": [None, None]})  # fmt: skip
-    (axis,) = accuracy_figure(labelled(runs), "test_accuracy").axes
+    (axis,) = scores_figure(labelled(runs), "score").axes
     names = ["selu (2 diverged)", "sigmoid (1 diverged)", "tanh", "relu", "gelu"]
     assert [label.get_text() for label in axis.get_yticklabels()] == names
     means = [np.asarray(line.get_xdata())[0] for line in axis.lines if line.get_marker() == "|"]
@@ -26,7 +26,7 @@ def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() 
 
 def test_lines_name_the_rate_where_there_are_several_and_are_not_too_many() -> None:
     runs = pd.concat([chosen_runs({f"mine:f{n}": [0.5 + n / 200] for n in range(30)}, lr=lr) for lr in (0.1, 1 / 30)])
-    (axis,) = accuracy_figure(labelled(runs), "val_accuracy").axes
+    (axis,) = scores_figure(labelled(runs), "val_score").axes
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert len(names) == MOST_ROWS
     assert {name.split(", ")[1] for name in names} == {"0.1", "0.0333"}
@@ -54,6 +54,6 @@ def test_a_rate_at_which_runs_diverged_is_not_the_best() -> None:
 
 
 def test_a_sweep_without_results_has_no_figures(tmp_path: Path) -> None:
-    runs = chosen_runs({"relu": [None]}, val_accuracy=None)
+    runs = chosen_runs({"relu": [None]}, val_score=None, score=None)
     assert draw_sweep(tmp_path, runs, pd.DataFrame(columns=["run_id", "step", "metric", "value"])) == []
     assert not (tmp_path / "figures").exists()

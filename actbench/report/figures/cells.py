@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from actbench.analysis.statistics import Array
+from actbench.experiment.scores import ACCURACY, Metric
 from actbench.report.figures.panels import ink, wrapped
 from actbench.report.figures.style import BEHIND, SMALL, TEXT
 
@@ -21,7 +22,7 @@ _GRID = "#E6E9EC"
 
 @dataclass(frozen=True)
 class Band:
-    """A line of shares over steps with a band. line: (points, 2), steps and means; low, high: (points,)."""
+    """A line of scores over steps with a band. line: (points, 2), steps and means; low, high: (points,)."""
 
     line: Array
     low: Array
@@ -52,8 +53,11 @@ class Sheet:
         self._axis: Any = self._figure.add_axes((0, 0, 1, 1), xlim=(0, self.width), ylim=(self.height, 0))
         self._axis.set_axis_off()
 
-    def draw(self, cell: Cell, box: Box, limits: tuple[float, float], length: float, values: bool, steps: bool) -> None:
-        """Adds a panel. limits: of shares; length: of the axis of steps. values, steps: with numbers at these axes."""
+    def draw(
+        self, cell: Cell, box: Box, limits: tuple[float, float], length: float, values: bool, steps: bool,
+        metric: Metric = ACCURACY,
+    ) -> None:  # fmt: skip
+        """Adds a panel. limits: of scores; length: of the axis of steps. values, steps: with numbers at these axes."""
         x, y, width, height = box
         low, high = limits
         scale, start = np.array([width / max(length, 1), -height / (high - low)]), np.array([x, y + height])
@@ -66,7 +70,7 @@ class Sheet:
         self._grid += grid
         if values:
             for tick, line in zip(ticks, grid, strict=True):
-                self._text(x - 0.04, line[0, 1], f"{100 * tick:g}", "right", "center")
+                self._text(x - 0.04, line[0, 1], f"{metric.factor * tick:g}", "right", "center")
         if steps:
             for share, text, side in ((0.0, "0", "left"), (0.5, "step", "center"), (1.0, f"{length:.0f}", "right")):
                 self._text(x + share * width, y + height + 0.03, text, side, "top")
@@ -83,7 +87,7 @@ class Sheet:
         line = placed(cell.band.line)
         self._lines += [(part, cell.colour, 1.0) for part in above(line, y + height)]
         if line[-1, 1] > y + height:
-            self._arrow(x + width, y + height, f"{100 * cell.band.line[-1, 1]:.0f}", cell.colour)
+            self._arrow(x + width, y + height, metric.mark(cell.band.line[-1, 1]), cell.colour)
 
     def _arrow(self, x: float, y: float, text: str, colour: str) -> None:
         self._axis.plot(x - 0.05, y - 0.03, "v", color=colour, markersize=4.5, markeredgewidth=0)

@@ -9,14 +9,13 @@ from matplotlib.figure import Figure
 
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
-from actbench.analysis.tuned import WORST
 from actbench.report.figures.cells import Band, Cell, Sheet
 from actbench.report.figures.panels import POINTS, colour, wrapped
 from actbench.report.figures.rates import zoomed
 from actbench.report.figures.style import NARROW, WIDTH
+from actbench.report.metrics import only_metric
 from actbench.report.sentences import short_names
 
-METRIC = "val_accuracy"
 _TASKS, _ROWS = 4, 16  # of a figure with a column per task and a row per series
 _PER_ROW = {False: 6, True: 3}  # cells of a block in a row, by whether the figure is narrow
 _EARLY = 1 / 6  # of the steps, at which the middle series enters the panel
@@ -26,7 +25,7 @@ _TALL = {False: 5.4, True: 8.6}  # inches of the figure where cells are not at t
 
 @dataclass(frozen=True)
 class Curves:
-    """The learning curves of one task. bands: by series; limits: of accuracies, lowest and highest."""
+    """The learning curves of one task. bands: by series; limits: of scores, lowest and highest."""
 
     comparison: Comparison
     bands: Mapping[str, Band]
@@ -48,13 +47,13 @@ class Curves:
 def task_curves(comparison: Comparison, curves: pd.DataFrame) -> Curves | None:
     """Mean and 10th to 90th percentile over seeds by step, at the chosen rates; None where there are no curves.
 
-    curves: run_id, step, metric, value. A run that diverged counts as accuracy 0 from then on.
+    curves: run_id, step, metric, value. A run that diverged counts as the worst score from then on.
     """
     runs = comparison.ended.set_index("run_id")
-    rows = curves[(curves["metric"] == METRIC) & curves["run_id"].isin(runs.index)]
+    rows = curves[(curves["metric"] == comparison.metric.curve) & curves["run_id"].isin(runs.index)]
     wide = rows.pivot(index="step", columns="run_id", values="value")
     diverged = wide.columns.intersection(runs.index[runs["status"] == "diverged"])
-    wide[diverged] = wide[diverged].fillna(WORST)
+    wide[diverged] = wide[diverged].fillna(comparison.worst)
     bands = {}
     for series, group in runs.groupby("series", sort=False):
         values = wide[wide.columns.intersection(group.index)].dropna()
@@ -62,18 +61,19 @@ def task_curves(comparison: Comparison, curves: pd.DataFrame) -> Curves | None:
             low, high = np.percentile(values, [10, 90], axis=1)
             steps = values.index.to_numpy(dtype=float)
             bands[str(series)] = Band(np.column_stack([steps, values.mean(axis=1)]), low, high)
-    return Curves(comparison, bands, _limits(bands, comparison.margin)) if bands else None
+    return Curves(comparison, bands, _limits(bands, comparison)) if bands else None
 
 
-def _limits(bands: Mapping[str, Band], margin: float) -> tuple[float, float]:
+def _limits(bands: Mapping[str, Band], comparison: Comparison) -> tuple[float, float]:
     """From where the middle series is after the first steps, but not far below the last values, to the highest."""
-    floor, top = zoomed(pd.Series([band.line[-1, 1] for band in bands.values()]), margin)
+    last = pd.Series([band.line[-1, 1] for band in bands.values()])
+    floor, top = zoomed(last, comparison.margin, worst=comparison.worst)
     early = float(np.median([np.interp(_EARLY * band.line[-1, 0], *band.line.T) for band in bands.values()]))
     return min(floor, max(early, floor - 2 * (top - floor))), top
 
 
 def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Validation accuracy by step at the chosen rates: mean over seeds, 10th to 90th percentile as a band.
+    """Validation score by step at the chosen rates: mean over seeds, 10th to 90th percentile as a band.
 
     A panel per series and task with the baseline's mean in grey behind. Up to four tasks are columns, and rows are
     series in one order; of more tasks, and in a narrow figure, each is a block of panels. A curve that ends below its
@@ -81,13 +81,18 @@ def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narro
     """
     drawn = [found for found in (task_curves(comparison, curves) for comparison in comparisons) if found]
     names = [name for name in order(comparisons) if any(name in found.bands for found in drawn)]
-    titles = [short_names([comparison.task for comparison in comparisons])[found.comparison.task] for found in drawn]
+    short, shared = short_names([comparison.task for comparison in comparisons]), only_metric(comparisons)
+    titles = [
+        short[found.comparison.task] + (f": {found.comparison.metric.noun}" if shared is None else "")
+        for found in drawn
+    ]
+    axis = "validation score" if shared is None else shared.axis
     if narrow or not 1 < len(drawn) <= _TASKS or len(names) > _ROWS:
-        return _blocks(drawn, titles, names, narrow)
-    return _matrix(drawn, titles, names)
+        return _blocks(drawn, titles, names, axis, narrow)
+    return _matrix(drawn, titles, names, axis)
 
 
-def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str]) -> Figure:
+def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str) -> Figure:
     """Rows are series, columns tasks."""
     left, gap = 0.22 + POINTS / 72 * max(map(len, names)), 0.08
     pitch = (WIDTH - left - 0.1) / len(drawn)
@@ -105,12 +110,13 @@ def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str]
             cell = found.cell(name)
             if cell:
                 last = row == len(names) - 1
-                sheet.draw(cell, (x, y, width, height), found.limits, found.length, values=True, steps=last)
-    sheet.axis_name("validation accuracy, %")
+                box, metric = (x, y, width, height), found.comparison.metric
+                sheet.draw(cell, box, found.limits, found.length, values=True, steps=last, metric=metric)
+    sheet.axis_name(axis)
     return sheet.finish()
 
 
-def _blocks(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], narrow: bool) -> Figure:
+def _blocks(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str, narrow: bool) -> Figure:
     """A block of panels per task, each with the name of its series above."""
     total, gap = NARROW if narrow else WIDTH, 0.2
     fitting = int((total - 0.5) / (0.1 + POINTS / 72 * max(map(len, names), default=1)))
@@ -130,8 +136,8 @@ def _blocks(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str]
             sheet.name(box[0], box[1] - 0.03, name)
             cell = found.cell(name)
             if cell:
-                below = place + per_row >= len(of_task)
-                sheet.draw(cell, box, found.limits, found.length, values=column == 0, steps=below)
+                below, metric = place + per_row >= len(of_task), found.comparison.metric
+                sheet.draw(cell, box, found.limits, found.length, values=column == 0, steps=below, metric=metric)
         y += head + foot + count * (height + gap)
-    sheet.axis_name("validation accuracy, %")
+    sheet.axis_name(axis)
     return sheet.finish()

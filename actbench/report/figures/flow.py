@@ -43,7 +43,8 @@ def _choices(comparison: Comparison) -> dict[str, str]:
     if found is None:
         return {}
     alike = f" (or {len(found.take) - 1} more)" if len(found.take) > 1 else ""
-    choices = {"accuracy": (baseline if baseline in found.take else found.best) + alike}
+    score = "bits" if comparison.metric.name == "bits_per_character" else comparison.metric.noun
+    choices = {score: (baseline if baseline in found.take else found.best) + alike}
     fast = [name for name in found.fastest if name in found.take]
     if fast:
         choices["few steps"] = f"{fast[0]} ({comparison.fastest_steps[fast[0]].mean():.0f} to the target)"

@@ -1,4 +1,4 @@
-"""Figures of a sweep: accuracies of all runs, and learning curves."""
+"""Figures of a sweep: scores of all runs, and learning curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from actbench.experiment.scores import METRICS
 from actbench.report.figures.panels import fixed_panels, label_width, shortened
 from actbench.report.figures.style import BASELINE, BEHIND, NARROW, SMALL, TEXT, VERDICTS, WIDTH
 from actbench.report.numbers import rate
@@ -18,15 +19,16 @@ MOST_PANELS = 24  # of the learning curves
 _FAR = 1.5  # distances of the median line to the best, below it: a line there would compress the scale of all others
 
 
-def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
+def scores_figure(runs: pd.DataFrame, column: str, narrow: bool = False) -> Figure:
     """A point per run and a bar at the mean, the highest on top; a panel per task, a line per series and rate.
 
     Means are of the runs that finished, as in the table; how many diverged or failed is in the label. A line far below
-    the others is an arrow with its value, a single run there a small arrowhead. runs: labelled. metric: `test_accuracy`
-    or `val_accuracy`.
+    the others is an arrow with its value, a single run there a small arrowhead. Better is further to the right. runs:
+    labelled. column: `score` or `val_score`.
     """
-    values = runs[metric].where(runs["status"] == "finished").astype(float)
-    tasks = _by_task(runs.assign(value=100 * values, line=_lines(runs)))
+    values = runs[column].where(runs["status"] == "finished").astype(float)
+    scales = runs["metric"].map(lambda name: METRICS[name].scale)
+    tasks = _by_task(runs.assign(value=scales * values, line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
     rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
     columns = 1 if narrow or len(tasks) == 1 else 2
@@ -36,36 +38,40 @@ def accuracy_figure(runs: pd.DataFrame, metric: str, narrow: bool = False) -> Fi
         [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, columns, narrow, left=left, bottom=0.45, gap=(left, 0.75)
     )
     for axis, (_, frame) in zip(axes, tasks, strict=True):
+        metric = METRICS[frame["metric"].iloc[0]]
+        sign = metric.factor / metric.scale
         means = frame.groupby("line", sort=False)["value"].mean().sort_values(na_position="first").tail(MOST_ROWS)
-        edge = means.median() - max(_FAR * (means.max() - means.median()), 1.0)
+        edge = means.median() - max(_FAR * (means.max() - means.median()), 0.01 * metric.scale)
         for place, (line, mean) in enumerate(means.items()):
             if np.isnan(mean):
                 continue
             if mean < edge:
-                axis.plot(edge, place, "<", color=VERDICTS["worse"], markersize=5)
-                axis.annotate(f"{mean:.0f}", (edge, place), (6, 0), textcoords="offset points", va="center",
-                              color=VERDICTS["worse"], **SMALL)  # fmt: skip
+                axis.plot(sign * edge, place, "<", color=VERDICTS["worse"], markersize=5)
+                axis.annotate(metric.mark(mean / metric.scale), (sign * edge, place), (6, 0), va="center",
+                              textcoords="offset points", color=VERDICTS["worse"], **SMALL)  # fmt: skip
                 continue
             values = frame.loc[frame["line"] == line, "value"]
             for shown, marker in ((values[values >= edge], "o"), (np.full((values < edge).sum(), edge), "<")):
-                axis.plot(shown, np.full(len(shown), place), marker, color=VERDICTS["inconclusive"], markersize=3,
-                          markeredgewidth=0)  # fmt: skip
-            axis.plot(mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
+                axis.plot(sign * shown, np.full(len(shown), place), marker, color=VERDICTS["inconclusive"],
+                          markersize=3, markeredgewidth=0)  # fmt: skip
+            axis.plot(sign * mean, place, "|", color=BASELINE, markersize=9, markeredgewidth=1.5)
         axis.set_yticks(range(len(means)), [shortened(str(line), left) for line in means.index])
         axis.set_ylim(-0.7, len(means) - 0.3)
-        axis.set_xlabel(f"{'test' if metric == 'test_accuracy' else 'validation'} accuracy, %", **TEXT)
+        if sign < 0:
+            axis.invert_xaxis()
+        axis.set_xlabel(metric.test_axis if column == "score" else metric.axis, **TEXT)
     return figure
 
 
 def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Validation accuracy by step, the mean over seeds; a panel per task and series, a line per rate, dark the best.
+    """Validation score by step, the mean over seeds; a panel per task and series, a line per rate, dark the best.
 
-    The best has the highest last mean among the rates at which the fewest runs diverged. At most MOST_PANELS panels are
-    drawn. runs: labelled. curves: columns run_id, step, metric, value.
+    Better is higher up. The best has the highest last mean among the rates at which the fewest runs diverged. At most
+    MOST_PANELS panels are drawn. runs: labelled. curves: columns run_id, step, metric, value.
     """
-    points = runs[["run_id", "task", "series", "lr", "status"]].merge(
-        curves[curves["metric"] == "val_accuracy"], on="run_id"
-    )
+    of_runs = runs[["run_id", "task", "series", "lr", "status", "metric"]].rename(columns={"metric": "scored_by"})
+    points = of_runs.merge(curves[curves["metric"].isin([own.curve for own in METRICS.values()])], on="run_id")
+    points = points[points["metric"] == points["scored_by"].map(lambda name: METRICS[name].curve)]
     groups = [
         (str(task), str(series), group) for (task, series), group in points.groupby(["task", "series"], sort=False)
     ]
@@ -75,19 +81,25 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False
         (f"{names[task]}: {series}" if len(names) > 1 else series, *_by_rate(group)) for task, series, group in groups
     ]
     titles = [title + (f" ({rate(rates[-1])})" if len(rates) > 1 else "") for title, _, rates in panels]
-    figure, axes = fixed_panels(titles, 0.9, 2 if narrow else min(4, len(groups)), narrow, sharex=True, sharey=True)
-    for axis, (_, means, rates) in zip(axes, panels, strict=True):
+    scored_by = [METRICS[group["scored_by"].iloc[0]] for _, _, group in groups]
+    shared = len({metric.name for metric in scored_by}) == 1
+    titles = [title + ("" if shared else f", {own.noun}") for title, own in zip(titles, scored_by, strict=True)]
+    figure, axes = fixed_panels(titles, 0.9, 2 if narrow else min(4, len(groups)), narrow, sharex=shared, sharey=shared)
+    for axis, (_, means, rates), metric in zip(axes, panels, scored_by, strict=True):
         for lr in rates:
-            best = lr == rates[-1]
-            axis.plot(means[lr].index, means[lr], color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
+            best, values = lr == rates[-1], metric.factor / metric.scale * means[lr]
+            axis.plot(values.index, values, color=BASELINE if best else BEHIND, linewidth=1.2 if best else 0.8)
+        if metric.factor < 0 and not axis.yaxis_inverted():  # panels that share an axis turn it together
+            axis.invert_yaxis()
     figure.supxlabel("step", **TEXT)
-    figure.supylabel("validation accuracy, %", **TEXT)
+    figure.supylabel(scored_by[0].axis if shared else "validation score", **TEXT)
     return figure
 
 
 def _by_rate(points: pd.DataFrame) -> tuple[pd.Series, list[float]]:
-    """Means in per cent by rate and step, and the rates, the best last."""
-    means = points.groupby(["lr", "step"])["value"].mean().mul(100)
+    """Mean scores, as they are scaled, by rate and step, and the rates, the best last."""
+    scale = METRICS[points["scored_by"].iloc[0]].scale
+    means = points.groupby(["lr", "step"])["value"].mean().mul(scale)
     diverged = points.loc[points["status"] == "diverged"].groupby("lr")["run_id"].nunique()
     last = means.groupby("lr").last()
     return means, sorted(map(float, last.index), key=lambda lr: (-diverged.get(lr, 0), last[lr]))
