@@ -17,8 +17,9 @@ from calibration_bank import MIRRORED
 from actbench.analysis.differences import Pair, judge
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import LEVEL, share_interval
+from actbench.experiment.choices import all_seeds, choose
 from actbench.experiment.compose import compose_grid
-from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, all_seeds, choose, plan_task
+from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, plan_task
 from actbench.experiment.questions import load_experiment
 
 SEEDS = (6, 9, 13)
@@ -69,7 +70,8 @@ class Bank:
         plan = self.plan(names, seeds)
         runs = self.runs.iloc[[self._row[planned] for planned in plan.planned]].reset_index(drop=True)
         runs = runs.assign(
-            series=runs["activation"], run_id=[str(planned) for planned in plan.planned], **_ALIKE,
+            series=runs["activation"], metric="accuracy", score=runs["test_accuracy"], val_score=runs["val_accuracy"],
+            run_id=[str(planned) for planned in plan.planned], **_ALIKE,
             raced_out=[planned.rate not in plan.survivors[planned.point] for planned in plan.planned],
             chosen=[plan.chosen[planned.point][planned.seed] == planned.rate for planned in plan.planned],
         )  # fmt: skip

@@ -27,8 +27,13 @@ FOLDER = ROOT / "results" / "reference" / "claims"
 TITLE = "What the field says of activations, tested"
 MARKS = {"supported": "✓", "refuted": "✗", "equal": "=", "inconclusive": "?"}
 NO_VERDICT = "–"
-DATASETS = {"digits": "digits", "mnist": "MNIST", "image_folder": "CIFAR-10"}
-ARCHITECTURES = {"mlp": "MLP", "cnn": "CNN", "transformer": "Transf."}
+DATASETS = {
+    "digits": "digits", "mnist": "MNIST", "image_folder": "CIFAR-10", "shakespeare": "Shakespeare", "adding": "adding",
+}  # fmt: skip
+ARCHITECTURES = {
+    "mlp": "MLP", "cnn": "CNN", "transformer": "Transf.", "decoder": "decoder", "rnn": "RNN", "gru": "GRU",
+    "lstm": "LSTM",
+}  # fmt: skip
 PLACES = tuple((dataset, architecture) for dataset in DATASETS for architecture in ARCHITECTURES)
 LEGEND = (
     "✓ supported, ✗ refuted, = equal: shown to lie within the margin where a difference is claimed, ? inconclusive, "

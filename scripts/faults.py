@@ -70,7 +70,7 @@ class Try:
         time.sleep(self.draw.uniform(0, self.seconds))
 
     def has_reported(self) -> bool:
-        """Whether a command has said where its runs are, which it does when the store has them all."""
+        """Whether a command has said where its runs are, which it does when the store and the files have them all."""
         return b" runs in results" in (self.folder / "output.txt").read_bytes()
 
 
@@ -139,7 +139,10 @@ def _deleted(one: Try) -> bool:
 
 
 def _remove_results(one: Try, command: "subprocess.Popen[bytes]") -> None:
+    """Removes the results, but not after the command's last word."""
     one.wait()
+    if one.has_reported():
+        return
     shutil.rmtree(one.folder / "results", ignore_errors=True)
 
 

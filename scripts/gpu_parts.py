@@ -67,7 +67,9 @@ def settings_of(device: str, root: str | None, tiny: bool) -> Setting:
     if root is not None:
         try:
             prepared = prepare_data("mnist", root, False, None)
-            return Setting(place, tiny, prepared, load_data(prepared), "MNIST")
+            data = load_data(prepared)
+            assert isinstance(data, ImageData)
+            return Setting(place, tiny, prepared, data, "MNIST")
         except (UsageError, ImportError) as error:
             reason = f" ({one_line(error)})"
     prepared, data = random_images(8, 1, 500) if tiny else random_images(28, 1, 60_000)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from actbench.activations import functions
+from actbench.activations import functions, joint
 from actbench.report.formats.blocks import Table
 from actbench.report.formats.documents import markdown
 
@@ -36,7 +36,7 @@ def maxout(pieces: int, generator: torch.Generator) -> tuple[Fit, list[Tensor]]:
     w, b = (torch.randn(SEEDS, 1, pieces, generator=generator).requires_grad_() for _ in range(2))
 
     def fit(x: Tensor) -> Tensor:
-        return functions.maxout(x.unsqueeze(-1) * w + b, {"pieces": pieces})[..., 0]
+        return joint.maxout(x.unsqueeze(-1) * w + b, {"pieces": pieces})[..., 0]
 
     return fit, [w, b]
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from actbench.data.datasets import load_data, prepare_data
+from actbench.data.datasets import load_data
 from actbench.experiment.compose import compose_grid
+from actbench.experiment.kinds import prepare
 from actbench.experiment.runs import Run, make_run
 from actbench.training.loop import set_up
 from actbench.training.stacks import Stack
@@ -54,7 +55,7 @@ def runs_of(overrides: Sequence[str]) -> list[Run]:
     """The runs of a sweep with these overrides, sorted by activation."""
     points = compose_grid([*overrides]).runs
     dataset = points[0].dataset
-    data = prepare_data(dataset.name, dataset.root, False, dataset.image_size)
+    data = prepare(dataset, download=False)
     return sorted((make_run(p, data, "sweep") for p in points), key=lambda run: run.settings.activation.label)
 
 

@@ -14,10 +14,11 @@ os.environ.setdefault("MKL_CBWR", "AUTO")  # as the command line sets it, before
 
 import torch
 
-from actbench.data.datasets import ImageData, PreparedData, load_data, prepare_data
+from actbench.data.datasets import ImageData, PreparedData, prepare_data
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.schema import RunSettings
 from actbench.store.mlflow_settings import configure_mlflow
+from tests.support import load_images
 
 torch.set_num_threads(1)
 configure_mlflow()
@@ -78,7 +79,7 @@ def digits(own_cache: Path) -> PreparedData:
 
 @pytest.fixture(scope="session")
 def digits_data(digits: PreparedData) -> ImageData:
-    return load_data(digits)
+    return load_images(digits)
 
 
 @pytest.fixture(scope="session")

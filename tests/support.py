@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from actbench.cli.main import main
-from actbench.data.datasets import ImageData
+from actbench.data.datasets import Data, ImageData, PreparedData, load_data
 from actbench.experiment.runs import Run
 from actbench.experiment.schema import RunSettings
 from actbench.training.loop import train
@@ -26,6 +26,13 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}  # for a command that start
 TINY = ["architecture=mlp_small", "training.steps=4", "training.batch_size=50"]
 
 
+def load_images(prepared: PreparedData) -> ImageData:
+    """The arrays of data that are no text."""
+    data = load_data(prepared)
+    assert isinstance(data, ImageData)
+    return data
+
+
 def actbench(*words: str) -> int:
     """Runs a command in this process and returns its exit code."""
     return main(words)
@@ -35,7 +42,7 @@ def actbench(*words: str) -> int:
 RAGGED = ("training.batch_size=37", "training.steps=36", "training.evaluate_every=11", "training.measure_every=17")
 
 
-def results(runs: Sequence[Run], data: ImageData) -> dict[str, Result]:
+def results(runs: Sequence[Run], data: Data) -> dict[str, Result]:
     """Trains all runs in one stack and returns their results by run id."""
     return {r.run.id: r for r in results_of_stack(runs, train(Stack(tuple(runs)), data, torch.device("cpu")), "cpu")}
 
@@ -58,4 +65,4 @@ def until(condition: Callable[[], Any], seconds: float = 60, pause: float = 0.1)
 def lose_runs(frame: pd.DataFrame, mask: "pd.Series[bool]", status: str) -> None:
     """Gives the masked runs a status without results, failed or missing, in place."""
     frame.loc[mask, "status"] = status
-    frame.loc[mask, "test_accuracy"] = float("nan")
+    frame.loc[mask, ["test_accuracy", "score"]] = float("nan")

@@ -177,10 +177,14 @@ def test_hypotheses_are_the_same_after_a_round_trip_through_json(**keys: Any) ->
     margin=st.floats(0, 1, exclude_max=True),
     targets=st.lists(st.floats(0, 1), max_size=4),
     sizes=st.dictionaries(st.sampled_from(["digits", "mnist", "image_folder"]), st.integers(1, 10**6)),
+    losses=st.lists(st.floats(0, 1e9), max_size=4),
+    margins=st.dictionaries(st.sampled_from(["r2", "bits_per_character"]), st.floats(0, 1)),
+    worst=st.dictionaries(st.sampled_from(["shakespeare", "text"]), st.floats(-20, 0)),
 )
 def test_a_request_is_the_same_after_a_round_trip_through_tags(
-    texts: list[str], margin: float, targets: list[float], sizes: dict[str, int]
-) -> None:
+    texts: list[str], margin: float, targets: list[float], sizes: dict[str, int], losses: list[float],
+    margins: dict[str, float], worst: dict[str, float],
+) -> None:  # fmt: skip
     experiment, question, command, overrides, baseline = texts
     request = Request(
         experiment,
@@ -192,6 +196,9 @@ def test_a_request_is_the_same_after_a_round_trip_through_tags(
         targets=tuple(targets),
         versions={"torch": "2"},
         test_sizes=sizes,
+        target_losses=tuple(losses),
+        margins=margins,
+        worst=worst,
     )
     assert Request.from_tags(request.to_tags()) == request
 
