@@ -72,6 +72,7 @@ def test_an_ignored_interrupt_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_a_closed_output_pipe_stops_no_command() -> None:
     words = ["sweep", "seed=range(0,3)", "execution.workers=1", *TINY]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -96,6 +96,7 @@ def test_functions_that_couple_units_are_recognised_and_get_the_diagonal_derivat
     assert load_activation("custom", "torch.nn.functional:relu").record.kind == "elementwise"
 
 
+@pytest.mark.slow
 def test_source_of_an_own_function_is_part_of_the_run_id(
     configs: Configs, digits: PreparedData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support import actbench
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
+@pytest.mark.slow
 def test_activations_are_listed_and_plotted(capsys: pytest.CaptureFixture[str]) -> None:
     assert actbench("activations") == 0
     table = capsys.readouterr().out

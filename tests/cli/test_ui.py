@@ -166,6 +166,7 @@ _BARS = """[...document.querySelectorAll('.trace.bars .point path')]
     .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map(e => getComputedStyle(e).fill)"""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 def test_the_view_of_a_comparison_draws_sorted_bars_in_the_colours_of_the_verdicts(links: dict[str, str]) -> None:
     with browse() as page:
@@ -333,6 +334,7 @@ def test_a_missing_store_is_named(
     assert "store.uri=http://127.0.0.1:9: no server answers" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_database_passes_the_upgrade_of_mlflow(folder: Path) -> None:
     words = [sys.executable, "-m", "mlflow", "db", "upgrade", "sqlite:///mlflow.db"]
     assert subprocess.run(words, cwd=folder, capture_output=True, env=ENVIRONMENT | SERVER_ENVIRONMENT).returncode == 0

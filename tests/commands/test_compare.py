@@ -229,6 +229,7 @@ def test_fewer_than_six_seeds_are_said_before_training_and_give_no_verdict(capsy
     assert "too few for a verdict" in task["sentence"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_equal_time_retrains_for_as_long_as_the_baseline_takes() -> None:
     frame = compared("protocol.seeds=6", "protocol.equal_time=true")
@@ -242,6 +243,7 @@ def test_equal_time_retrains_for_as_long_as_the_baseline_takes() -> None:
     assert "trains for as long as the baseline" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_failing_activation_is_tried_twice_and_takes_nothing_from_the_others(
     capsys: pytest.CaptureFixture[str],

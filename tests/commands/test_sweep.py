@@ -15,6 +15,7 @@ from tests.support import TINY, actbench, until
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
+@pytest.mark.slow
 def test_sweep_trains_three_architectures_with_elementwise_and_gated_units(capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "sweep", "architecture=mlp_small,cnn_small,transformer_small", "activation=relu,maxout,swiglu",

@@ -48,6 +48,7 @@ def test_only_the_run_at_fault_fails(
     assert (named in capsys.readouterr().err) == ("hangs" in name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_command_never_imports_a_users_code(
     workers: int, command_line: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

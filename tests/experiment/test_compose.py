@@ -3,6 +3,8 @@
 import itertools
 from pathlib import Path
 
+import pytest
+
 from actbench.experiment.compose import compose_grid
 from tests.support import Configs
 
@@ -16,6 +18,7 @@ def test_grid_is_the_product_in_the_order_of_the_overrides(configs: Configs) -> 
     assert {p.activation.pieces for p in points if p.activation.name == "relu"} == {None}
 
 
+@pytest.mark.slow
 def test_products_of_groups_equal_single_compositions(configs: Configs) -> None:
     """The shortcut that composes each choice once must not be seen."""
     lines = (
@@ -36,6 +39,7 @@ def test_products_of_groups_equal_single_compositions(configs: Configs) -> None:
                     assert next(points) == single
 
 
+@pytest.mark.slow
 def test_points_of_swept_scalars_equal_single_compositions(configs: Configs) -> None:
     """The shortcut that validates each group once must not be seen."""
     swept = ("activation=elu,leaky_relu", "optimizer.lr=0.1,0.2", "optimizer.eps=1e-8,1e-7", "training.steps=3,5")

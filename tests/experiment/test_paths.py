@@ -29,6 +29,7 @@ def test_an_experiment_lies_anywhere_and_its_results_in_results(
     assert load_experiment("../my question.yaml").name == "my question"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

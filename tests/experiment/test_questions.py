@@ -23,6 +23,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
 FULL = [path for path in EXPERIMENTS if "\nfull:" in path.read_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_trains_for_one_step(path: Path, tmp_path: Path) -> None:
     """Images that would have to be downloaded are digits here, and a text is a short one."""

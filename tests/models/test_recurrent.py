@@ -300,6 +300,7 @@ def test_activations_of_pieces_or_layers_are_refused_by_name(
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_gates_that_are_none_are_refused_by_name(configs: Configs, digits: PreparedData) -> None:
     for gate, problem in (
         ("tests.own_activations:centred_relu", "couples the units of a layer"),
@@ -316,6 +317,7 @@ def test_gates_that_are_none_are_refused_by_name(configs: Configs, digits: Prepa
         configs("architecture=lstm", "architecture.gate=tanh")
 
 
+@pytest.mark.slow
 def test_an_own_gate_trains_and_its_source_is_part_of_the_id(
     configs: Configs, digits: PreparedData, digits_data: ImageData
 ) -> None:

@@ -318,6 +318,7 @@ def test_gradients_through_time_have_a_line_per_series_with_the_baseline_behind(
     assert sorted(text.get_text() for text in axis.texts) == ["gelu", "relu", "sigmoid", "silu", "tanh"]
 
 
+@pytest.mark.slow
 def test_a_mixed_report_is_written_in_every_format(compared: list[Comparison], tmp_path: Path) -> None:
     runs = suite_runs()
     paths = write_report(tmp_path, compared, runs, NOTHING, REQUEST, judged([CLAIM], runs), {}, FORMATS, pairs=True)
@@ -337,6 +338,7 @@ def test_tasks_of_two_metrics_that_are_no_suite_are_listed() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_files_of_a_mixed_comparison_and_of_one_before_there_were_scores_are_reported_alike(tmp_path: Path) -> None:
     """The columns of scores are taken from the file, as an older version would have written it."""
     for name, runs in (("mixed", suite_runs()), ("new", suite_runs([("digits", "mlp")]))):

@@ -32,6 +32,7 @@ def accuracy(model: Model, part: str, batch: int) -> float:
     return right / len(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "more"),
     [
