@@ -27,7 +27,9 @@ _OVERRIDES = (
     "architecture.depth=1000", "architecture.patch=3", "architecture.norm=batch", "optimizer=sgd", "optimizer.lr=0.1",
     "optimizer.lr=1e-400", "training.batch_size=1", "training.batch_size=1000000", "training.epochs=1",
     "training.dropout=0.5", "training.target=1", "training.probe_size=1", "training.precision=tf32",
-    "initialization=orthogonal", "dataset=image_folder", "dataset.root=nowhere", "dataset.validation=0.999",
+    "initialization=orthogonal", "architecture=gru_small", "architecture=decoder_small", "architecture.gate=x",
+    "dataset=adding", "dataset=diabetes", "dataset=text", "dataset=table", "dataset.label=y",
+    "dataset=image_folder", "dataset.root=nowhere", "dataset.validation=0.999",
     "protocol.baseline=gelu", "protocol.learning_rates=[0.1]", "store.uri=sqlite:///other/x.db",
     "store.uri=nosuch://x", "store.save_weights=all", "hydra.run.dir=x", "+a=1", "~seed", "=1", "--config-dir", "own",
     "--cfg", "job", "--pairs", "--dry-run", "-m", "--info", "--resolve", "-sc", "--package", "--help", "--version",
@@ -134,6 +136,35 @@ def images(draw: random.Random, samples: Samples) -> Case:
     return Case(("data", "check", "image_folder", "dataset.root=data", *resized), files)
 
 
+def tables(draw: random.Random, samples: Samples) -> Case:
+    """A damaged CSV or Parquet file, or one with odd cells, and words that do not suit it."""
+    cells = ("1", "2.5", "", "nan", "x", "x, y", '"', "1e999", "-0", "é", "true", "2026-11-30", "9" * 400, "\n", "=1+1")
+    rows = [["a", "b", draw.choice(["y", "y", "a", ""])]]
+    rows += [
+        [draw.choice(cells), str(draw.randint(0, 9)), draw.choice("012")] for _ in range(draw.choice([0, 1, 5, 60]))
+    ]
+    content = "\n".join(",".join(row) for row in rows).encode() + b"\n" * draw.randint(0, 2)
+    if draw.random() < 0.5:
+        content = _damaged(draw, content)
+    name = draw.choice(["mine.csv", "mine.csv", "mine.parquet", "mine.txt"])
+    keys = (
+        "dataset.kind=regression", "dataset.kind=classification", "dataset.group=a", "dataset.split=b",
+        "dataset.missing=error", "dataset.group=nosuch", "dataset.label=a",
+    )  # fmt: skip
+    more = draw.sample(keys, draw.randint(0, 2))
+    return Case(("data", "check", "table", f"dataset.root={name}", "dataset.label=y", *more), {name: content})
+
+
+def texts(draw: random.Random, samples: Samples) -> Case:
+    """A text with damaged bytes, of few characters or of very many different ones."""
+    letters = draw.choice(["a", "ab", "the quick brown fox\n", "".join(map(chr, range(0x4E00, 0x5E00)))])
+    content = "".join(draw.choices(letters, k=draw.choice([0, 1, 50, 5000]))).encode()
+    if draw.random() < 0.5:
+        content = _damaged(draw, content)
+    context = draw.choice(["2", "8", "64", "4096", "0", "x"])
+    return Case(("data", "check", "text", "dataset.root=mine.txt", f"dataset.context={context}"), {"mine.txt": content})
+
+
 def journals(draw: random.Random, samples: Samples) -> Case:
     """A damaged journal beside an empty store, which the next command writes into it."""
     tags = {"kind": "run", "uid": "a" * 32, "run_id_hash": "0123456789ab", "phase": "train", "status": "finished"}
@@ -185,7 +216,7 @@ def stores(draw: random.Random, samples: Samples) -> Case:
 
 KINDS: Mapping[str, Callable[[random.Random, Samples], Case]] = {
     "command lines": lines, "experiment files": experiments, "idx files": idx_files, "images": images,
-    "journals": journals, "weights": weights, "stores": stores,
+    "tables": tables, "texts": texts, "journals": journals, "weights": weights, "stores": stores,
 }  # fmt: skip
 
 
