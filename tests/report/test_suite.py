@@ -263,7 +263,7 @@ def test_each_panel_of_differences_has_its_own_unit_and_scale(compared: list[Com
     ends = [axis.get_xlim()[1] for axis in axes]
     assert ends[0] == ends[1] == ends[2] == pytest.approx(2.1)  # twice the margin, and a twentieth
     assert ends[3] == ends[4] == pytest.approx(0.042)
-    assert axes[-1].get_title().endswith("2.711 bits")
+    assert axes[-1].get_title().endswith("2.711\N{NO-BREAK SPACE}bits")
     assert "-0.35" in [text.get_text() for text in axes[4].texts]
 
 

@@ -26,9 +26,9 @@ def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) 
     """
     shown = [name for name in order(comparisons) if any(name in c.differences for c in comparisons)]
     names = short_names([comparison.task for comparison in comparisons])
-    titles = [
-        f"{names[c.task]}   {c.baseline} {c.metric.value(c.scores[c.baseline].mean())}" for c in comparisons
-    ]  # fmt: skip
+    scores = [f"{c.baseline} {c.metric.value(c.scores[c.baseline].mean())}" for c in comparisons]
+    kept = [score.replace(" ", "\N{NO-BREAK SPACE}") for score in scores]  # where a title is wrapped
+    titles = [f"{names[c.task]}   {score}" for c, score in zip(comparisons, kept, strict=True)]
     found = {difference.verdict for comparison in comparisons for difference in comparison.differences.values()}
     entries = [Line2D([], [], linestyle="none", label=f"against {comparisons[0].baseline}:")]
     entries += [_entry(verdict) for verdict in VERDICTS if verdict in found]
