@@ -92,7 +92,7 @@ def test_the_figure_draws_points_inside_its_axis_and_arrows_with_values_for_the_
     assert points[0].get_markerfacecolor() == "white"  # inconclusive: hollow
     assert (points[1].get_markerfacecolor(), points[1].get_marker()) == (VERDICTS["equal"], "o")
     assert (points[2].get_marker(), points[2].get_color()) == ("<", VERDICTS["worse"])
-    assert re.fullmatch(r"digits, MLP +relu 90.0 %", axis.get_title())
+    assert re.fullmatch(r"digits, MLP +relu\xa090.0\xa0%", axis.get_title())
 
 
 def test_panels_have_one_order_and_one_scale_and_stand_one_above_the_other_in_a_column() -> None:
