@@ -13,6 +13,7 @@ from actbench.analysis.pairs import comparisons
 from actbench.experiment.compose import compose_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import Request
+from actbench.experiment.scores import METRICS, worst
 from actbench.report.answers import answer_document
 from actbench.report.formats.blocks import Table
 from actbench.report.formats.documents import markdown
@@ -50,8 +51,9 @@ def request_of(folder: Path) -> Request:
 
 
 def chosen_scores(folder: Path, task: str) -> pd.DataFrame:
-    """Test accuracies of a task at the chosen rates, a column an activation, a row a seed; what diverged is 0."""
-    runs = pd.read_csv(folder / RUNS, keep_default_na=False, na_values={"test_accuracy": [""]})
+    """Test scores of a task at the chosen rates, a column an activation, a row a seed; what diverged is the worst."""
+    runs = pd.read_csv(folder / RUNS, keep_default_na=False, na_values={"test_accuracy": [""], "score": [""]})
+    runs["score"] = runs.get("score", runs["test_accuracy"])  # older files have accuracies alone
     dataset, architecture, *others = task.split(", ")
     asked = runs["chosen"].astype(str).eq("True") & runs["dataset"].eq(dataset) & runs["architecture"].eq(architecture)
     for term in others:
@@ -59,7 +61,7 @@ def chosen_scores(folder: Path, task: str) -> pd.DataFrame:
         asked &= has_term | runs["initialization"].eq(term) | runs["optimizer"].eq(term)
     settings = runs["variant"].str.findall(r"activation\.(\S+)").str.join(" ")  # of an activation, where they vary
     runs["activation"] = (runs["activation"] + " " + settings).str.strip()
-    return runs[asked].pivot(index="seed", columns="activation", values="test_accuracy").fillna(0.0)
+    return runs[asked].pivot(index="seed", columns="activation", values="score")
 
 
 @folders
@@ -69,9 +71,10 @@ def test_every_number_of_the_scores_is_in_the_runs(folder: Path) -> None:
     assert content["tasks"]
     names = short_names([task["task"] for task in content["tasks"]])
     for task in content["tasks"]:
-        scores = chosen_scores(folder, task["task"])
-        assert scores.notna().all(axis=None)
-        means = 100 * scores.mean()
+        metric = next(own for own in METRICS.values() if own.column == task["metric"])
+        scores = chosen_scores(folder, task["task"]).fillna(worst(metric.name, classes=65))  # of Shakespeare
+        means = metric.factor * scores.mean()
+        close = 0.51 * 10 ** -metric.digits[1]
         caption = f"\n{names[task['task']]}, {task['n']} seeds.\n\n"
         lines = list(LINE.finditer(text.split(caption, 1)[1].split("\n\n", 1)[0]))
         assert {line["activation"] for line in lines} == set(scores) == set(task["activations"])
@@ -79,14 +82,14 @@ def test_every_number_of_the_scores_is_in_the_runs(folder: Path) -> None:
         for line in lines:
             name, own = line["activation"], task["activations"][line["activation"]]
             assert len(scores) == task["n"]
-            assert float(line["mean"]) == pytest.approx(means[name], abs=0.0051)
-            assert 100 * own["score"] == pytest.approx(means[name])
+            assert float(line["mean"]) == pytest.approx(means[name], abs=close)
+            assert metric.factor * own["score"] == pytest.approx(means[name])
             assert float(line["low"]) <= float(line["mean"]) <= float(line["high"])
             assert line["verdict"] == own["verdict"]
             if name != task["baseline"]:
-                difference = means[name] - means[task["baseline"]]
-                assert float(line["difference"]) == pytest.approx(difference, abs=0.0051)
-                assert 100 * own["difference"] == pytest.approx(difference)
+                difference = metric.scale * (scores[name] - scores[task["baseline"]]).mean()
+                assert float(line["difference"]) == pytest.approx(difference, abs=close)
+                assert metric.scale * own["difference"] == pytest.approx(difference)
 
 
 @pytest.mark.slow
