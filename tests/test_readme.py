@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from actbench.experiment.scores import METRICS
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = ROOT / "results" / "reference"
@@ -26,7 +28,7 @@ def test_the_first_answer_is_the_quickstarts() -> None:
 
 @pytest.mark.parametrize("line", [line for line in TEXT.splitlines() if line.startswith("| [") and "report.md" in line])
 def test_what_was_found_is_in_the_answers(line: str) -> None:
-    """Lines of `| [question](results/reference/NAME/report.md) | baseline's accuracy in each task | answer |`."""
+    """Lines of `| [question](results/reference/NAME/report.md) | baseline's score in each task | answer |`."""
     _, link, scores, found, _ = (part.strip() for part in line.split("|"))
     match = re.search(r"\((results/reference/\S+)/report.md\)", link)
     assert match is not None
@@ -34,7 +36,9 @@ def test_what_was_found_is_in_the_answers(line: str) -> None:
     expected = []
     for task in content["tasks"]:
         own = task["activations"][task["baseline"]]
-        expected.append(f"{100 * own['score']:.2f} % [{100 * own['low']:.2f}, {100 * own['high']:.2f}]")
+        metric = next(metric for metric in METRICS.values() if metric.column == task["metric"])
+        ends = sorted((metric.cell(own["low"]), metric.cell(own["high"])))
+        expected.append(f"{metric.finer(own['score'])} [{', '.join(ends)}]")
     assert scores == "; ".join(expected)
     assert found == content["answer"]
 
