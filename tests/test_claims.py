@@ -1,5 +1,6 @@
 """The table of all claims: its marks, its headline, and its length."""
 
+import dataclasses
 import importlib.util
 import itertools
 import re
@@ -15,7 +16,7 @@ from actbench.analysis.hypotheses import asked_runs
 from actbench.analysis.labels import labelled
 from actbench.analysis.selectors import tasks_of
 from actbench.data.datasets import PreparedData
-from actbench.experiment.compose import compose_grid
+from actbench.experiment.compose import compose_experiment
 from actbench.experiment.protocol import learning_rates
 from actbench.experiment.questions import Experiment, Hypothesis, load_experiment
 from actbench.experiment.runs import make_run
@@ -110,9 +111,12 @@ def test_the_same_words_are_the_same_claim() -> None:
 
 def with_a_verdict_everywhere(experiment: Experiment, digits: PreparedData) -> pd.DataFrame:
     """A verdict for each task on which a hypothesis of the experiment is asked."""
-    grid = compose_grid(experiment.overrides)
+    grid = compose_experiment(experiment, [])
+    texts = dataclasses.replace(digits, kind="text", name="shakespeare", metric="bits_per_character")
+    sequences = dataclasses.replace(digits, kind="sequences", name="adding", metric="r2")
+    data = {"shakespeare": texts, "adding": sequences}
     runs = [
-        make_run(point.at(rate, 0), digits, "compare")
+        make_run(point.at(rate, 0), data.get(point.dataset.name, digits), "compare")
         for point in grid.runs
         for rate in learning_rates(point, grid.command.protocol)
     ]
@@ -129,7 +133,7 @@ def with_a_verdict_everywhere(experiment: Experiment, digits: PreparedData) -> p
 
 
 @pytest.mark.slow
-def test_the_table_of_all_claims_fits_two_pages(script: ModuleType, digits: PreparedData, tmp_path: Path) -> None:
+def test_the_claims_fit_two_pages_and_definitions_and_costs_a_third(script: ModuleType, digits: PreparedData, tmp_path: Path) -> None:
     scales = [
         scale
         for experiment in EXPERIMENTS
@@ -143,4 +147,7 @@ def test_the_table_of_all_claims_fits_two_pages(script: ModuleType, digits: Prep
     made = pdf(script.document(claims, links=False), tmp_path)
     (tmp_path / "claims.pdf").write_bytes(made)
     pages = re.findall(rb"/Type\s*/Pages.*?/Count (\d+)", made, re.DOTALL)
-    assert [int(count) for count in pages] == [2]
+    assert [int(count) for count in pages] == [3]
+    counted = [claim for claim in claims if claim.hypothesis.kind == "claim"]
+    alone = pdf(script.document(counted, links=False), tmp_path)
+    assert re.findall(rb"/Type\s*/Pages.*?/Count (\d+)", alone, re.DOTALL) == [b"2"]

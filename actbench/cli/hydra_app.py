@@ -12,6 +12,7 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from actbench.errors import UsageError, print_error
 from actbench.experiment.compose import allow_modules_of_current_folder, compose_grid, register_activations
@@ -47,6 +48,8 @@ def launch(words: Sequence[str]) -> int:
             return FAILED
         except (HydraException, OmegaConfBaseException, ValueError, KeyError, RuntimeError) as error:
             raise UsageError(f"Hydra refuses this: {error}") from error
+        except YAMLError as error:  # of a word on the line that a shell completes
+            raise UsageError(f"Hydra refuses this: {' '.join(str(error).split())}") from error
     return 0
 
 

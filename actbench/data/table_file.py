@@ -102,7 +102,7 @@ def numbers(name: str, values: "pd.Series[Any]") -> Array | None:
     ):
         if all(isinstance(value, bool | np.bool_) for value in known):
             return None
-        found = np.array([np.nan if pd.isna(value) else float(value) for value in values])
+        found = np.array([np.nan if pd.isna(value) else _float(value) for value in values])
         return _in_range(where, found, values)
     odd = next((value for value in known if not isinstance(value, str | bool | np.bool_)), None)
     if odd is not None:
@@ -114,11 +114,19 @@ def numbers(name: str, values: "pd.Series[Any]") -> Array | None:
     return None
 
 
+def _float(value: Any) -> float:
+    """Infinite for a whole number beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
+
+
 def _in_range(where: str, found: Array, values: "pd.Series[Any]") -> Array:
     with np.errstate(invalid="ignore"):
         wrong = np.abs(found) > _LARGEST
     if wrong.any():
-        value = values[wrong].iloc[0]
+        value = str(values[wrong].iloc[0])[:_LONGEST]
         raise UsageError(f"{where} has {value} in {row(wrong)}; it may hold numbers up to {_LARGEST:g}")
     return found
 

@@ -125,6 +125,14 @@ def test_a_wrong_option_of_hydras_own_application_is_one_line(
     assert message in refused(capsys, "train", *words)
 
 
+def test_a_broken_word_on_a_line_that_the_shell_completes_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMP_LINE", "actbench train dataset.root=[nowhere ")
+    words = ["train", "-sc", "query=bash", "dataset.root=[nowhere"]
+    assert "expected ',' or ']'" in refused(capsys, *words)
+
+
 def test_a_pickle_is_never_loaded_by_hydras_rerun(capsys: pytest.CaptureFixture[str]) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -306,6 +306,7 @@ HEAD = "a,b,y"
         (rows(HEAD, "1,k1,1", "?,k1,1"), {}, "column 'a' holds numbers, but '?' in row 2"),
         (rows(HEAD, "inf,k1,1"), {}, "column 'a' has inf in row 1; it may hold numbers up to 3e+38"),
         (rows(HEAD, "1,k1,1", "-1e39,k1,1"), {}, "column 'a' has -1e+39 in row 2"),
+        (rows(HEAD, "1,k1,1", f"{'9' * 400},k1,1"), {}, "column 'a' has 9999"),
         (rows(HEAD, ",k1,1"), {"missing": "error"}, "column 'a' has no value in row 1; fill it, or set dataset.miss"),
         (rows(HEAD, "1,k1,x"), {}, "column 'y' holds numbers, but 'x' in row 1"),
         (rows(HEAD), {"label": "b", "kind": "regression"}, "label 'b' holds no numbers but 'k0'; take dataset.kind=cl"),
