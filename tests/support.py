@@ -52,6 +52,18 @@ def numbers(result: Result) -> tuple[object, object]:
     return {k: v for k, v in result.row.items() if k not in WALL_CLOCK}, (result.curves, result.layers)
 
 
+def assert_bits_are_those_alone(runs: Sequence[Run], data: Data) -> None:
+    """Some of the runs have the same bits alone, in one stack with all others, and in a pair."""
+    together = results(sorted(runs, key=lambda run: run.settings.activation.name), data)
+    pair = results([runs[1], runs[-1]], data)
+    for run in (runs[1], runs[6], runs[-1]):
+        alone = results([run], data)[run.id]
+        assert alone.row["status"] == "finished"
+        assert numbers(alone) == numbers(together[run.id])
+        if run.id in pair:
+            assert numbers(alone) == numbers(pair[run.id])
+
+
 def until(condition: Callable[[], Any], seconds: float = 60, pause: float = 0.1) -> Any:
     """The first true value that a condition returns. Raises TimeoutError."""
     deadline = time.monotonic() + seconds

@@ -14,6 +14,10 @@ Depth = Annotated[int, Field(gt=0, le=1000)]
 Width = Annotated[int, Field(gt=0, le=65536)]
 
 
+def _require_divisor(heads: int, width: int) -> None:
+    require(width % heads == 0, "architecture.heads", heads, f"a divisor of the width, {width}")
+
+
 class MLPSettings(Settings):
     """conf/architecture/mlp*.yaml."""
 
@@ -55,8 +59,7 @@ class TransformerSettings(Settings):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        wanted = f"a divisor of the width, {self.width}"
-        require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
+        _require_divisor(self.heads, self.width)
         return self
 
 
@@ -76,8 +79,7 @@ class DecoderSettings(Settings):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        wanted = f"a divisor of the width, {self.width}"
-        require(self.width % self.heads == 0, "architecture.heads", self.heads, wanted)
+        _require_divisor(self.heads, self.width)
         pairs = self.position != "rope" or self.width // self.heads % 2 == 0
         require(pairs, "architecture.heads", self.heads, "such that rope has an even number of features a head")
         return self

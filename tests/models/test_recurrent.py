@@ -19,7 +19,7 @@ from actbench.models.matching import BUILDERS
 from actbench.models.parameters import Architecture, Shape
 from actbench.training.network import Network, layer_of
 from actbench.training.stacks import Stack, pack_stacks
-from tests.support import RAGGED, Configs, numbers, results
+from tests.support import RAGGED, Configs, assert_bits_are_those_alone, numbers, results
 
 KEYS: dict[str, dict[str, Any]] = {
     "rnn": {"identity": False}, "gru": {"gate": "sigmoid"}, "lstm": {"gate": "sigmoid", "forget_bias": 0.0},
@@ -257,14 +257,7 @@ def test_run_is_bit_identical_in_any_stack(
     keys = ("activation=relu,tanh,prelu,rrelu,gelu", "seed=0,3", "optimizer.lr=0.001,0.02")
     points = configs(f"architecture={name}", *keys, "architecture.match_parameters=false", *more, *RAGGED)
     runs = [make_run(point, digits, "sweep") for point in points]
-    together = results(sorted(runs, key=lambda run: run.settings.activation.name), digits_data)
-    pair = results([runs[1], runs[-1]], digits_data)
-    for run in (runs[1], runs[6], runs[-1]):
-        alone = results([run], digits_data)[run.id]
-        assert alone.row["status"] == "finished"
-        assert numbers(alone) == numbers(together[run.id])
-        if run.id in pair:
-            assert numbers(alone) == numbers(pair[run.id])
+    assert_bits_are_those_alone(runs, digits_data)
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -22,7 +22,7 @@ from actbench.training.probe import observe
 from actbench.training.results import CurvePoint, LiveCurves, results_of_stack
 from actbench.training.stacks import Stack, pack_stacks
 from actbench.training.step import step_gradients
-from tests.support import RAGGED, numbers, results
+from tests.support import RAGGED, assert_bits_are_those_alone, numbers, results
 
 Configs = Callable[..., list[RunSettings]]
 CPU = torch.device("cpu")
@@ -47,14 +47,7 @@ def test_run_is_bit_identical_in_any_stack(
     )  # fmt: skip
     runs = [make_run(point, digits, "sweep") for point in points]
     assert len(pack_stacks([replace(run, settings=_any_size(run.settings)) for run in runs], "cpu", 1, 0)) == 1
-    together = results(sorted(runs, key=lambda run: run.settings.activation.name), digits_data)
-    pair = results([runs[1], runs[-1]], digits_data)
-    for run in (runs[1], runs[6], runs[-1]):
-        alone = results([run], digits_data)[run.id]
-        assert alone.row["status"] == "finished"
-        assert numbers(alone) == numbers(together[run.id])
-        if run.id in pair:
-            assert numbers(alone) == numbers(pair[run.id])
+    assert_bits_are_those_alone(runs, digits_data)
 
 
 def _any_size(settings: RunSettings) -> RunSettings:
