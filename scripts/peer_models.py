@@ -31,11 +31,11 @@ def cnn(activation: Activation) -> nn.Module:
 
 
 class Block(nn.Module):
-    """A pre-norm block of attention and feed-forward."""
+    """A pre-norm block of attention, causal or not, and feed-forward."""
 
-    def __init__(self, activation: Activation, width: int = 64, heads: int = 4) -> None:
+    def __init__(self, activation: Activation, width: int = 64, heads: int = 4, causal: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.ffn = nn.Sequential(nn.Linear(width, 4 * width), activation(), nn.Linear(4 * width, width))
@@ -45,7 +45,9 @@ class Block(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
+        attended = (
+            F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).reshape(batch, tokens, width)
+        )
         x = x + self.out(attended)
         return x + self.ffn(self.norm2(x))
 
