@@ -4,6 +4,7 @@ benchmark_step.py compares them by ratios of processor times in the same round.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -55,16 +56,15 @@ def slopes(mnist: list[str]) -> Calls:
     """A measurement: f' by a second pass through the activation, or by the graph that the loss needs anyway."""
     runs = runs_of([*mnist, *EIGHT, "training.steps=100"])
     network, batches, _ = set_up(Stack(tuple(runs)), load_data(runs[0].data), CPU)
-    units: list[tuple[Tensor, Tensor]] = []  # pre-activations and units of each layer
+    found: deque[Tensor] = deque()  # abs f' of each layer, taken before the gradient of the loss frees the graph
 
     def activate(self: Network, layer: int, z: Tensor, step: int | None = None) -> Tensor:
         h = own(self, layer, z, step)
-        units.append((z, h))
+        found.append(torch.autograd.grad(h, z, torch.ones_like(h), retain_graph=True)[0].abs())
         return h
 
     def from_graph(self: Network, layer: int, z: Tensor) -> Tensor:
-        inputs, outputs = units.pop()
-        return torch.autograd.grad(outputs, inputs, torch.ones_like(outputs), retain_graph=True)[0].abs()
+        return found.popleft()
 
     own = Network.activate
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from peer_models import MODELS
 from roofline import products
+from step_changes import CHANGES
 from sweeps import EVALUATING, SWEEPS
 from throughput_table import Line, read, table, write
 
@@ -61,3 +62,12 @@ def test_parts_that_are_not_measured_stay_and_unknown_ones_go(tmp_path: Path) ->
     )
     write(tmp_path, [Line("MLP", "seconds", 1, 3.0, None, "def", "AMD")], ["MLP", "CNN"])
     assert [(line.part, line.value) for line in read(tmp_path / "throughput.csv")] == [("MLP", 3.0), ("CNN", 2.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CHANGES if "torch.compile" not in name])  # which takes half a minute
+def test_a_change_of_a_step_can_be_measured_beside_the_present_way(name: str) -> None:
+    calls = CHANGES[name]([])  # on digits
+    assert len(calls) > 1
+    for call in calls.values():
+        call()
