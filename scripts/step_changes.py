@@ -18,6 +18,7 @@ from actbench import determinism
 from actbench.data.batches import Batches
 from actbench.data.datasets import load_data
 from actbench.experiment.runs import bound_activation
+from actbench.models import blocks
 from actbench.training.loop import set_up
 from actbench.training.network import Network
 from actbench.training.probe import observe
@@ -179,12 +180,37 @@ def products(keys: Sequence[str], mnist: list[str]) -> Calls:
     return {"MKL": present, "oneDNN": changed}
 
 
+def attention(keys: Sequence[str], mnist: list[str]) -> Calls:
+    """Training steps with torch's fused attention, or with a product, a softmax and a product."""
+
+    def by_products(q: Tensor, k: Tensor, v: Tensor, is_causal: bool) -> Tensor:
+        heads, (tokens, features) = q.shape[:2], q.shape[2:]
+        flat = [part.reshape(-1, tokens, features) for part in (q, k, v)]
+        scores = torch.bmm(flat[0], flat[1].transpose(1, 2)) * features**-0.5
+        return torch.bmm(scores.softmax(-1), flat[2]).unflatten(0, heads)
+
+    (present, _), (step, _) = steps_of([*mnist, *keys]), steps_of([*mnist, *keys])
+
+    def changed() -> None:
+        with mock.patch.object(blocks.F, "scaled_dot_product_attention", by_products):
+            step()
+
+    return {"fused": present, "by products": changed}
+
+
+def attention_on_digits(mnist: list[str]) -> Calls:
+    """The same for 8 small networks."""
+    return attention(["architecture=transformer_small", "activation=relu,gelu", "seed=range(0,4)"], [])
+
+
 CHANGES: dict[str, Callable[[list[str]], Calls]] = {
     "weight gradients with Adam by tiles": tiles,
     "slopes from the graph": slopes,
     "mini-batches at once, MLP": batches_at_once,
     "mini-batches at once, mlp_small on digits": batches_at_once_on_digits,
     **{f"torch.compile, {label}": partial(compiled, label) for label in ("relu", "gelu", "mish", "tanh", "softsign")},
+    "attention by products, Transformer": partial(attention, ["architecture=transformer", "activation=gelu"]),
+    "attention by products, transformer_small on digits": attention_on_digits,
     "products by oneDNN, MLP": partial(products, EIGHT),
     "products by oneDNN, MLP, batch 512": partial(
         products, ["architecture=mlp", "training.batch_size=512", "activation=gelu"]
