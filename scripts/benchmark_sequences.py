@@ -50,6 +50,8 @@ WIDTHS = (16, 32, 128)
 TARGETS = {16: 2.0, 32: 2.0, 128: 1.0}  # ratios, at least
 PROFILED_STEPS, OPERATIONS = 10, 5  # of a profile: steps, and the operations that are named
 
+together: Barrier  # of all processes; set by `begin`
+
 Step = Callable[[], object]
 Batch = Callable[[], tuple[Tensor, Tensor]]  # the next mini-batch
 

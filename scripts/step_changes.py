@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from steps import CPU, Calls, runs_of, steps_of
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from actbench import determinism
 from actbench.data.batches import Batches
 from actbench.data.datasets import load_data
 from actbench.experiment.runs import bound_activation
-from actbench.models import blocks
 from actbench.training.loop import set_up
 from actbench.training.network import Network
 from actbench.training.probe import observe
@@ -70,7 +70,7 @@ def slopes(mnist: list[str]) -> Calls:
     own = Network.activate
 
     def measure() -> None:
-        for _ in observe(network, batches, 1024):
+        for _ in observe(network, batches, min(1024, batches.validation_size)):
             pass
 
     def changed() -> None:
@@ -192,7 +192,7 @@ def attention(keys: Sequence[str], mnist: list[str]) -> Calls:
     (present, _), (step, _) = steps_of([*mnist, *keys]), steps_of([*mnist, *keys])
 
     def changed() -> None:
-        with mock.patch.object(blocks.F, "scaled_dot_product_attention", by_products):
+        with mock.patch.object(F, "scaled_dot_product_attention", by_products):
             step()
 
     return {"fused": present, "by products": changed}
