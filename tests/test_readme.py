@@ -51,7 +51,7 @@ def test_the_speeds_are_medians_of_the_benchmark() -> None:
     )
     ways = ("A", "B", "C", "C_eval", "actbench")
     assert [int(number) for number in table] == [round(medians[f"{way}: seconds"]) for way in ways]
-    (ratio,) = speeds.loc[speeds["part"].eq("MLP on digits") & speeds["what"].eq("actbench over C_eval"), "value"]
+    ratio = speeds.loc[speeds["part"].eq("MLP on digits") & speeds["what"].eq("actbench over C_eval"), "value"].median()
     assert f"1,050 runs on digits take {1 / ratio:.2f} of that loop's time" in PROSE
 
 
