@@ -53,8 +53,16 @@ def one_line(error: BaseException) -> str:
 
 
 def nearest_names(name: str, options: Sequence[str]) -> str:
-    """Returns the options most similar to a name, worded as the end of an error message."""
-    near = difflib.get_close_matches(name, options, n=4, cutoff=0.5)
+    """Returns the options most similar to a name, worded as the end of an error message.
+
+    Those whose last part is the name come first: `lr` is near to `optimizer.lr`.
+    """
+    last = name.rpartition(".")[2]
+    near = [option for option in options if last and option.rpartition(".")[2] == last]
+    near += difflib.get_close_matches(name, options, n=4, cutoff=0.5)
+    if not near:
+        lasts = {option.rpartition(".")[2]: option for option in reversed(options)}
+        near = [lasts[close] for close in difflib.get_close_matches(last, list(lasts), n=4, cutoff=0.6)]
     if near:
-        return f"; near: {', '.join(near)}"
-    return f"; there are: {', '.join(options)}" if len(options) <= 40 else "; --cfg job prints every key"
+        return f"; near: {', '.join(list(dict.fromkeys(near))[:4])}"
+    return f"; there are: {', '.join(options)}" if len(options) <= 40 else "; `actbench options` prints all"

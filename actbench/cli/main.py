@@ -8,98 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from actbench.cli.parser import USAGE, make_parser
 from actbench.cli.streams import PipeSafeStream
 from actbench.errors import Submitted, UsageError, print_error
 from actbench.execution.server import start_server
+from actbench.experiment.request import DEFAULT_EXPERIMENT
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
-
-USAGE = 2  # exit code: wrong usage or configuration
-DEFAULT_EXPERIMENT = "quickstart"  # of compare
-
-_EPILOG = """\
-overrides are Hydra's own grammar:
-  group=choice        dataset, architecture, activation, optimizer, ... (see conf/)
-  key.sub=value       optimizer.lr=0.01   training.epochs=5   dataset.root=DIR
-  key=a,b,c           a grid; also range(0,10), choice(a,b), glob(*)
-  activation=module:function    a function or torch.nn.Module class of your own
-
-exit codes: 0 done; 1 some run failed, or is not stored yet; 2 wrong usage or configuration; 130 interrupted
-
-examples:
-  actbench compare
-  actbench compare --dry-run
-  actbench sweep architecture=mlp,cnn activation=relu,gelu 'seed=range(0,5)' training.epochs=5
-  actbench train dataset=mnist activation=swiglu optimizer.lr=0.003 store.save_weights=last
-  actbench report quickstart --format html
-  actbench ui --open
-  actbench data fetch mnist
-"""
-_PAIRS = "also compare all pairs of activations, not only each with the baseline"
-_PLANNED = "print the runs of each task, the stacks and the time they would take"
-_DRY_RUN = {
-    "compare": f"{_PLANNED}, and the difference that could be shown; train and store nothing",
-    "sweep": f"{_PLANNED}; train and store nothing",
-    "train": "print how long the run would take; train and store nothing",
-}
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a usage error in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print_error(f"{message}; see {self.prog} --help")
-        raise SystemExit(USAGE)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="actbench", description="Which activation function should I use here, and is the difference real?",
-        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=text, description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-
-    for name, text in (
-        ("compare", "every rate on every seed, test, report (default experiment: quickstart, on digits)"),
-        ("sweep", "train a grid of runs"),
-        ("train", "train one run, with live progress"),
-    ):
-        sub = command(name, text)
-        alone = name == "train"
-        metavar = "OVERRIDE" if alone else "[EXPERIMENT] OVERRIDE"
-        description = "key=value" if alone else "key=value, and first an experiment's name"
-        sub.add_argument("words", nargs="*", metavar=metavar, help=description)
-        sub.add_argument("--cfg", choices=["job"], help="print the composed config of the first run and stop")
-        sub.add_argument("--config-dir", metavar="DIR", help="a folder of your own config groups, searched after ours")
-        sub.add_argument("--dry-run", action="store_true", help=_DRY_RUN[name])
-        if name == "compare":
-            sub.add_argument("--pairs", action="store_true", help=_PAIRS)
-    sub = command("report", "write the report of an ended comparison again, from the store alone")
-    sub.add_argument("experiment", metavar="EXPERIMENT")
-    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
-    sub.add_argument(
-        "--format", default="md,html,pdf,tex", metavar="LIST", help="of md, html, pdf, tex; all by default"
-    )
-    sub.add_argument("--pairs", action="store_true", help=_PAIRS)
-    sub = command("activations", "print the table of activations, or draw some of them")
-    sub.add_argument("names", nargs="*", metavar="NAME")
-    sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
-    sub = command("cost", "measure what each activation costs on this device, forward and backward")
-    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
-    sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")
-    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
-    sub.add_argument("--port", type=int, metavar="N", help="by default the first free one from 5000")
-    sub.add_argument("--open", action="store_true", help="open the newest view in the browser")
-    sub = command("data", "fetch data sets, or check those that are here")
-    sub.add_argument("action", choices=["fetch", "check"])
-    sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     completes = words[:1] in (["-sc"], ["--shell-completion"])  # as the shell's function calls this program
     if completes or (words[:1] == ["train"] and _is_for_hydra(words[1:])):
         return _run(lambda: _launch(words if completes else words[1:]))
-    parser = _parser()
+    parser = make_parser()
     if found := [word for word in words if "\0" in word]:
         parser.error(f"{found[0]}: holds a NUL character")
     parsed, rest = parser.parse_known_args(words)
@@ -196,6 +111,21 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
         return show_activations(parsed.names, parsed.plot)
     _require_python()
+    if parsed.command in ("options", "list"):
+        from actbench.cli.options import show_list, show_options
+
+        return show_list(parsed.kind) if parsed.command == "list" else show_options(parsed.names)
+    if parsed.command == "export":
+        from actbench.commands.export import export
+
+        return export(parsed.experiment, parsed.out)
+    if parsed.command == "figure":
+        from actbench.commands.figure import figure, look_of
+
+        if len(parsed.words) > 1:
+            raise UsageError(f"{' '.join(parsed.words)}: name one figure")
+        look = look_of(parsed.width, parsed.format, parsed.style, parsed.activations)
+        return figure(parsed.experiment, next(iter(parsed.words), None), look, parsed.out)
     from actbench.experiment.compose import allow_modules_of_current_folder
 
     allow_modules_of_current_folder()

@@ -28,6 +28,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from actbench.activations.table import TABLE
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.command import CommandSettings
+from actbench.experiment.options import choices_with
 from actbench.experiment.overrides import (
     COMMAND_GROUPS,
     GROUPS,
@@ -93,13 +94,26 @@ def compose_experiment(experiment: Experiment | None, overrides: Sequence[str], 
     if experiment is None:
         return compose_grid(overrides, config_dir)
     tasks = experiment.tasks or ((),)
-    grids = [compose_grid([*experiment.overrides, *task, *overrides], config_dir) for task in tasks]
+    grids = [_task_grid(experiment, task, overrides, config_dir) for task in tasks]
     for task, grid in zip(tasks, grids, strict=True):
         if grid.command != grids[0].command:
             raise UsageError(
                 f"{experiment.name}: task {' '.join(task)}: protocol, execution and store must be the same"
             )
     return Grid(tuple(dict.fromkeys(run for grid in grids for run in grid.runs)), grids[0].command)
+
+
+def _task_grid(experiment: Experiment, task: Sequence[str], overrides: Sequence[str], config_dir: str | None) -> Grid:
+    """The grid of a task; an error of the experiment's own overrides names the experiment."""
+    try:
+        return compose_grid([*experiment.overrides, *task, *overrides], config_dir)
+    except UsageError:
+        try:
+            compose_grid([*experiment.overrides, *task], config_dir)
+        except UsageError as error:
+            where = f", task [{', '.join(task)}]" if task else ""
+            raise UsageError(f"experiment {experiment.name}{where}: {error}") from error
+        raise
 
 
 def _validated_runs(mappings: Sequence[Mapping[str, Any]]) -> tuple[RunSettings, ...]:
@@ -210,6 +224,8 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         known = _known_keys(overrides)
         if unknown in known:
             return f"{unknown}: not every choice of this grid has that key"
+        if owners := choices_with(unknown):
+            return f"{unknown}: only {', '.join(owners)} have that key; choose one of them, or leave it out"
         return f"unknown key {unknown}{nearest_names(unknown, known)}"
     if isinstance(error, InterpolationResolutionError | MissingMandatoryValue) and key:
         return f"{key}: {message}"

@@ -45,7 +45,7 @@ def parse_overrides(overrides: Sequence[str], loader: Any) -> list[Override]:
     by_key: dict[str, Override] = {}
     for line in overrides:
         if len(line.partition("=")[0]) > _LONGEST_KEY:
-            raise UsageError(f"unknown key {line.partition('=')[0]}; --cfg job prints every key")
+            raise UsageError(f"unknown key {line.partition('=')[0]}; `actbench options` prints all")
         if len(line) > _LONGEST_LINE:
             raise UsageError(
                 f"{line}: {len(line):,} characters, more than {_LONGEST_LINE:,}; write range(a,b), or split it"

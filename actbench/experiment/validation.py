@@ -43,6 +43,12 @@ def groups_of(model: type[Model], composed: Mapping[str, Any]) -> Model:
     return validated(model, {key: composed[key] for key in model.model_fields})
 
 
+def wanted_at(model: type[BaseModel], keys: Sequence[str], kind: str) -> str:
+    """What a key of nested groups may be, in words; empty for a short form that is no field. kind: of a union."""
+    field = _walk(model, (keys[0], kind, *keys[1:]))[2] or _walk(model, tuple(keys))[2]
+    return "" if field is None else _wanted(field.annotation, field.metadata, field.description)
+
+
 def _message(model: type[BaseModel], error: ValidationError) -> str:
     """The first wrong key of a model as one line: its dotted path, its value and what it must be."""
     details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")  # unknown keys first

@@ -1,0 +1,114 @@
+"""`actbench options` and `actbench list`: what can be chosen and set."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from actbench.cli.activations import show_activations
+from actbench.errors import UsageError, nearest_names
+from actbench.experiment.options import Group, Section, find_options, option_group, option_groups
+from actbench.experiment.questions import experiment_names, load_experiment
+
+_WIDTH = 100  # characters, of a file or a pipe
+
+
+def show_options(words: Sequence[str]) -> int:
+    """Prints all groups, or the keys of the groups GROUP, or keys GROUP.KEY. Returns the exit code."""
+    names = [word.partition("=")[0] for word in words if word.partition("=")[0] != "seed"]
+    found = [find_options(name) for name in names]
+    if len(names) < len(words) or not words:
+        _print_groups(option_groups())  # with the seed, which has no group
+    for (group, sections), word in zip(found, names, strict=True):
+        _print_keys(group, sections, alone="." in word)
+    return 0
+
+
+def show_list(kind: str | None) -> int:
+    """Prints the experiments, data sets, architectures or activations, a line each. Returns the exit code."""
+    if kind is None:
+        raise UsageError(f"say what: actbench list {', '.join(LISTS)}")
+    if kind not in LISTS:
+        raise UsageError(f"no list {kind}{nearest_names(kind, list(LISTS))}")
+    return LISTS[kind]()
+
+
+def _experiments() -> int:
+    _print_rows({name: _question(name) for name in experiment_names()})
+    _note("`actbench compare NAME` answers one; a file in ./experiments/ is one of your own.")
+    return 0
+
+
+def _question(name: str) -> str:
+    """The question of an experiment, or what is wrong with its file."""
+    try:
+        return load_experiment(name).question
+    except UsageError as error:
+        return f"cannot be read: {error}"
+
+
+def _choices(group: str) -> int:
+    found = option_group(group)
+    _print_rows({name: f"{text} (default)" if name == found.default else text for name, text in found.choices.items()})
+    _note(f"`{group}=NAME` chooses one; `actbench options {group}` prints the keys.")
+    return 0
+
+
+LISTS: Mapping[str, Callable[[], int]] = {
+    "experiments": _experiments,
+    "datasets": lambda: _choices("dataset"),
+    "architectures": lambda: _choices("architecture"),
+    "activations": lambda: show_activations([], None),
+}
+
+
+def _print_groups(groups: Iterable[Group]) -> None:
+    table = _table("group", "default", "choices")
+    for group in groups:
+        names = list(group.choices)
+        text = ", ".join(names) if len(names) <= 20 else f"{len(names)}: `actbench list {group.name}s` prints them"
+        table.add_row(group.name, group.default, text)
+    table.add_row("seed", "0", "a whole number: split, data order and initial draws")
+    _console().print(table)
+    _note("`actbench options GROUP` or `GROUP.KEY` prints keys with default and meaning; set them by GROUP.KEY=VALUE.")
+
+
+def _print_keys(group: Group, sections: Iterable[Section], alone: bool) -> None:
+    """alone: without what belongs to the group as a whole."""
+    console = _console()
+    if not alone and len(group.choices) <= 20:
+        _print_rows({f"{group.name}={name}": text for name, text in group.choices.items()})
+    for section in sections:
+        table = _table("key", "default", "allowed", "meaning")
+        for option in section.options:
+            table.add_row(option.key, option.default, option.allowed, option.meaning)
+        if section.choices and len(group.choices) > 1:
+            console.print(f"\n{group.name}={','.join(section.choices)}", style="bold", highlight=False)
+        elif not alone:
+            console.print()
+        console.print(table)
+
+
+def _print_rows(rows: Mapping[str, str]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, text)
+    _console().print(table)
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, title in enumerate(titles):
+        table.add_column(title, overflow="fold", no_wrap=place == 0)
+    return table
+
+
+def _console() -> Console:
+    console = Console(markup=False, highlight=False)
+    return console if console.is_terminal else Console(width=_WIDTH, markup=False, highlight=False)
+
+
+def _note(text: str) -> None:
+    _console().print(f"\n{text}")
