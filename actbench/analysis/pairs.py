@@ -1,8 +1,8 @@
 """The runs of one task, paired by seed, each activation at its own rate: the input of the report's statements."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,7 +28,8 @@ class Comparison:
 
     runs: labelled rows of runs.csv of the task, of all rates. costs: by series, rounds of the columns of costs.csv; a
     series that was not measured is absent. examples: of the chosen runs, where the data set has a test set of its own.
-    n_test: test examples of a run, 0 where unknown. worst: the score of a run that diverged.
+    n_test: test examples of a run, 0 where unknown. worst: the score of a run that diverged. own_test: whether all runs
+    are known to have the same test examples.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Comparison:
     examples: Examples = field(default_factory=dict)
     n_test: int = 0
     worst: float = 0.0
+    own_test: bool = False
 
     @cached_property
     def metric(self) -> Metric:
@@ -226,6 +228,27 @@ class Comparison:
         """Differences of each series to the baseline."""
         return self.differences_to(self.baseline)
 
+    def only(self, series: Collection[str]) -> "Comparison":
+        """This comparison with some series and the baseline alone, to be drawn.
+
+        Seeds, choices of rates, intervals and tests stay those of all series.
+        """
+        kept = [name for name in self.ranking if name in series or name == self.baseline]
+        shown = replace(self, runs=self.runs[self.runs["series"].isin(kept)],
+                        costs={name: rounds for name, rounds in self.costs.items() if name in kept})  # fmt: skip
+        found = self.recommendation
+        if found is not None:
+            take, avoid, undecided, fastest = (
+                tuple(name for name in group if name in kept)
+                for group in (found.take, found.avoid, found.undecided, found.fastest)
+            )
+            found = replace(found, take=take, avoid=avoid, undecided=undecided, fastest=fastest)
+        vars(shown).update(
+            seeds=self.seeds, scores=self.scores[kept], recommendation=found, has_target=self.has_target,
+            differences={name: found for name, found in self.differences.items() if name in kept},
+        )  # fmt: skip
+        return shown
+
     @cached_property
     def to_best(self) -> dict[str, Difference]:
         """Differences of each series to that with the highest mean; empty without common seeds."""
@@ -236,6 +259,11 @@ class Comparison:
         """Differences of all pairs of series, one family of tests."""
         names = list(itertools.combinations(self.ranking, 2))
         return dict(zip(names, judge([self.pair(*pair) for pair in names], self.margin), strict=True))
+
+    @cached_property
+    def has_target(self) -> bool:
+        """Whether the runs have a target."""
+        return bool(self.ended["reached_target"].notna().any())
 
     @cached_property
     def arrives(self) -> list[str]:
@@ -251,9 +279,14 @@ class Comparison:
         return len(self.ended) > 0 and bool(self.ended["steps"].eq(0).all())
 
     @cached_property
+    def is_unlearned(self) -> bool:
+        """Whether no series has a mean score that is better than the worst by half a margin: nothing is learned."""
+        return len(self.ranking) > 0 and bool(self.scores.mean().max() - self.worst < self.margin / 2)
+
+    @cached_property
     def recommendation(self) -> Recommendation | None:
-        """Which to take and which to avoid; None for a single series, without common seeds or without training."""
-        if len(self.ranking) < 2 or self.is_untrained:
+        """Which to take and which to avoid; None for a single series, and where nothing is learned."""
+        if len(self.ranking) < 2 or self.is_untrained or self.is_unlearned:
             return None
         close = {name: within(self.pair(name, self.ranking[0]), self.margin) for name in self.ranking[1:]}
         costs = {series: float(rounds["step_ns"].mul(rounds["step_share"]).median())
@@ -276,5 +309,5 @@ def comparisons(
         dataset, metric = str(group["dataset"].iloc[0]), str(group["metric"].iloc[0])
         yield Comparison(
             str(task), group, request.baseline, request.margin_of(metric), rounds, examples or {},
-            request.test_sizes.get(dataset, 0), request.worst.get(dataset, 0.0),
+            request.test_sizes.get(dataset, 0), request.worst.get(dataset, 0.0), dataset in request.own_tests,
         )  # fmt: skip

@@ -14,8 +14,8 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
     runs: rows of runs.csv. Columns: task, series, the columns that the runs of a line share, n (runs), unfinished (runs
     that diverged, failed or are missing), mean, sd and n of validation and test score, Kaplan-Meier median of the steps
-    to target, reached (runs at the target), and the mean dead fraction. A run that diverged or failed has no score and
-    never reaches its target. Without learning rates all runs of a series are one line.
+    to target, whether there is a target, reached (runs at it), and the mean dead fraction. A run that diverged or
+    failed has no score and never reaches its target. Without learning rates all runs of a series are one line.
     """
     lines = []
     for (task, series, _), group in labelled(runs).groupby(["task", "series", "lr"], sort=False, dropna=False):
@@ -26,6 +26,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
             values = finished[metric].dropna()
             line |= {f"{metric}_mean": values.mean(), f"{metric}_sd": values.std(ddof=1), f"{metric}_n": len(values)}
         line["steps_to_target"] = median_time(group["steps_to_target"])
+        line["has_target"] = bool(group["reached_target"].notna().any())
         line["reached"] = int(group["reached_target"].eq(True).sum())
         line["dead_fraction"] = finished["dead_fraction"].mean()
         lines.append(line)

@@ -32,7 +32,8 @@ def answer_document(
 
 def _task(comparison: Comparison) -> dict[str, Any]:
     found = comparison.recommendation
-    take = found.take if found else () if comparison.is_untrained else comparison.ranking
+    untaught = comparison.is_untrained or comparison.is_unlearned
+    take = found.take if found else () if untaught else comparison.ranking
     return {
         "task": comparison.task, "metric": comparison.metric.column, "baseline": comparison.baseline,
         "margin": comparison.margin, "n": len(comparison.scores), "n_test": comparison.n_test or None,

@@ -22,6 +22,10 @@ _SETS = (
     "Compared with the highest mean of each task, not with the baseline: take what is shown to be less than {0} below "
     "it, avoid what is shown to be more than {0} below it; the rest is undecided."
 )
+_SETS_OF_TEXT = (
+    "Compared with the best mean of each task, not with the baseline: take what is shown to be worse by less than {0}, "
+    "avoid what is shown to be worse by more; the rest is undecided."
+)
 _DEAD = 0.01  # share of units from which on an activation is named
 _MOST_TASKS = 3  # as columns of the table; more are its rows
 _MOST_UNDECIDED = 6  # names in a cell
@@ -43,10 +47,12 @@ def front_page(
     yield Paragraph(conditions(comparisons, request, environment), "note")
     shown = [comparison for comparison in comparisons if comparison.differences]
     if shown:
-        yield draw(lambda narrow: differences_figure(shown, narrow), DIFFERENCES, _caption(shown, request))
+        yield draw(lambda width: differences_figure(shown, width), DIFFERENCES, _caption(shown, request))
     with_verdicts = [comparison for comparison in comparisons if is_judged(comparison)]
     if with_verdicts:
-        yield Table(front_table(with_verdicts, request), _SETS.format(_margin(comparisons, request)))
+        bits = any(comparison.metric.name == "bits_per_character" for comparison in with_verdicts)
+        sets = _SETS_OF_TEXT if bits else _SETS
+        yield Table(front_table(with_verdicts, request), sets.format(_margin(comparisons, request)))
 
 
 def _caption(shown: Sequence[Comparison], request: Request) -> str:
@@ -74,14 +80,15 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     """The conditions of the answer in one line: seeds, test examples, margin, rates, date, version and machine."""
     seeds, sizes = ({size(c) for c in comparisons} - {0} for size in (lambda c: len(c.scores), lambda c: c.n_test))
     rates = {float(lr) for comparison in comparisons for lr in comparison.planned["lr"].unique()}
-    drawn = all(not comparison.covers_examples for comparison in comparisons)
+    drawn = all(not comparison.covers_examples and not comparison.own_test for comparison in comparisons)
+    text = all(comparison.metric.name == "bits_per_character" for comparison in comparisons)
     seconds, commands = environment.get("seconds"), environment.get("commands", 1)
     took = duration(seconds) + (f" in {commands} commands" if commands > 1 else "") if seconds else ""
     known = "processor" in environment and "cores" in environment
     machine = f"on {literal(str(environment['processor']))}, {count(environment['cores'], 'core')}" if known else ""
     parts = [
         f"{_range(seeds)} seeds" if seeds else "",
-        f"{_range(sizes)} test examples{' drawn by each seed' * drawn}" if sizes else "",
+        f"{_range(sizes)} test {'windows' if text else 'examples'}{' drawn by each seed' * drawn}" if sizes else "",
         f"margin{'s' * (only_metric(comparisons) is None)} {margins(comparisons, request)}",
         f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
         literal(str(environment.get("date", "")))[:10],
@@ -134,6 +141,8 @@ def _undecided(comparison: Comparison, ordered: Sequence[str]) -> str:
 
 def _fastest(comparison: Comparison) -> str:
     """Those not shown to be slower than the first, with the range of their mean steps, and the baseline's."""
+    if not comparison.has_target:
+        return ""
     fastest = _recommended(comparison, "fastest")
     late = [name for name in comparison.ranking if name not in comparison.arrives]
     never = f"under half of the runs arrive: {', '.join(late)}" if late else ""

@@ -69,7 +69,7 @@ def score_interval(metric: Metric, mean: float, low: float, high: float) -> str:
 
 def difference_interval(scale: float, digits: int, mean: float, low: float, high: float, sign: str = "+") -> str:
     """`scale` times a difference with its interval, without it where that is NaN; with `sign`."""
-    values = [f"{scale * value:{sign}.{digits}f}" for value in (mean, low, high)]
+    values = [f"{round(scale * value, digits) + 0.0:{sign}.{digits}f}" for value in (mean, low, high)]  # no -0.00
     return values[0] + ("" if math.isnan(low) else f" [{values[1]}, {values[2]}]")
 
 

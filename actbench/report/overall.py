@@ -49,6 +49,8 @@ def _no_answer(comparisons: Sequence[Comparison]) -> str:
         return "All runs diverged; nothing can be recommended."
     if all(comparison.is_untrained for comparison in comparisons):
         return "The networks were not trained (0 steps); nothing is recommended."
+    if all(comparison.is_unlearned for comparison in comparisons):
+        return "No network learned its task; nothing is recommended."
     if all(len(comparison.ranking) == 1 for comparison in comparisons):
         return "Only one activation was trained; there is nothing to compare it with."
     return "Too few seeds for an answer."
@@ -68,8 +70,10 @@ def _choices(tasks: Mapping[str, Comparison]) -> list[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for name, comparison in tasks.items():
         if name not in alike and comparison.recommendation is not None:
-            doubt = f" (the highest mean, though not shown to beat {comparison.baseline})"
-            names, doubted = joined(comparison.recommendation.take, "or"), bool(doubt_of(comparison))
+            take, best = comparison.recommendation.take, comparison.recommendation.best
+            what = "the highest mean, though" if len(take) == 1 else f"{best}, the best of them, is"
+            doubt = f" ({what} not shown to beat {comparison.baseline})"
+            names, doubted = joined(take, "or"), bool(doubt_of(comparison))
             key = ("Try", names, doubt) if doubted else ("Take", names, "")
             groups.setdefault(key, []).append(name)
     if len(groups) > MOST_NAMED:

@@ -101,7 +101,7 @@ def document(
     if 0 < len(judged_tasks) <= MOST_TASKS:
         yield Heading(2, "Which to take")
         yield draw(
-            lambda narrow: flow_figure(judged_tasks, narrow), "decision",
+            lambda width: flow_figure(judged_tasks, width), "decision",
             f"From the task over what counts to an activation. Only {_decides(judged_tasks)} decides which may be "
             "taken.",
         )  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from actbench.errors import UsageError, one_line
 from actbench.report.figures.style import save_figure
-from actbench.signals import sigint_blocked
+from actbench.signals import main_hidden, sigint_blocked
 
 Save = Callable[[Figure, Path], None]
 
@@ -25,7 +25,7 @@ def other_process() -> Iterator[Save]:
     """
     own, others = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(others,), daemon=True)
-    with sigint_blocked():
+    with sigint_blocked(), main_hidden():
         process.start()
     others.close()
     sender = ThreadPoolExecutor(1)  # the pipe holds less than a figure

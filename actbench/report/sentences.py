@@ -78,6 +78,9 @@ def task_sentence(comparison: Comparison) -> str:
     if comparison.is_untrained:
         return "The networks were not trained (0 steps); nothing is recommended."
     best = comparison.ranking[0]
+    if comparison.is_unlearned:
+        score = comparison.metric.value(scores[best].mean())
+        return f"No network learned this task: {best}, the best, is no better than a guess ({score})."
     top = f"{best}, {comparison.metric.value(scores[best].mean())}"
     if found is None:
         return f"Only {top}; nothing to compare it with."
@@ -121,7 +124,8 @@ def doubt_of(comparison: Comparison) -> str:
         or found.best in beating(comparison)
     ):
         return ""
-    return f", the highest mean, but not shown to beat {with_score(comparison, baseline)}"
+    what = "the highest mean, but" if len(found.take) == 1 else f"but {found.best} is"
+    return f", {what} not shown to beat {with_score(comparison, baseline)}"
 
 
 def answer(comparison: Comparison, name: str) -> str:
@@ -183,5 +187,7 @@ def coverage(comparison: Comparison) -> str:
     if comparison.covers_examples:
         tested = f" of {size}" if size else ""
         return f"seeds, tuning on this grid and new test examples, estimated from the test set{tested}"
+    if comparison.own_test:
+        return f"seeds and tuning on this grid; not other test examples than these{f' {size}' if size else ''}"
     parts = f" (test parts of {size})" if size else ""
     return f"seeds, splits and tuning on this grid; not examples beyond this data set{parts}"

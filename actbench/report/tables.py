@@ -100,10 +100,15 @@ def training_table(comparison: Comparison) -> pd.DataFrame:
         median = median_time(runs["steps_to_target"])
         line = {
             "activation": series,
-            "at the target": f"{int(runs['reached_target'].eq(True).sum())} of {len(runs)}",
-            "steps, median": NEVER if math.isinf(median) else f"{median:.0f}",
-            "mean": f"{comparison.steps[series].mean():.0f}",
-            "at the fastest rate": f"{comparison.fastest_steps[series].mean():.0f}",
+        }
+        if comparison.has_target:
+            line |= {
+                "at the target": f"{int(runs['reached_target'].eq(True).sum())} of {len(runs)}",
+                "steps, median": NEVER if math.isinf(median) else f"{median:.0f}",
+                "mean": f"{comparison.steps[series].mean():.0f}",
+                "at the fastest rate": f"{comparison.fastest_steps[series].mean():.0f}",
+            }
+        line |= {
             "rates within the margin": _tolerance(comparison, series),
             "dead %": number(100 * finished["dead_fraction"].mean(), ".1f"),
             "zeros %": number(100 * finished["zero_share"].mean(), ".1f"),
@@ -188,7 +193,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
     table["to target"] = [
         f"{line['steps_to_target']:g}"
         if math.isfinite(line["steps_to_target"])
-        else f"{line['reached']} of {line['n']}"
+        else f"{line['reached']} of {line['n']}" * line["has_target"]
         for line in lines
     ]
     table["dead %"] = [number(100 * value, ".1f") for value in summary["dead_fraction"]]

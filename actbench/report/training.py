@@ -30,7 +30,7 @@ def training_section(
     yield Heading(2, "Learning rates and training")
     if any(comparison.planned["lr"].nunique() > 1 for comparison in scored):
         yield draw(
-            lambda narrow: rates_figure(scored, narrow), "learning_rates",
+            lambda width: rates_figure(scored, width), "learning_rates",
             f"{name} by learning rate, means of the seeds that a rate has. Large: chosen; hollow: given up after a "
             "stage; an arrow with its value: below the axis.",
         )  # fmt: skip
@@ -38,7 +38,7 @@ def training_section(
     curves = points["curves"][points["curves"]["run_id"].isin(chosen)]
     if len(curves[curves["step"] > 0]):
         yield draw(
-            lambda narrow: curves_figure(scored, curves, narrow), "curves",
+            lambda width: curves_figure(scored, curves, width), "curves",
             f"{name} by step at the chosen rates: mean over seeds, band from the 10th to the 90th "
             f"percentile; grey behind: {scored[0].baseline}.",
         )  # fmt: skip
@@ -46,17 +46,17 @@ def training_section(
     gaps = [later - step for step, later in itertools.pairwise(steps)]
     if (times := times_figure(scored)) is not None:
         yield draw(
-            lambda narrow: times_figure(scored, True) or times if narrow else times, "times",
+            lambda width: times_figure(scored, width) or times, "times",
             "Mean steps to the target at the fastest rate, with 95 % intervals. A run that never arrives counts with "
             f"its whole length (triangle: with some such runs); the line is {scored[0].baseline}. Steps are read at "
             f"evaluations, at least {min(gaps, default=0)} steps apart.",
         )  # fmt: skip
     layers = points["layers"][points["layers"]["run_id"].isin(chosen)]
-    for name, caption, wide, narrow in layers_figures(scored, layers):
-        yield draw({False: wide, True: narrow}.__getitem__, name, caption)
+    for name, caption, make in layers_figures(scored, layers):
+        yield draw(make, name, caption)
     if (through_time := time_steps_figure(scored, layers)) is not None:
         yield draw(
-            lambda narrow: time_steps_figure(scored, layers, True) or through_time if narrow else through_time,
+            lambda width: time_steps_figure(scored, layers, width) or through_time,
             "time_steps",
             "RMS gradient of the loss at the pre-activations of each time step, after training: geometric means over "
             f"seeds and layers at the chosen rates; grey behind: {scored[0].baseline}.",

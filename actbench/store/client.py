@@ -12,6 +12,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from actbench.errors import UsageError
+from actbench.store.moved import follow_move
 from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
 
 _BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure", "sqlite3")  # packages whose errors MLflow passes on
@@ -35,6 +36,8 @@ def connect(uri: str, create: bool = True) -> MlflowClient:
     with store_errors(uri), database_lock(database):  # two processes that create one database break it
         if database is not None and is_absent(database):
             create_database(database.resolve(), lambda new: MlflowClient(new).search_experiments(max_results=1))
+        elif database is not None:
+            follow_move(database)
         try:
             if uri.startswith(DATABASES):
                 _check_connection(uri)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from actbench.signals import replaced_file
 from actbench.store.files import COSTS, CURVES, EXAMPLES, HISTOGRAMS, HYPOTHESES, LAYERS, RUNS
+from actbench.store.moved import follow_move
 from actbench.store.names import FILES, JOURNALS
 from actbench.store.provenance import ENVIRONMENT
 from actbench.store.sqlite import check_database, connect_existing
@@ -52,6 +53,7 @@ def newest_copy(uri: str, experiment: str, kind: str) -> Copy | None:
     database = check_database(uri, create=False)
     if database is None or any(JOURNALS.glob("*/*")):
         return None
+    follow_move(database)
     with (
         contextlib.suppress(sqlite3.Error, OSError, ValueError),  # an error is MLflow's to tell
         contextlib.closing(connect_existing(database)) as connection,

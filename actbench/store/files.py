@@ -33,6 +33,7 @@ RUNS = "runs.csv"
 CURVES, LAYERS, HISTOGRAMS = "curves.parquet", "layers.parquet", "histograms.parquet"
 EXAMPLES = "examples.parquet"
 COSTS, HYPOTHESES, VERDICTS = "costs.csv", "hypotheses.json", "verdicts.csv"  # of a comparison, as are
+REQUEST = "request.json"  # what the command was asked to do: Request.to_tags
 ANSWER, SCORES, PAIRS = "answer.json", "scores.csv", "pairs.csv"
 
 _TYPES = {

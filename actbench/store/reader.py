@@ -254,7 +254,8 @@ def _result(run: Run, child: Any, curves: Curves, layers: dict[int, Curves]) -> 
             row[key] = int(data.metrics[key]) if key in COUNTS else data.metrics[key]
     if run.data.metric == "accuracy":  # older versions stored no scores
         row |= {"score": row["test_accuracy"], "val_score": row["val_accuracy"]}
-    row["steps"], row["reached_target"] = run.steps, bool(data.metrics["reached_target"])
+    reached = data.metrics.get("reached_target")  # none of a run without a target
+    row["steps"], row["reached_target"] = run.steps, None if reached is None else bool(reached)
     # A run that was shown while it trained may have a point more than its result.
     correct = base64.b64decode(data.tags[TEST_CORRECT]) if TEST_CORRECT in data.tags else None
     scores = b"".join(base64.b64decode(text) for key, text in sorted(data.tags.items()) if key.startswith(_SCORES))

@@ -223,7 +223,7 @@ def test_fewer_than_six_seeds_are_said_before_training_and_give_no_verdict(capsy
     compared("protocol.seeds=5")
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first == "protocol.seeds=5: too few for a verdict; take at least 6, better 9 or more"
-    assert second.startswith("first stage, seeds 0 to 2, ")
+    assert second.startswith("first stage, seeds 0 to 2: ")
     (task,) = json.loads(Path("results/quickstart/answer.json").read_text())["tasks"]
     assert task["activations"]["tanh"]["verdict"] == "no verdict"
     assert "too few for a verdict" in task["sentence"]

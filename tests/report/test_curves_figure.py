@@ -52,7 +52,7 @@ def test_rows_are_series_in_one_order_and_each_has_a_panel_in_each_task(tasks: i
     compared_tasks = [compared(SCORES, f"task{number}") for number in range(tasks)]
     frames = [curves_of(comparison, rising, STEPS) for comparison in compared_tasks]
     curves = pd.concat(frames)
-    figure = curves_figure(compared_tasks, curves, narrow)
+    figure = curves_figure(compared_tasks, curves, NARROW if narrow else WIDTH)
     assert figure.get_size_inches()[0] == (NARROW if narrow else WIDTH)
     (axis,) = figure.axes
     names = [text.get_text() for text in axis.texts if text.get_text() in LAST]

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from actbench.report.figures.flow import flow_figure
+from actbench.report.figures.style import NARROW, WIDTH
 from tests.report.runs import compared
 
 SCORES = {"relu": [0.95, 0.96] * 4, "gelu": [0.952, 0.961] * 4, "tanh": [0.6, 0.61] * 4}
@@ -12,7 +13,9 @@ SCORES = {"relu": [0.95, 0.96] * 4, "gelu": [0.952, 0.961] * 4, "tanh": [0.6, 0.
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_each_task_leads_to_what_may_be_taken_and_to_what_to_avoid(narrow: bool) -> None:
-    figure = flow_figure([compared(SCORES), compared({**SCORES, "tanh": [0.95, 0.961] * 4}, "cnn")], narrow)
+    figure = flow_figure(
+        [compared(SCORES), compared({**SCORES, "tanh": [0.95, 0.961] * 4}, "cnn")], NARROW if narrow else WIDTH
+    )
     (axis,) = figure.axes
     texts = {text.get_text(): text for text in axis.texts}
     assert [name for name in texts if name in ("MLP", "CNN")] == ["MLP", "CNN"]

@@ -14,7 +14,7 @@ from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
 from actbench.report.draw import Draw
 from actbench.report.figures.differences import differences_figure
-from actbench.report.figures.style import VERDICTS
+from actbench.report.figures.style import NARROW, VERDICTS
 from actbench.report.formats.blocks import Figure, Heading, Paragraph
 from actbench.report.front import conditions, front_page, front_table
 from actbench.report.headline import overrides_line
@@ -96,7 +96,7 @@ def test_the_figure_draws_points_inside_its_axis_and_arrows_with_values_for_the_
 
 
 def test_panels_have_one_order_and_one_scale_and_stand_one_above_the_other_in_a_column() -> None:
-    wide, narrow = differences_figure([MLP, CNN]), differences_figure([MLP, CNN], narrow=True)
+    wide, narrow = differences_figure([MLP, CNN]), differences_figure([MLP, CNN], NARROW)
     for figure in (wide, narrow):
         first, second = figure.axes
         assert first.get_xlim() == second.get_xlim()

@@ -10,10 +10,10 @@ from tests.report.runs import compared
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_panels_have_the_sizes_that_are_asked_for_and_room_for_titles_of_several_lines(narrow: bool) -> None:
-    short, panels = fixed_panels(["a", "b"], 1.5, 1 if narrow else 2, narrow)
+    short, panels = fixed_panels(["a", "b"], 1.5, 1 if narrow else 2, NARROW if narrow else WIDTH)
     assert short.get_size_inches()[0] == (NARROW if narrow else WIDTH)
     assert [inches(panel)[1] for panel in panels] == pytest.approx([1.5, 1.5])
-    long, (panel, _) = fixed_panels(["a", "many words " * 12], 1.5, 1 if narrow else 2, narrow)
+    long, (panel, _) = fixed_panels(["a", "many words " * 12], 1.5, 1 if narrow else 2, NARROW if narrow else WIDTH)
     assert inches(panel)[1] == pytest.approx(1.5)
     assert long.get_size_inches()[1] > short.get_size_inches()[1]
 

@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection, PathCollection
 
 from actbench.analysis.rates import mean_scores
 from actbench.report.figures.rates import arrows, rates_figure, zoomed
-from actbench.report.figures.style import VERDICTS
+from actbench.report.figures.style import NARROW, VERDICTS, WIDTH
 from tests.report.runs import ByRate, compared, compared_at_rates
 
 NINE = [0.90, 0.92, 0.91, 0.93, 0.90, 0.94, 0.91, 0.92, 0.93]
@@ -45,7 +45,7 @@ def test_rates_below_the_panel_are_arrows_with_their_values() -> None:
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_chosen_rates_are_large_and_raced_out_rates_hollow(narrow: bool) -> None:
-    (axis,) = rates_figure([compared_at_rates(BY_SERIES)], narrow).axes
+    (axis,) = rates_figure([compared_at_rates(BY_SERIES)], NARROW if narrow else WIDTH).axes
     (dots,) = [found for found in axis.collections if isinstance(found, PathCollection)]
     shown = {
         (round(float(10**x), 4), round(float(y), 1)): (size, tuple(face))

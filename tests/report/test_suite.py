@@ -20,6 +20,7 @@ from actbench.report.draw import Draw
 from actbench.report.figures.curves import curves_figure
 from actbench.report.figures.differences import differences_figure
 from actbench.report.figures.rates import rates_figure
+from actbench.report.figures.style import NARROW, WIDTH
 from actbench.report.figures.time_steps import time_steps_figure
 from actbench.report.formats.blocks import Block, Figure, Heading, Items, Paragraph, Table
 from actbench.report.front import conditions, front_page, front_table
@@ -170,7 +171,7 @@ def test_the_front_page_of_a_suite_has_a_table_with_a_row_per_task_and_no_line_f
                           "shakespeare, decoder"]  # fmt: skip
     assert rows["diabetes, MLP"]["**avoid**"] == "sigmoid (R² 0.301)"
     assert rows["shakespeare, decoder"]["**avoid**"].startswith("relu (2.711 bits), tanh (")
-    assert "less than the margin below it" in table.caption
+    assert "worse by less than the margin" in table.caption
     (figure,) = (block for block in blocks if isinstance(block, Figure))
     assert "in the unit of each task and positive where it is better" in figure.caption
     assert "margins 1 point, 0.02 of R², 0.02 bits · " in conditions(compared, REQUEST, {})
@@ -255,7 +256,7 @@ def test_what_an_interval_covers_is_said_of_text_with_the_scores_of_its_windows(
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_each_panel_of_differences_has_its_own_unit_and_scale(compared: list[Comparison], narrow: bool) -> None:
-    axes = differences_figure(compared, narrow).axes
+    axes = differences_figure(compared, NARROW if narrow else WIDTH).axes
     labels = [axis.get_xlabel() for axis in axes]
     assert labels == ["test accuracy minus relu, points"] * 3 + ["test R² minus relu"] * 2 + [
         "bits per character fewer than relu"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
+from actbench.report.figures.style import NARROW, WIDTH
 from actbench.report.figures.times import times_figure
 from tests.report.runs import compared, compared_at_rates
 
@@ -27,7 +28,7 @@ def test_the_speed_is_at_the_fastest_rate_and_runs_that_never_arrive_count_with_
 def test_rows_are_in_one_order_and_censored_means_are_triangles(narrow: bool) -> None:
     scores: dict[str, list[float | None]] = {"relu": [*NINE], "tanh": [0.95] * 5 + [None] * 4, "gelu": [0.95] * 9}
     tasks = [compared(scores), compared({name: scores[name] for name in ("relu", "tanh")}, "cnn")]
-    figure = times_figure(tasks, narrow)
+    figure = times_figure(tasks, NARROW if narrow else WIDTH)
     assert figure is not None
     first, second = figure.axes
     assert [text.get_text() for text in first.texts[:3]] == ["gelu", "relu", "tanh"]

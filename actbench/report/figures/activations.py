@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from actbench.report.figures.panels import bottom_legend, fixed_panels, legend_height
-from actbench.report.figures.style import BASELINE, BEHIND, TEXT
+from actbench.report.figures.style import BASELINE, BEHIND, TEXT, WIDTH
 
 _SLOPE = "#2B6CB0"  # no verdict has this colour
 _LOWEST, _HIGHEST = -3.0, 5.0  # of the vertical axis, which squares would stretch
@@ -42,5 +42,5 @@ def activation_figure(curves: Mapping[str, tuple[str, Any, Any, Any]]) -> Figure
             axis.tick_params(labelbottom=True)
     axes[0].set_ylim(low - pad, high + pad)
     axes[0].yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    bottom_legend(figure, entries, narrow=False)
+    bottom_legend(figure, entries, width=WIDTH)
     return figure

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from actbench.report.figures.panels import bottom_legend, fixed_panels, label_width, legend_height, rows
-from actbench.report.figures.style import TEXT, VERDICTS
+from actbench.report.figures.style import TEXT, VERDICTS, WIDTH
 from actbench.training.results import COPY
 
 _DARK = VERDICTS["equal"]
@@ -51,7 +51,7 @@ def cost_figure(costs: pd.DataFrame, activations: Mapping[str, str]) -> Figure:
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("ns per output", **TEXT)
         axis.grid(axis="x", color="0.9", linewidth=0.6)
-    bottom_legend(figure, entries, narrow=False)
+    bottom_legend(figure, entries, width=WIDTH)
     return figure
 
 

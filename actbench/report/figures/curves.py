@@ -12,7 +12,7 @@ from actbench.analysis.pairs import Comparison
 from actbench.report.figures.cells import Band, Cell, Sheet
 from actbench.report.figures.panels import POINTS, colour, wrapped
 from actbench.report.figures.rates import zoomed
-from actbench.report.figures.style import NARROW, WIDTH
+from actbench.report.figures.style import WIDTH, is_narrow
 from actbench.report.metrics import only_metric
 from actbench.report.sentences import short_names
 
@@ -72,7 +72,7 @@ def _limits(bands: Mapping[str, Band], comparison: Comparison) -> tuple[float, f
     return min(floor, max(early, floor - 2 * (top - floor))), top
 
 
-def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narrow: bool = False) -> Figure:
+def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, width: float = WIDTH) -> Figure:
     """Validation score by step at the chosen rates: mean over seeds, 10th to 90th percentile as a band.
 
     A panel per series and task with the baseline's mean in grey behind. Up to four tasks are columns, and rows are
@@ -87,19 +87,19 @@ def curves_figure(comparisons: Sequence[Comparison], curves: pd.DataFrame, narro
         for found in drawn
     ]
     axis = "validation score" if shared is None else shared.axis
-    if narrow or not 1 < len(drawn) <= _TASKS or len(names) > _ROWS:
-        return _blocks(drawn, titles, names, axis, narrow)
-    return _matrix(drawn, titles, names, axis)
+    if is_narrow(width) or not 1 < len(drawn) <= _TASKS or len(names) > _ROWS:
+        return _blocks(drawn, titles, names, axis, width)
+    return _matrix(drawn, titles, names, axis, width)
 
 
-def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str) -> Figure:
+def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str, total: float) -> Figure:
     """Rows are series, columns tasks."""
     left, gap = 0.22 + POINTS / 72 * max(map(len, names)), 0.08
-    pitch = (WIDTH - left - 0.1) / len(drawn)
+    pitch = (total - left - 0.1) / len(drawn)
     width = pitch - 0.32 - 0.1
     top = 0.3 + 0.125 * max(wrapped(title, width).count("\n") for title in titles)
     height = float(np.clip((_TALL[False] - top - 0.2) / len(names) - gap, *_HEIGHTS))
-    sheet = Sheet(WIDTH, top + 0.2 + len(names) * (height + gap))
+    sheet = Sheet(total, top + 0.2 + len(names) * (height + gap))
     for column, (found, title) in enumerate(zip(drawn, titles, strict=True)):
         x = left + column * pitch + 0.32
         sheet.title(x + width / 2, top - 0.1, title, width)
@@ -116,16 +116,16 @@ def _matrix(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str]
     return sheet.finish()
 
 
-def _blocks(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str, narrow: bool) -> Figure:
+def _blocks(drawn: Sequence[Curves], titles: Sequence[str], names: Sequence[str], axis: str, total: float) -> Figure:
     """A block of panels per task, each with the name of its series above."""
-    total, gap = NARROW if narrow else WIDTH, 0.2
+    gap = 0.2
     fitting = int((total - 0.5) / (0.1 + POINTS / 72 * max(map(len, names), default=1)))
-    per_row = max(1, min(_PER_ROW[narrow], fitting, len(names)))
+    per_row = max(1, min(_PER_ROW[is_narrow(total)], fitting, len(names)))
     shown = [[name for name in names if name in found.bands] for found in drawn]
     rows = [-(-len(of_task) // per_row) for of_task in shown]
     head, foot = 0.25, 0.2
     fixed = 0.05 + len(drawn) * (head + foot)
-    height = float(np.clip((_TALL[narrow] - fixed) / max(1, sum(rows)) - gap, *_HEIGHTS))
+    height = float(np.clip((_TALL[is_narrow(total)] - fixed) / max(1, sum(rows)) - gap, *_HEIGHTS))
     sheet = Sheet(total, fixed + sum(rows) * (height + gap))
     pitch, y = (total - 0.5) / per_row, 0.0
     for found, title, of_task, count in zip(drawn, titles, shown, rows, strict=True):

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.report.figures.panels import bottom_legend, colour, fixed_panels, label_width, legend_height, rows
-from actbench.report.figures.style import BAND, BASELINE, SMALL, TEXT, VERDICTS, marker
+from actbench.report.figures.style import BAND, BASELINE, SMALL, TEXT, VERDICTS, WIDTH, is_narrow, marker
 from actbench.report.metrics import only_metric
 from actbench.report.sentences import short_names
 
@@ -18,7 +18,7 @@ ROW = 0.17  # inches
 _WIDEST, _NARROWEST = 5.0, 2.0  # half of the axis, in margins
 
 
-def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figure:
+def differences_figure(comparisons: Sequence[Comparison], width: float = WIDTH) -> Figure:
     """Mean differences to the baseline with 95 % intervals, the margin as a band; a panel per task.
 
     A point is drawn as its verdict has it; one outside the axis becomes an arrow with its value. comparisons: with
@@ -32,10 +32,10 @@ def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) 
     found = {difference.verdict for comparison in comparisons for difference in comparison.differences.values()}
     entries = [Line2D([], [], linestyle="none", label=f"against {comparisons[0].baseline}:")]
     entries += [_entry(verdict) for verdict in VERDICTS if verdict in found]
-    columns, mixed = 1 if narrow else min(3, len(comparisons)), only_metric(comparisons) is None
+    columns, mixed = 1 if is_narrow(width) else min(3, len(comparisons)), only_metric(comparisons) is None
     figure, axes = fixed_panels(
-        titles, 0.1 + ROW * len(shown), columns, narrow, left=label_width(shown), top=0.35,
-        bottom=0.45 + legend_height(entries, narrow), gap=(0.15, 0.8 if mixed else 0.6),
+        titles, 0.1 + ROW * len(shown), columns, width, left=label_width(shown), top=0.35,
+        bottom=0.45 + legend_height(entries, width), gap=(0.15, 0.8 if mixed else 0.6),
     )  # fmt: skip
     for place, (axis, comparison) in enumerate(zip(axes, comparisons, strict=True)):
         rows(axis, shown, place % columns == 0)
@@ -49,7 +49,7 @@ def differences_figure(comparisons: Sequence[Comparison], narrow: bool = False) 
         _draw_rows(axis, comparison, shown, limit)
     for axis, comparison in list(zip(axes, comparisons, strict=True))[0 if mixed else -columns :]:
         axis.set_xlabel(comparison.metric.difference_axis(comparison.baseline), **TEXT)
-    bottom_legend(figure, entries, narrow)
+    bottom_legend(figure, entries, width)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from actbench.analysis.pairs import Comparison
-from actbench.report.figures.style import NARROW, SMALL, TEXT, VERDICTS, WIDTH
+from actbench.report.figures.style import SMALL, TEXT, VERDICTS, WIDTH, is_narrow
 from actbench.report.sentences import short_names
 
 MOST_TASKS = 6  # more do not fit on a page
@@ -17,14 +17,14 @@ _COLUMNS = {False: (0.14, 0.20, 0.32, 0.42, 0.72), True: (0.24, 0.33, 0.53, 0.61
 _LINE = {"color": VERDICTS["equal"], "linewidth": 0.8}
 
 
-def flow_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figure:
+def flow_figure(comparisons: Sequence[Comparison], width: float = WIDTH) -> Figure:
     """Arrows from the task over what counts to an activation, and what to avoid. comparisons: with a recommendation."""
     names = short_names([comparison.task for comparison in comparisons])
     choices = {names[comparison.task]: _choices(comparison) for comparison in comparisons}
     avoid = {names[c.task]: c.recommendation.avoid if c.recommendation else () for c in comparisons}
-    rows = {name: len(own) + (1 if narrow and avoid[name] else 0) for name, own in choices.items()}
+    rows = {name: len(own) + (1 if is_narrow(width) and avoid[name] else 0) for name, own in choices.items()}
     height = _ROW * (sum(rows.values()) + len(rows))
-    figure = Figure(figsize=(NARROW if narrow else WIDTH, height))
+    figure = Figure(figsize=(width, height))
     axis: Any = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set_xlim(0, 1)
@@ -32,7 +32,7 @@ def flow_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figu
     top = height
     for name, own in choices.items():
         bottom = top - _ROW * (rows[name] + 1)
-        _draw_task(axis, (top, bottom), name, own, avoid[name], narrow)
+        _draw_task(axis, (top, bottom), name, own, avoid[name], width)
         top = bottom
     return figure
 
@@ -56,9 +56,9 @@ def _choices(comparison: Comparison) -> dict[str, str]:
 
 
 def _draw_task(
-    axis: Any, ends: tuple[float, float], name: str, choices: Mapping[str, str], avoid: Sequence[str], narrow: bool
+    axis: Any, ends: tuple[float, float], name: str, choices: Mapping[str, str], avoid: Sequence[str], width: float
 ) -> None:
-    fork, what, arrow, activation, last = _COLUMNS[narrow]
+    fork, what, arrow, activation, last = _COLUMNS[is_narrow(width)]
     top, bottom = ends
     middle = top - _ROW * (len(choices) + 1) / 2
     axis.text(0.01, middle, textwrap.fill(name, 13), va="center", **TEXT)
@@ -69,6 +69,6 @@ def _draw_task(
         axis.annotate("", (activation - 0.01, y), (arrow, y), arrowprops={"arrowstyle": "-|>", **_LINE})
         axis.text(activation, y, taken, va="center", **SMALL)
     if avoid:
-        y = bottom + _ROW if narrow else middle
+        y = bottom + _ROW if is_narrow(width) else middle
         text = textwrap.fill(f"avoid {', '.join(avoid)}", 24)
         axis.text(last, y, text, va="center", color=VERDICTS["worse"], **SMALL)

@@ -22,7 +22,7 @@ from actbench.report.figures.panels import (
     rows,
     verdict_entries,
 )
-from actbench.report.figures.style import TEXT
+from actbench.report.figures.style import TEXT, is_narrow
 from actbench.report.figures.times import ROW
 from actbench.report.sentences import short_names
 
@@ -76,19 +76,19 @@ def layer_ends(values: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return frame.reindex([name for name in names if name in frame.index])
 
 
-def layer_ends_figure(found: Sequence[Panel], names: Sequence[str], narrow: bool) -> Figure:
+def layer_ends_figure(found: Sequence[Panel], names: Sequence[str], width: float) -> Figure:
     """A panel per task and metric, a row per series: the first layer hollow, the last filled."""
     names = [name for name in names if any(name in ends.index for _, _, ends in found)]
-    columns, slots = _slots(found, narrow)
+    columns, slots = _slots(found, width)
     titles = short_names([comparison.task for comparison, _, _ in found])
     entries = [
         Line2D([], [], marker="o", linestyle="", color="0.35", markersize=4, markerfacecolor=face, label=text)
         for face, text in (("white", "first hidden layer"), ("0.35", "last hidden layer"))
     ]
-    entries += [] if narrow else verdict_entries([comparison for comparison, _, _ in found])
+    entries += [] if is_narrow(width) else verdict_entries([comparison for comparison, _, _ in found])
     figure, axes = fixed_panels(
-        [titles[slot[0].task] if slot else "" for slot in slots], 0.1 + ROW * len(names), columns, narrow,
-        left=label_width(names), bottom=0.42 + legend_height(entries, narrow), gap=(0.15, 0.7),
+        [titles[slot[0].task] if slot else "" for slot in slots], 0.1 + ROW * len(names), columns, width,
+        left=label_width(names), bottom=0.42 + legend_height(entries, width), gap=(0.15, 0.7),
     )  # fmt: skip
     for place, (axis, slot) in enumerate(zip(axes, slots, strict=True)):
         if slot is None:
@@ -99,18 +99,18 @@ def layer_ends_figure(found: Sequence[Panel], names: Sequence[str], narrow: bool
         axis.set_xlabel(metric.label, **TEXT)
         _panel(axis, comparison, ends, names)
         _scale(axis, metric, ends)
-    bottom_legend(figure, entries, narrow)
+    bottom_legend(figure, entries, width)
     return figure
 
 
-def _slots(found: Sequence[Panel], narrow: bool) -> tuple[int, list[Panel | None]]:
+def _slots(found: Sequence[Panel], width: float) -> tuple[int, list[Panel | None]]:
     """Columns, and panels in the order of their places, None where a place stays empty.
 
     Rows begin with a metric, or in a narrow figure with a task; up to four panels of a wide figure are one row.
     """
     metrics = [metric for metric in METRICS if any(metric is other for _, other, _ in found)]
     of_metric = [[panel for panel in found if panel[1] is metric] for metric in metrics]
-    if narrow:
+    if is_narrow(width):
         tasks = list(dict.fromkeys(comparison.task for comparison, _, _ in found))
         places = {(comparison.task, metric.name): (comparison, metric, ends) for comparison, metric, ends in found}
         return len(metrics), [places.get((task, metric.name)) for task in tasks for metric in metrics]

@@ -4,7 +4,8 @@ A deep network that was measured only twice is drawn like the others. What does 
 not drawn.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.report.figures.layer_ends import METRICS, Panel, layer_ends, layer_ends_figure
 from actbench.report.figures.panels import fixed_panels
-from actbench.report.figures.style import TEXT
+from actbench.report.figures.style import TEXT, is_narrow
 
 DEEP = 5  # hidden layers, from which on a figure by layer and step shows more than the first and the last layer
 _FEWEST_STEPS = 3  # of a heat map: two measurements would look like a jump half way
@@ -28,8 +29,8 @@ Grids = Mapping[str, pd.DataFrame]  # series -> (layers, steps), means over seed
 
 def layers_figures(
     comparisons: Sequence[Comparison], layers: pd.DataFrame
-) -> Iterator[tuple[str, str, Figure, Figure]]:
-    """Yields name, caption, wide and narrow figure: one for all shallow networks, one per deep task and metric.
+) -> Iterator[tuple[str, str, Callable[[float], Figure]]]:
+    """Yields name, caption and what draws it, of a figure for all shallow networks, and one per deep task and metric.
 
     layers: run_id, step, layer, metric, value.
     """
@@ -46,14 +47,12 @@ def layers_figures(
             elif metric.varies(ends := layer_ends(values, names)):
                 shallow.append((comparison, metric, ends))
     if shallow:
-        wide, narrow = (layer_ends_figure(shallow, names, narrow) for narrow in (False, True))
-        yield "layers", _caption(shallow), wide, narrow
+        yield "layers", _caption(shallow), partial(layer_ends_figure, shallow, names)
     for number, comparison, metric, grids in deep:
         if metric.varies(pd.concat([grid.stack() for grid in grids.values()])):
             label = f"{metric.label}, log10" if metric.logarithm else metric.label
             caption = f"{comparison.task}: {label}, by hidden layer and step; means over seeds at the chosen rates."
-            wide, narrow = (_map(grids, label, narrow) for narrow in (False, True))
-            yield f"layers_{metric.name}_{number}", caption, wide, narrow
+            yield f"layers_{metric.name}_{number}", caption, partial(_map, grids, label)
 
 
 def _caption(shallow: Sequence[Panel]) -> str:
@@ -73,18 +72,18 @@ def _grids(values: pd.DataFrame, names: Sequence[str]) -> Grids:
     }
 
 
-def _map(grids: Grids, label: str, narrow: bool) -> Figure:
+def _map(grids: Grids, label: str, width: float) -> Figure:
     """Layers, the first at the bottom, by steps; the mean as colour, a panel per series."""
     values = np.concatenate([grid.to_numpy().ravel() for grid in grids.values()])
     scale = Normalize(np.nanmin(values), np.nanmax(values))
     depth = len(next(iter(grids.values())))
-    columns = min(2 if narrow else 4, len(grids))
+    columns = min(2 if is_narrow(width) else 4, len(grids))
     height = float(np.clip(min(0.12 * depth, _TALL / -(-len(grids) // columns) - 0.32), 0.35, 1.8))
     figure, axes = fixed_panels(
         list(grids),
         height,
         columns,
-        narrow,
+        width,
         left=0.42,
         bottom=0.42,
         right=0.75,

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from actbench.analysis.differences import NO_VERDICT
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.statistics import Array
-from actbench.report.figures.style import BAND, BASELINE, NARROW, SMALL, TEXT, VERDICTS, WIDTH, plain
+from actbench.report.figures.style import BAND, BASELINE, SMALL, TEXT, VERDICTS, WIDTH, is_narrow, plain
 
 POINTS = 4.3  # the mean width of a character of 7 points, in points
 _TITLE = 4.8  # of 8 points
@@ -23,7 +23,7 @@ _CLEAR = 1.5  # times half the size of a name: closer to another line, it could 
 
 
 def fixed_panels(
-    titles: Sequence[str], height: float, columns: int, narrow: bool = False, left: float = 0.5, bottom: float = 0.5,
+    titles: Sequence[str], height: float, columns: int, width: float = WIDTH, left: float = 0.5, bottom: float = 0.5,
     top: float = 0.3, right: float = 0.1, gap: tuple[float, float] = (0.35, 0.6), **keywords: Any,
 ) -> tuple[Figure, list[Any]]:  # fmt: skip
     """A figure of a panel of `height` per title, `columns` in a row, and their axes. All sizes are in inches.
@@ -31,7 +31,6 @@ def fixed_panels(
     left, bottom, top, right: margins around all panels. gap: between two panels, horizontally and vertically; it and
     `top` are for titles of one line, and grow where a title is wrapped. keywords: of Figure.subplots.
     """
-    width = NARROW if narrow else WIDTH
     rows = -(-len(titles) // columns)
     panel = (width - left - right - (columns - 1) * gap[0]) / columns
     texts = [wrapped(title, panel + gap[0]) for title in titles]
@@ -70,15 +69,15 @@ def crowded(axis: Any, places: Array, labels: Sequence[str]) -> int:
     return math.ceil((POINTS * max(map(len, labels)) + 2) / (scale * float(np.diff(places).min())))
 
 
-def legend_height(entries: Sequence[Line2D], narrow: bool) -> float:
+def legend_height(entries: Sequence[Line2D], width: float) -> float:
     """The height of `bottom_legend` in inches."""
-    return 0.05 + 0.16 * math.ceil(len(entries) / _ENTRIES[narrow])
+    return 0.05 + 0.16 * math.ceil(len(entries) / _ENTRIES[is_narrow(width)])
 
 
-def bottom_legend(figure: Figure, entries: Sequence[Line2D], narrow: bool) -> None:
+def bottom_legend(figure: Figure, entries: Sequence[Line2D], width: float) -> None:
     """A legend at the lower edge."""
-    figure.legend(handles=list(entries), loc="lower center", ncols=_ENTRIES[narrow], frameon=False, borderaxespad=0.1,
-                  handlelength=1.2, columnspacing=1.0, handletextpad=0.4, **SMALL)  # fmt: skip
+    figure.legend(handles=list(entries), loc="lower center", ncols=_ENTRIES[is_narrow(width)], frameon=False,
+                  borderaxespad=0.1, handlelength=1.2, columnspacing=1.0, handletextpad=0.4, **SMALL)  # fmt: skip
 
 
 def verdict_entries(comparisons: Sequence[Comparison]) -> list[Line2D]:

@@ -27,14 +27,14 @@ from actbench.report.figures.panels import (
     verdict_entries,
     write_names,
 )
-from actbench.report.figures.style import SMALL, TEXT
+from actbench.report.figures.style import SMALL, TEXT, WIDTH, is_narrow
 from actbench.report.metrics import only_metric
 from actbench.report.sentences import short_names
 
 _SMALLEST_SPAN = 0.005  # of scores, where all are equal and the margin is 0
 
 
-def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figure:
+def rates_figure(comparisons: Sequence[Comparison], width: float = WIDTH) -> Figure:
     """Mean validation score over the learning rate, a panel per task and a line per series; better is higher up.
 
     Large dots: the rate that is chosen for most seeds; hollow dots: raced out. Rates below the panel are arrows at its
@@ -45,12 +45,12 @@ def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
         Line2D([], [], marker="o", linestyle="", color="0.35", markersize=size, markerfacecolor=face, label=text)
         for size, face, text in ((6, "0.35", "chosen"), (3, "0.35", "all seeds"), (3, "white", "raced out"))
     ]
-    entries, columns = [*dots, *verdict_entries(drawn)], 1 if narrow else min(3, len(drawn))
-    bottom = 0.42 + legend_height(entries, narrow)
+    entries, columns = [*dots, *verdict_entries(drawn)], 1 if is_narrow(width) else min(3, len(drawn))
+    bottom = 0.42 + legend_height(entries, width)
     titles, names = short_names([comparison.task for comparison in comparisons]), order(comparisons)
     mixed = only_metric(drawn) is None
     figure, axes = fixed_panels(
-        [titles[task.task] for task in drawn], 1.9, columns, narrow, left=0.6, bottom=bottom,
+        [titles[task.task] for task in drawn], 1.9, columns, width, left=0.6, bottom=bottom,
         gap=(0.55 if mixed else 0.35, 0.6),
     )  # fmt: skip
     for axis, comparison in zip(axes, drawn, strict=True):
@@ -60,7 +60,7 @@ def rates_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
         axis.set_ylabel(comparison.metric.axis, **TEXT)
     for axis in axes[-columns:]:
         axis.set_xlabel("learning rate", **TEXT)
-    bottom_legend(figure, entries, narrow)
+    bottom_legend(figure, entries, width)
     return figure
 
 

@@ -1,5 +1,8 @@
 """Colours, sizes, panels and files of figures. A colour is the verdict of an activation against the baseline."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from actbench.errors import UsageError, printable
+from actbench.errors import UsageError, one_line, printable
 from actbench.signals import replaced_file
 
 # Green, slate and orange differ for colour-blind readers, and in lightness from the light grey.
@@ -22,10 +25,17 @@ BAND = "#EDF0F3"  # of the margin
 BEHIND = "#C9CDD2"  # what is drawn behind for orientation
 
 WIDTH, NARROW = 6.8, 3.4  # inches: two columns of a page, and one column or a phone
+_NARROW_BELOW = 5.0  # inches: panels below each other instead of side by side
 # Of saved files: TrueType fonts, and the hyphen as minus, since a second font for one sign takes as long as a figure.
 _SAVED = {"svg.hashsalt": "actbench", "pdf.fonttype": 42, "axes.unicode_minus": False}
+_OF_SCREENS = ("backend", "interactive", "text.usetex")  # of a style file; what they need may not be there
 TEXT = {"fontsize": 8}
 SMALL = {"fontsize": 7}
+
+
+def is_narrow(width: float) -> bool:
+    """Whether a figure of so many inches is laid out for one column of a page."""
+    return width < _NARROW_BELOW
 
 
 def marker(verdict: str) -> dict[str, Any]:
@@ -46,6 +56,30 @@ def _plain_texts(figure: Figure) -> None:
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
+
+
+def styled(path: str | None) -> contextlib.AbstractContextManager[None]:
+    """A block in which figures are drawn by a style file of matplotlib. Raises UsageError where it is not one."""
+    if path is None:
+        return contextlib.nullcontext()
+    import matplotlib as mpl
+
+    with _silent():
+        try:
+            settings = mpl.rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+        except Exception as error:  # of many kinds
+            raise UsageError(f"--style {path}: is no style file of matplotlib ({one_line(error)})") from error
+    return mpl.rc_context({key: value for key, value in settings.items() if key not in _OF_SCREENS})
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without what matplotlib logs about a file that it then refuses."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def save_figure(figure: Figure, path: Path) -> None:

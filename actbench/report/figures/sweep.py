@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from actbench.experiment.scores import METRICS
 from actbench.report.figures.panels import fixed_panels, label_width, shortened
-from actbench.report.figures.style import BASELINE, BEHIND, NARROW, SMALL, TEXT, VERDICTS, WIDTH
+from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, VERDICTS, WIDTH, is_narrow
 from actbench.report.numbers import rate
 from actbench.report.sentences import short_names
 
@@ -19,7 +19,7 @@ MOST_PANELS = 24  # of the learning curves
 _FAR = 1.5  # distances of the median line to the best, below it: a line there would compress the scale of all others
 
 
-def scores_figure(runs: pd.DataFrame, column: str, narrow: bool = False) -> Figure:
+def scores_figure(runs: pd.DataFrame, column: str, width: float = WIDTH) -> Figure:
     """A point per run and a bar at the mean, the highest on top; a panel per task, a line per series and rate.
 
     Means are of the runs that finished, as in the table; how many diverged or failed is in the label. A line far below
@@ -31,11 +31,11 @@ def scores_figure(runs: pd.DataFrame, column: str, narrow: bool = False) -> Figu
     tasks = _by_task(runs.assign(value=scales * values, line=_lines(runs)))
     names = short_names([task for task, _ in tasks])
     rows = max(min(frame["line"].nunique(), MOST_ROWS) for _, frame in tasks)
-    columns = 1 if narrow or len(tasks) == 1 else 2
-    most = _LABELS * (NARROW if narrow else WIDTH) / columns
+    columns = 1 if is_narrow(width) or len(tasks) == 1 else 2
+    most = _LABELS * width / columns
     left = min(most, label_width([line for _, frame in tasks for line in frame["line"]]))
     figure, axes = fixed_panels(
-        [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, columns, narrow, left=left, bottom=0.45, gap=(left, 0.75)
+        [names[task] for task, _ in tasks], 0.1 + 0.17 * rows, columns, width, left=left, bottom=0.45, gap=(left, 0.75)
     )
     for axis, (_, frame) in zip(axes, tasks, strict=True):
         metric = METRICS[frame["metric"].iloc[0]]
@@ -63,7 +63,7 @@ def scores_figure(runs: pd.DataFrame, column: str, narrow: bool = False) -> Figu
     return figure
 
 
-def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False) -> Figure:
+def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, width: float = WIDTH) -> Figure:
     """Validation score by step, the mean over seeds; a panel per task and series, a line per rate, dark the best.
 
     Better is higher up. The best has the highest last mean among the rates at which the fewest runs diverged. At most
@@ -84,7 +84,9 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, narrow: bool = False
     scored_by = [METRICS[group["scored_by"].iloc[0]] for _, _, group in groups]
     shared = len({metric.name for metric in scored_by}) == 1
     titles = [title + ("" if shared else f", {own.noun}") for title, own in zip(titles, scored_by, strict=True)]
-    figure, axes = fixed_panels(titles, 0.9, 2 if narrow else min(4, len(groups)), narrow, sharex=shared, sharey=shared)
+    figure, axes = fixed_panels(
+        titles, 0.9, 2 if is_narrow(width) else min(4, len(groups)), width, sharex=shared, sharey=shared
+    )
     for axis, (_, means, rates), metric in zip(axes, panels, scored_by, strict=True):
         for lr in rates:
             best, values = lr == rates[-1], metric.factor / metric.scale * means[lr]

@@ -23,14 +23,14 @@ from actbench.report.figures.panels import (
     legend_height,
     verdict_entries,
 )
-from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT
+from actbench.report.figures.style import BASELINE, BEHIND, SMALL, TEXT, WIDTH, is_narrow
 from actbench.report.sentences import short_names
 
 _LINE = 0.11  # inches from one name to the next
 _METRIC = re.compile(r"gradient_rms_t(\d+)")  # of layers.parquet: at the pre-activations of that time step
 
 
-def time_steps_figure(comparisons: Sequence[Comparison], layers: pd.DataFrame, narrow: bool = False) -> Figure | None:
+def time_steps_figure(comparisons: Sequence[Comparison], layers: pd.DataFrame, width: float = WIDTH) -> Figure | None:
     """RMS gradient by time step after training, a panel per task and a line per series; None where none was measured.
 
     Geometric means over seeds and layers at the chosen rates, on a logarithmic axis; the baseline is grey, behind.
@@ -42,10 +42,10 @@ def time_steps_figure(comparisons: Sequence[Comparison], layers: pd.DataFrame, n
         return None
     titles = short_names([comparison.task for comparison in comparisons])
     entries = verdict_entries([comparison for comparison, _ in drawn])
-    columns = 1 if narrow else min(3, len(drawn))
+    columns = 1 if is_narrow(width) else min(3, len(drawn))
     figure, axes = fixed_panels(
-        [titles[comparison.task] for comparison, _ in drawn], 1.7, columns, narrow, left=0.6,
-        bottom=0.42 + legend_height(entries, narrow),
+        [titles[comparison.task] for comparison, _ in drawn], 1.7, columns, width, left=0.6,
+        bottom=0.42 + legend_height(entries, width),
     )  # fmt: skip
     names = order(comparisons)
     for axis, (comparison, lines) in zip(axes, drawn, strict=True):
@@ -54,7 +54,7 @@ def time_steps_figure(comparisons: Sequence[Comparison], layers: pd.DataFrame, n
         axis.set_ylabel("RMS gradient, log10", **TEXT)
     for axis in axes[-columns:]:
         axis.set_xlabel("time step", **TEXT)
-    bottom_legend(figure, entries, narrow)
+    bottom_legend(figure, entries, width)
     return figure
 
 

@@ -11,14 +11,14 @@ from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.speed import Speed
 from actbench.report.figures.panels import colour, fixed_panels, ink, label_width, rows
-from actbench.report.figures.style import BEHIND, SMALL, TEXT
+from actbench.report.figures.style import BEHIND, SMALL, TEXT, WIDTH, is_narrow
 from actbench.report.sentences import short_names
 
 ROW = 0.165  # inches
 _ROOM = 0.3  # of a panel, that a text at the left of an interval takes
 
 
-def times_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Figure | None:
+def times_figure(comparisons: Sequence[Comparison], width: float = WIDTH) -> Figure | None:
     """Mean steps to the target at the fastest rate with 95 % intervals, a panel per task; None where no run arrives.
 
     Open triangles: some runs never arrive and count with their full length, so the mean is at least that; beside them,
@@ -28,9 +28,12 @@ def times_figure(comparisons: Sequence[Comparison], narrow: bool = False) -> Fig
     if not drawn:
         return None
     names = [name for name in order(comparisons) if any(name in comparison.speeds for comparison in drawn)]
-    columns, titles = 1 if narrow else min(3, len(drawn)), short_names([comparison.task for comparison in comparisons])
+    columns, titles = (
+        1 if is_narrow(width) else min(3, len(drawn)),
+        short_names([comparison.task for comparison in comparisons]),
+    )
     figure, axes = fixed_panels(
-        [titles[comparison.task] for comparison in drawn], 0.1 + ROW * len(names), columns, narrow,
+        [titles[comparison.task] for comparison in drawn], 0.1 + ROW * len(names), columns, width,
         left=label_width(names), bottom=0.42, gap=(0.15, 0.55),
     )  # fmt: skip
     for place, (axis, comparison) in enumerate(zip(axes, drawn, strict=True)):
