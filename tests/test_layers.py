@@ -23,6 +23,7 @@ ROOMS = (
     "analysis",  # frames in, frames out
     "report",  # sentences, tables, figures
     "commands",  # where all of them meet
+    "api",  # the commands as functions
     "cli",
 )
 # From training the later rooms take the formats of results, and nothing that trains.
@@ -31,7 +32,7 @@ FORMATS = "actbench.training.results"
 FOREIGN = {  # packages that one room alone imports
     "mlflow": ("store",),
     "sqlalchemy": ("store",),
-    "matplotlib": ("report",),
+    "matplotlib": ("report", "api"),  # api for the type alone
     "jinja2": ("report",),
     "hydra": ("experiment", "cli"),
     "omegaconf": ("experiment", "cli"),

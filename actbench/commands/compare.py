@@ -1,10 +1,10 @@
 """`actbench compare`: trains by the protocol, measures costs and writes the report."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from actbench.commands.outlook import fewest_and_most
 from actbench.commands.planning import check_experiment, make_request, prepared_data
+from actbench.commands.progress import print_answer
 from actbench.commands.report import write_reports
 from actbench.commands.session import Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
@@ -12,6 +12,7 @@ from actbench.commands.step_costs import step_costs
 from actbench.experiment.compose import compose_experiment
 from actbench.experiment.protocol import FEWEST_SEEDS, TaskPlan, check_grid, equal_time_steps
 from actbench.experiment.questions import load_experiment
+from actbench.experiment.request import Caller
 from actbench.experiment.runs import Run
 from actbench.report.formats.blocks import TERMINAL
 from actbench.signals import deferred_signals
@@ -21,8 +22,13 @@ from actbench.training.results import Mark
 _IMPORTS = ("actbench.analysis.hypotheses", "actbench.report.report", "actbench.commands.summaries")
 
 
-def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False) -> int:
-    """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code."""
+def compare(
+    name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False, caller: Caller | None = None
+) -> int:
+    """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code.
+
+    caller: None is the command line.
+    """
     experiment = load_experiment(name)
     grid = compose_experiment(experiment, overrides, config_dir)
     check_grid(grid)
@@ -38,8 +44,8 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             f"protocol.seeds={protocol.seeds}: too few for a verdict; take at least {FEWEST_SEEDS}, better 9 or more",
             flush=True,
         )
-    request = make_request("compare", experiment, overrides, grid, first_runs)
-    with open_session("compare", request, grid, first_runs, experiment.hypotheses) as session:
+    request = make_request("compare", experiment, overrides, grid, first_runs, caller)
+    with open_session("compare", request, grid, first_runs, experiment.hypotheses, caller=caller) as session:
         if session.forecast is not None:
             session.forecast.remaining = lambda: fewest_and_most(grid, data, schedule.outcomes(session.results))
         session.costs = step_costs(session, [list(schedule.representatives(plan).values()) for plan in plans])
@@ -61,9 +67,7 @@ def compare(name: str, overrides: Sequence[str], config_dir: str | None, pairs: 
             store_summaries(session.parent, report.compared, session.results)
             stored = session.end(report.note)
     answer, *tasks, conditions = map(TERMINAL, report.answers)
-    lines = [answer, *(f"- {line}" for line in tasks), conditions]
-    print("\n".join(["", *(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines), ""]))
-    print(f"report: {', '.join(map(str, report.paths))}")
+    print_answer(answer, tasks, conditions, report.paths, grid.command.store.uri)
     return session.exit_code(stored)
 
 

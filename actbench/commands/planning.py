@@ -1,6 +1,7 @@
 """What a command plans: its data, its runs, and the description of what it was asked."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from actbench.data.datasets import PreparedData
 from actbench.errors import UsageError, printable
@@ -8,12 +9,13 @@ from actbench.experiment.compose import Grid
 from actbench.experiment.dataset_settings import DatasetSettings
 from actbench.experiment.kinds import prepare
 from actbench.experiment.questions import Experiment
-from actbench.experiment.request import Request
+from actbench.experiment.request import Caller, Request
 from actbench.experiment.runs import Run, make_run
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.scores import ACCURACY, worst
 from actbench.report.formats.blocks import literal
 from actbench.report.formats.languages import MARKS
+from actbench.report.sentences import joined
 from actbench.store.files import runs_frame
 from actbench.store.provenance import command_line, revision, versions
 from actbench.training.results import missing_result
@@ -48,18 +50,19 @@ def check_experiment(experiment: Experiment, runs: Sequence[Run], racing: bool) 
 
 
 def make_request(
-    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, runs: Sequence[Run]
-) -> Request:
+    command: str, experiment: Experiment | None, overrides: Sequence[str], grid: Grid, runs: Sequence[Run],
+    caller: Caller | None = None,
+) -> Request:  # fmt: skip
     """Describes what the command was asked to do; without an experiment it is named after the command.
 
-    runs: all that are planned, or those that the command begins with.
+    runs: all that are planned, or those that the command begins with. caller: None is the command line.
     """
     training = [run.settings.training for run in runs]
     protocol, data = grid.command.protocol, {run.data.name: run.data for run in runs}
     return Request(
         experiment=experiment.name if experiment else command,
-        question=experiment.question if experiment else f"A {command} of the command line.",
-        command=command_line(),
+        question=_question(experiment, overrides, runs) if experiment else f"A {command} of the command line.",
+        command=command_line() if caller is None else printable(caller.line),
         overrides=printable(" ".join(overrides)),
         baseline=protocol.baseline,
         margin=protocol.margin,
@@ -70,8 +73,27 @@ def make_request(
         test_sizes={name: own.test for name, own in data.items()},
         target_losses=tuple(dict.fromkeys(own.target_loss for own in training if own.target_loss is not None)),
         margins={own.metric: protocol.margin_of(own.metric) for own in data.values() if own.metric != ACCURACY.name},
+        own_tests=tuple(name for name, own in data.items() if own.own_test),
         worst={name: low for name, own in data.items() if (low := worst(own.metric, own.classes))},
     )
+
+
+_NETWORKS = {
+    "mlp": "an MLP", "cnn": "a CNN", "transformer": "a Transformer", "decoder": "a decoder", "rnn": "an RNN",
+    "gru": "a GRU", "lstm": "an LSTM",
+}  # fmt: skip
+_OF_USER = ("table", "text", "image_folder")  # data sets that are named by their file or folder
+
+
+def _question(experiment: Experiment, overrides: Sequence[str], runs: Sequence[Run]) -> str:
+    """The experiment's question; with other data or networks than its own, and without hypotheses, one that fits."""
+    changed = {override.partition("=")[0] for override in overrides} & {"dataset", "architecture"}
+    if not changed or experiment.hypotheses:
+        return experiment.question
+    datasets = dict.fromkeys(run.settings.dataset for run in runs)
+    data = [Path(own.root or own.name).name if own.name in _OF_USER else own.name for own in datasets]
+    networks = dict.fromkeys(_NETWORKS[run.settings.architecture.name] for run in runs)
+    return f"Which activation function should I use on {joined(data, 'and')}, in {joined(list(networks), 'and')}?"
 
 
 def note_of(request: Request) -> str:

@@ -1,10 +1,13 @@
 """How far a command is while runs train: a bar on a terminal, else a line every half a minute; and tables."""
 
 import math
+import shlex
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from types import TracebackType
 
 import pandas as pd
@@ -19,6 +22,7 @@ from actbench.training.results import Result
 from actbench.training.stacks import Stack, work_of
 
 WIDEST = 10_000  # columns
+DEFAULT_STORE = "sqlite:///mlflow.db"  # store.uri of conf/
 LINE_EVERY = 30.0  # seconds between two lines of a log
 
 _VALUE = 300  # multiplications that take as long as a unit's value (AMD EPYC: an MLP, a CNN and a Transformer)
@@ -37,8 +41,8 @@ def weight_of(run: Run) -> float:
 class RunProgress:
     """Runs done, time left and the best validation score so far; a run that trains counts by its steps.
 
-    The time left is in proportion to the weights of the runs. Without a terminal a line on stderr says all of it every
-    LINE_EVERY seconds. clock, wait: of these lines.
+    The time left is in proportion to the weights of the runs. Where there is neither a terminal nor a notebook with
+    ipywidgets, a line on stderr says all of it every LINE_EVERY seconds. clock, wait: of these lines.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class RunProgress:
         self._best: dict[str, float] = {}  # validation score, by metric
         self._note = ""
         self._ended = threading.Event()
-        self._console = Console(stderr=True)
+        notebook = Console().is_jupyter and find_spec("ipywidgets") is not None
+        self._console = Console(stderr=True, force_jupyter=notebook)
+        self._has_bar = self._console.is_terminal or notebook
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[note]}", markup=False),
-            console=self._console, disable=not self._console.is_terminal,
+            console=self._console, disable=not self._has_bar,
         )  # fmt: skip
         self._steps = runs[0].steps if len(runs) == 1 else 0  # a single run is shown by its steps
         unit = "steps" if self._steps else "runs"
@@ -67,7 +73,7 @@ class RunProgress:
 
     def __enter__(self) -> "RunProgress":
         self._bar.start()
-        if not self._console.is_terminal:
+        if not self._has_bar:
             threading.Thread(target=self._print_lines, daemon=True).start()
         return self
 
@@ -136,9 +142,16 @@ class RunProgress:
             print(self.line(), file=sys.stderr, flush=True)
 
 
+def _text_console() -> Console:
+    """A console for texts without marks: as wide as the terminal; of a file, a pipe or a notebook WIDEST and plain."""
+    terminal = Console(markup=False, highlight=False, force_jupyter=False)
+    plain = Console(width=WIDEST, markup=False, highlight=False, force_jupyter=False, force_terminal=False)
+    return terminal if terminal.is_terminal and not Console().is_jupyter else plain
+
+
 def print_table(table: pd.DataFrame) -> None:
     """Prints a frame of texts, folded to the width of a terminal; elsewhere lines are not folded."""
-    console = Console(markup=False) if Console().is_terminal else Console(width=WIDEST, markup=False)
+    console = _text_console()
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         left = column in ("dataset", "architecture", "initialization", "optimizer", "activation")
@@ -148,6 +161,24 @@ def print_table(table: pd.DataFrame) -> None:
     with console.capture() as captured:  # then printed by print, because rich exits the process if a pipe is closed
         console.print(shown)
     print(captured.get(), end="")
+
+
+def print_answer(answer: str, tasks: Sequence[str], conditions: str, paths: Sequence[object], uri: str) -> None:
+    """Prints the answer first, then a line for each task, the conditions, the reports and what comes next.
+
+    The answer is bold on a terminal, unless NO_COLOR is set.
+    """
+    console = _text_console()
+    width = max(40, min(console.width, 100)) if console.is_terminal else 100
+    is_plain = not console.is_terminal or console.no_color
+    with console.capture() as captured:
+        console.print(textwrap.fill(answer, width), style=None if is_plain else "bold", soft_wrap=True)
+        for task in tasks:
+            console.print(textwrap.fill(f"- {task}", width, subsequent_indent="  "), soft_wrap=True)
+        console.print(textwrap.fill(conditions, width), style=None if is_plain else "dim", soft_wrap=True)
+    print(f"\n{captured.get()}")
+    print(f"report:    {', '.join(map(str, paths))}")
+    print(f"dashboard: actbench ui --open{'' if uri == DEFAULT_STORE else f' store.uri={shlex.quote(uri)}'}")
 
 
 def print_runs(runs: pd.DataFrame) -> None:

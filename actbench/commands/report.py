@@ -1,10 +1,11 @@
 """`actbench report`, and writing reports from the files of results/<experiment>/."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
@@ -18,6 +19,7 @@ from actbench.store.files import (
     ANSWER,
     EXAMPLES,
     PAIRS,
+    REQUEST,
     RUNS,
     SCORES,
     VERDICTS,
@@ -30,7 +32,10 @@ from actbench.store.provenance import read_environment
 from actbench.store.tables import write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from actbench.analysis.pairs import Comparison
+    from actbench.report.draw import Make
 
 
 @dataclass(frozen=True)
@@ -47,20 +52,26 @@ class Reports:
     note: str
 
 
-def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None, pairs: bool = False) -> Reports:
-    """Writes report.*, figures/, answer.json and scores.csv from the files in `folder`.
+@dataclass(frozen=True)
+class Compared:
+    """The files of a comparison's results folder, and what follows from them.
 
-    For an experiment with hypotheses also verdicts.csv. formats: of report.FORMATS; all by default. pairs: also the
-    differences of all pairs of activations, in the report and as pairs.csv.
+    series: as `read_series`. comparisons: of each task. verdicts: of the hypotheses. environment: of environment.json.
     """
+
+    folder: Path
+    request: Request
+    runs: "pd.DataFrame"
+    series: "Mapping[str, pd.DataFrame]"
+    comparisons: "Sequence[Comparison]"
+    verdicts: "pd.DataFrame"
+    environment: Mapping[str, Any]
+
+
+def read_comparison(folder: Path, request: Request) -> Compared:
+    """Reads and judges a comparison. Raises UsageError where a file is damaged."""
     from actbench.analysis.hypotheses import judge_hypotheses  # these libraries take a second
     from actbench.analysis.pairs import comparisons
-    from actbench.report.answers import answer_document, pairs_frame, scores_frame
-    from actbench.report.formats.blocks import FIGURES
-    from actbench.report.front import DIFFERENCES, conditions
-    from actbench.report.headline import claim_lines, comparison_note, full_answer
-    from actbench.report.report import FORMATS, write_report
-    from actbench.report.sentences import answers
 
     runs, series, hypotheses = read_runs(folder / RUNS), read_series(folder), read_hypotheses(folder)
     with whole_file(folder / RUNS):
@@ -71,20 +82,105 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     verdicts = judge_hypotheses(
         hypotheses, runs, series["costs"], request.margin, request.margins, request.worst
     )  # fmt: skip
-    if hypotheses:
+    return Compared(folder, request, runs, series, compared, verdicts, read_environment(folder))
+
+
+def read_request(folder: Path) -> Request:
+    """What the command of a results folder was asked. Raises UsageError where an older version wrote the folder."""
+    path = folder / REQUEST
+    if not path.is_file():
+        raise UsageError(f"{folder}: holds no {REQUEST}, as it is of an older version; run the command again")
+    with whole_file(path):
+        return Request.from_tags(json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_reports(folder: Path, request: Request, formats: Sequence[str] | None = None, pairs: bool = False) -> Reports:
+    """Writes report.*, figures/, answer.json and scores.csv from the files in `folder`.
+
+    For an experiment with hypotheses also verdicts.csv. formats: of report.FORMATS; all by default. pairs: also the
+    differences of all pairs of activations, in the report and as pairs.csv.
+    """
+    from actbench.report.answers import answer_document, pairs_frame, scores_frame
+    from actbench.report.formats.blocks import FIGURES
+    from actbench.report.front import DIFFERENCES, conditions
+    from actbench.report.headline import claim_lines, comparison_note, full_answer
+    from actbench.report.report import FORMATS, write_report
+    from actbench.report.sentences import answers
+
+    found = read_comparison(folder, request)
+    compared, verdicts, environment = found.comparisons, found.verdicts, found.environment
+    if read_hypotheses(folder):
         write_table(folder / VERDICTS, verdicts)
     write_table(folder / SCORES, scores_frame(compared))
-    environment = read_environment(folder)
     write_json(folder / ANSWER, answer_document(compared, verdicts, request, environment.get("seconds")))
     (folder / PAIRS).unlink(missing_ok=True)  # of an earlier command
     if pairs:
         write_table(folder / PAIRS, pairs_frame(compared))
-    paths = write_report(folder, compared, runs, series, request, verdicts, environment, formats or FORMATS, pairs)
+    paths = write_report(
+        folder, compared, found.runs, found.series, request, verdicts, environment, formats or FORMATS, pairs
+    )  # fmt: skip
     lines = [full_answer(compared, verdicts), *claim_lines(verdicts), *answers(compared)]
     lines.append(conditions(compared, request, environment))
     figure = f"{FIGURES}/{DIFFERENCES}.svg"  # MLflow shows a PNG at its full size in pixels, which is too wide
     note = comparison_note(request, compared, verdicts, figure)
     return Reports(compared, paths, lines, note)
+
+
+def figure_makers(found: Compared) -> "dict[str, Make]":
+    """What draws each figure of the report, by name."""
+    from actbench.analysis.labels import compared_runs, labelled
+    from actbench.report.draw import collector
+    from actbench.report.report import document
+
+    makers: dict[str, Make] = {}
+    runs = labelled(compared_runs(found.runs))
+    for _ in document(
+        found.comparisons,
+        runs,
+        found.series,
+        found.request,
+        found.verdicts,
+        found.environment,
+        collector(makers),
+        False,
+    ):
+        pass
+    return makers
+
+
+def front_html(found: Compared) -> str:
+    """The first page of the report as a page of HTML; its figure is drawn where the folder has none."""
+    from actbench.report.draw import drawn
+    from actbench.report.formats.documents import html_page
+    from actbench.report.front import front_page
+
+    draw = drawn(found.folder)
+    blocks = list(front_page(found.comparisons, found.verdicts, found.request, found.environment, draw))
+    return html_page(blocks, found.folder)
+
+
+Restore = Callable[[Path], Request]
+
+
+def restorer(uri: str, experiment: str) -> Restore:
+    """Writes the files of the newest ended comparison of an experiment from the store's copy to a folder that exists.
+
+    Raises UsageError where the store is missing, at once, or has none.
+    """
+    copy = newest_copy(uri, experiment, "compare")
+    if copy is None:
+        from actbench.store.reader import Store  # imports MLflow, which takes seconds
+
+        restore: Callable[[Path], dict[str, str]] = partial(Store(uri, experiment, create=False).restore, "compare")
+    else:
+        restore = copy.restore
+
+    def restored(folder: Path) -> Request:
+        request = Request.from_tags(restore(folder))
+        write_json(folder / REQUEST, request.to_tags())
+        return request
+
+    return restored
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:
@@ -99,17 +195,9 @@ def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: b
             raise UsageError(f"--format {suffix}: not known; there are: {', '.join(FORMATS)}")
     experiment = load_experiment(name)
     uri = compose_command(overrides).store.uri
-    copy = newest_copy(uri, experiment.name, "compare")
-    restore: Callable[[Path], dict[str, str]]
-    if copy is None:
-        from actbench.store.reader import Store  # imports MLflow, which takes seconds
-
-        restore = partial(Store(uri, experiment.name, create=False).restore, "compare")
-    else:
-        restore = copy.restore
+    restore = restorer(uri, experiment.name)
     folder = results_folder(experiment.name)
     with folder_lock(folder, "report", wait=False):
-        tags = restore(folder)
-        paths = write_reports(folder, Request.from_tags(tags), formats, pairs).paths
+        paths = write_reports(folder, restore(folder), formats, pairs).paths
     print("\n".join(map(str, paths)))
     return 0

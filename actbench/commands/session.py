@@ -25,12 +25,12 @@ from actbench.execution.pools import AnyPool, check_pool, make_pool
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid
 from actbench.experiment.questions import Hypothesis
-from actbench.experiment.request import Request
+from actbench.experiment.request import Caller, Request
 from actbench.experiment.runs import Run
 from actbench.report.numbers import count
-from actbench.signals import check_interruption, deferred_signals
-from actbench.store.files import RUNS, costs_frame, write_comparison, write_results
-from actbench.store.folder import folder_lock, refused_leaves_nothing, results_folder
+from actbench.signals import check_interruption, deferred_signals, write_json
+from actbench.store.files import REQUEST, RUNS, costs_frame, write_comparison, write_results
+from actbench.store.folder import existing_folder, folder_lock, refused_leaves_nothing, results_folder
 from actbench.store.names import JOURNALS
 from actbench.store.provenance import Spent, spent_before
 from actbench.store.sqlite import checkpoint_log, is_new
@@ -183,6 +183,7 @@ class Session:
         seconds, spent = time.monotonic() - self.started, self.before
         if self.trained or spent.seconds is None:  # the report says how long the training took
             spent = spent.plus(seconds, self.planned)
+        write_json(existing_folder(self.folder) / REQUEST, self.request.to_tags())
         write_results(self.folder, rows, self.request.command, spent.seconds or seconds, self.marks, spent.commands)
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
@@ -247,10 +248,11 @@ def open_session(
     runs: Sequence[Run],
     hypotheses: Sequence[Hypothesis] | None = None,
     alone: bool = True,
+    caller: Caller | None = None,
 ) -> Iterator[Session]:
     """A session for a command that begins with these runs; finished runs survive an interruption.
 
-    alone: wait until no other command uses the results folder.
+    alone: wait until no other command uses the results folder. caller: None is the command line.
 
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have, a run that does not fit its memory and a folder that cannot be written.
@@ -262,7 +264,8 @@ def open_session(
         folder = results_folder(request.experiment)
         if alone:
             stack.enter_context(folder_lock(folder, command))
-        pool: AnyPool = make_pool(grid.command, request.experiment, runs, checkpoints)
+        apart = caller is not None and caller.apart
+        pool: AnyPool = make_pool(grid.command, request.experiment, runs, checkpoints, apart)
         stack.enter_context(pool)
         before = spent_before(folder, RUNS)
         session = Session(

@@ -162,7 +162,6 @@ class Stages:
 
 
 def describe(planned: Iterable[PlannedRun]) -> str:
-    """Seeds and learning rates of a stage, in words."""
+    """The seeds of a stage, in words."""
     seeds = sorted({run.seed for run in planned})
-    rates = {(run.point, run.rate) for run in planned}
-    return f"seeds {seeds[0]} to {seeds[-1]}, {len(rates)} rates"
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"

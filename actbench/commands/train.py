@@ -7,16 +7,17 @@ from actbench.commands.sweep import train_grid
 from actbench.errors import UsageError
 from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid, compose_grid
+from actbench.experiment.request import Caller
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.validation import groups_of
 
 
-def train(overrides: Sequence[str], config_dir: str | None) -> int:
-    """Trains one run. Returns the exit code. Raises UsageError for a grid."""
+def train(overrides: Sequence[str], config_dir: str | None, caller: Caller | None = None) -> int:
+    """Trains one run. Returns the exit code. caller: None is the command line. Raises UsageError for a grid."""
     grid = compose_grid(overrides, config_dir)
     if len(grid.runs) > 1:
         raise UsageError(f"train does one run, these overrides make {len(grid.runs)}; use `actbench sweep`")
-    return train_grid("train", None, overrides, grid)[1]
+    return train_grid("train", None, overrides, grid, caller=caller)[1]
 
 
 def train_composed(composed: Mapping[str, Any]) -> float | None:

@@ -202,6 +202,8 @@ def _groups(
     """
     if group is None:
         return np.zeros(0, np.int64)
+    if group.map(lambda value: hasattr(value, "__len__") and not isinstance(value, str | bytes)).any():
+        raise UsageError(f"{name}: column {group.name!r} holds lists; name a column of single values as dataset.group")
     if split is not None:
         divided = split.groupby(group, observed=True).nunique().gt(1)
         if divided.any():

@@ -39,6 +39,8 @@ def read_frame(path: Path) -> pd.DataFrame:
         raise UsageError(
             f"dataset=table: {path} has rows with more values than its header has names; name every column"
         ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"dataset=table: {path} is not UTF-8 text; save it as UTF-8") from error
     except Exception as error:  # the readers raise whatever they come across
         raise UsageError(f"dataset=table: {path} cannot be read: {one_line(error)}") from error
     frame.columns = [str(name) for name in frame.columns]

@@ -19,7 +19,8 @@ from actbench.training.timing import StackTimes
 
 _FORMAT = 1  # raise it when the content changes its meaning
 _MOST_SHAPES = 1000  # of a machine; the oldest are dropped
-_LEAST, _MOST = 0.2, 5.0  # a correction beyond is a disturbed measurement
+# A correction beyond is a disturbed measurement: of the steps of a shape, and of all else, which these are part of.
+_LIMITS = {True: (0.2, 5.0), False: (0.5, 2.0)}
 
 
 @dataclass
@@ -42,7 +43,13 @@ class Calibration:
         """Moves a correction halfway, in logarithms. estimated: seconds, with the correction that there was."""
         if measured > 0 and estimated > 0:
             corrected = self.correction(key) * math.sqrt(measured / estimated)
-            self.corrections[key] = round(min(max(corrected, _LEAST), _MOST), 4)
+            least, most = limits(key)
+            self.corrections[key] = round(min(max(corrected, least), most), 4)
+
+
+def limits(key: str) -> tuple[float, float]:
+    """The smallest and the largest correction of a key."""
+    return _LIMITS[key.startswith("steps ")]
 
 
 def calibration_file() -> Path:
@@ -62,7 +69,8 @@ def read_calibration() -> Calibration:
     shapes = {key: times for key, value in _items(content, "shapes") if (times := _times(value)) is not None}
     corrections = _items(content, "corrections")
     return Calibration(
-        shapes, {key: value for key, value in corrections if _is_time(value) and _LEAST <= value <= _MOST}
+        shapes,
+        {key: value for key, value in corrections if _is_time(value) and limits(key)[0] <= value <= limits(key)[1]},
     )
 
 

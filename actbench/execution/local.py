@@ -72,8 +72,9 @@ class Pool:
         return [process.pid for process in self._processes]
 
     def __enter__(self) -> "Pool":
-        use_one_thread()
-        if not self.in_process:
+        if self.in_process:
+            use_one_thread()
+        else:
             gpus: Sequence[str | None] = visible_gpus() if self.device == "cuda" else [None]
             self._processes = [WorkerProcess(self.device, gpus[w % len(gpus)]) for w in range(self.workers)]
         return self

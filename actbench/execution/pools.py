@@ -49,17 +49,20 @@ def pool_size(settings: ExecutionSettings, runs: Sequence[Run]) -> tuple[str, in
     return device, int(settings.workers), GPU_MEMORY if device == "cuda" else 0
 
 
-def make_pool(settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None) -> AnyPool:
+def make_pool(
+    settings: CommandSettings, experiment: str, runs: Sequence[Run], checkpoints: Path | None, apart: bool = False
+) -> AnyPool:
     """A pool for a command that begins with these runs. checkpoints: the folder of those of stacks, if any are kept.
 
-    Raises UsageError where its engine is not there.
+    apart: train in worker processes, where one would be enough too. Raises UsageError where its engine is not there.
     """
     execution, device = settings.execution, pool_device(settings.execution)
     weights = settings.store.save_weights
     saving = Saving(weights, checkpoints, execution.checkpoint_minutes)
     if execution.slurm is None and execution.ray is None:
         workers = _workers(settings.execution, device, runs)
-        in_process = workers == 1 and not any(run.has_own_code for run in runs)  # a user's code may hang or crash
+        own_code = any(run.has_own_code for run in runs)  # which may hang or crash
+        in_process = workers == 1 and not apart and not own_code
         return Pool(device, workers, in_process, saving, execution.timeout)
     engine = "slurm" if execution.slurm else "ray"
     # Results of other weights or devices are never taken up, as their folder is another.

@@ -10,7 +10,7 @@ from typing import Any
 
 from actbench.execution.server import START_METHOD, start_server
 from actbench.execution.worker import BEAT, EXIT_SECONDS, REPORT_EVERY, Failure, Progress, failure_of, serve
-from actbench.signals import sigint_blocked
+from actbench.signals import main_hidden, sigint_blocked
 
 _START_SECONDS = 600.0  # for a worker to import torch, from a slow disk too
 
@@ -25,7 +25,7 @@ class WorkerProcess:
         environment = dict(os.environ) if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu}
         self._process: Any = context.Process(target=serve, args=(connection, device, environment), daemon=True)
         start_server()
-        with sigint_blocked():
+        with sigint_blocked(), main_hidden():
             self._process.start()
         connection.close()
         self._is_ready = False  # whether it has sent its first message

@@ -4,7 +4,7 @@ import os
 import sys
 from multiprocessing import forkserver
 
-from actbench.signals import sigint_blocked
+from actbench.signals import main_hidden, sigint_blocked
 
 # macOS's libraries do not survive a fork, and Windows has none.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -22,6 +22,6 @@ def start_server() -> None:
         return
     for key, value in MALLOC.items():
         os.environ.setdefault(key, value)
-    with sigint_blocked():
+    with sigint_blocked(), main_hidden():
         forkserver.set_forkserver_preload(["actbench.execution.worker"])
         forkserver.ensure_running()

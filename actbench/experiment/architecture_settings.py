@@ -123,7 +123,7 @@ class LSTMSettings(GatedSettings):
     """conf/architecture/lstm*.yaml."""
 
     name: Literal["lstm"]
-    forget_bias: Annotated[float, Absent(0.0)]
+    forget_bias: Annotated[float, Field(ge=-100, le=100), Absent(0.0)]
 
 
 ArchitectureSettings = Annotated[

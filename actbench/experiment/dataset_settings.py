@@ -22,6 +22,7 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "text": (("context",), ("split",)),
 }
 _TABLE_KEYS = ("validation", "missing"), ("label", "kind", "group", "split")  # of a table of one's own
+_TAKES = {"context": ("shakespeare", "text"), "length": ("adding",), "missing": ("table",)}
 _NORMALIZE = {"images": ("channel", "pixel", "none"), "table": ("column", "none"), "text": ("none",),
               "sequences": ("none",)}  # fmt: skip
 
@@ -58,7 +59,10 @@ class DatasetSettings(Settings):
         needed, optional = _TABLE_KEYS if self.name == "table" else _KEYS[kind]
         for key in _OWN_KEYS:
             value = getattr(self, key)
-            require(value is None or key in needed + optional, f"dataset.{key}", value, f"null: {self.name} takes none")
+            takes = "table" if key in _TABLE_KEYS[1] else ", ".join(_TAKES.get(key, ()))
+            hint = f"; it goes with dataset={takes}" if takes else ""
+            wanted = f"null: {self.name} takes none{hint}"
+            require(value is None or key in needed + optional, f"dataset.{key}", value, wanted)
             require(value is not None or key not in needed, f"dataset.{key}", None, f"given: {self.name} needs it")
         require(self.normalize in _NORMALIZE[kind], "dataset.normalize", self.normalize,
                 f"{' or '.join(_NORMALIZE[kind])} for {self.name}")  # fmt: skip

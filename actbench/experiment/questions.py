@@ -136,9 +136,13 @@ def load_experiment(name: str) -> Experiment:
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that no file can have
         raise UsageError(f"experiment file {path} is missing")
     content = _content(path)
-    if not isinstance(content, dict) or not {"question", "source", "overrides"} <= set(content) or "name" in content:
+    keys = set(content) if isinstance(content, dict) else set()
+    missing = [key for key in ("question", "source", "overrides") if key not in keys]
+    if missing or "name" in keys:
+        which = f"missing: {', '.join(missing)}" if missing else "its name is that of the file"
         raise UsageError(
-            f"{path}: an experiment has the keys question, source, overrides, and may have tasks, full and hypotheses"
+            f"{path}: an experiment has the keys question, source (may be null) and overrides, and may have tasks, "
+            f"full and hypotheses; {which}"
         )
     entries = content.pop("hypotheses", [])
     if not isinstance(entries, list):

@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+DEFAULT_EXPERIMENT = "quickstart"  # of compare
 _VERSION = "version."
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls a command. line: the command line that does the same. apart: runs train in worker processes alone.
+
+    A notebook's process may have called torch before, with other settings than those that runs need.
+    """
+
+    line: str
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -14,7 +26,7 @@ class Request:
     difference in accuracy; margins: those of other metrics, by their names in experiment.scores. targets (validation
     accuracies), target_losses, batch_sizes: each value once, in the order of the grid; empty where an older version did
     not keep them. versions: of packages. test_sizes: test examples of a run, by data set. worst: the worst score, by
-    data set, where it is not 0.
+    data set, where it is not 0. own_tests: data sets whose test examples are the same for all runs.
     """
 
     experiment: str
@@ -31,6 +43,7 @@ class Request:
     target_losses: tuple[float, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
     worst: Mapping[str, float] = field(default_factory=dict)
+    own_tests: tuple[str, ...] = ()
 
     def margin_of(self, metric: str) -> float:
         """The margin of the scores of a metric."""
@@ -44,7 +57,7 @@ class Request:
             "target": _join(self.targets), "batch_size": _join(self.batch_sizes),
             "revision": self.revision,
             "test_sizes": _join_named(self.test_sizes), "target_loss": _join(self.target_losses),
-            "margins": _join_named(self.margins), "worst": _join_named(self.worst),
+            "margins": _join_named(self.margins), "worst": _join_named(self.worst), "own_tests": _join(self.own_tests),
             **{f"{_VERSION}{package}": number for package, number in self.versions.items()},
         }  # fmt: skip
 
@@ -60,6 +73,7 @@ class Request:
             tuple(map(float, _split(tags, "target_loss"))),
             {name: float(value) for name, value in _split_named(tags, "margins")},
             {name: float(value) for name, value in _split_named(tags, "worst")},
+            tuple(_split(tags, "own_tests")),
         )  # fmt: skip
 
 

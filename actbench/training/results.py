@@ -208,7 +208,7 @@ def _result(run: Run, index: int, records: list[Record], device: str) -> Result:
     row: Row = {**identity(run, "diverged" if diverged else "finished"), **dict.fromkeys(MEASURED)}
     row |= {"device": device, **machine(), "metric": run.data.metric}
     if diverged:
-        row |= {"reached_target": False, "failed_step": int(final["failed_step"])}
+        row |= {"reached_target": False if _has_target(run) else None, "failed_step": int(final["failed_step"])}
         test_correct = test_scores = None
     else:
         row |= {metric: value for metric, value in final.items() if metric in MEASURED and math.isfinite(value)}
@@ -283,13 +283,19 @@ def _convergence(run: Run, series: Curves) -> Row:
     reached = _reached(run, series)
     return {
         "auc": area_under_curve(steps, score),
-        "reached_target": reached is not None,
+        "reached_target": reached is not None if _has_target(run) else None,
         "steps_to_target": None if reached is None else steps[reached],
         "seconds_to_target": None if reached is None else seconds[reached],
         "samples_to_target": None if reached is None else examples_after(run, steps[reached]),
         "samples_per_second": examples_after(run, run.steps) / seconds[-1] if run.steps else None,
         "seconds": seconds[-1],
     }
+
+
+def _has_target(run: Run) -> bool:
+    """Whether the run has a target: one of its own, of the loss or of the accuracy, which only some data have."""
+    training = run.settings.training
+    return training.target_loss is not None or (training.target is not None and run.data.metric == "accuracy")
 
 
 def _reached(run: Run, series: Curves) -> int | None:

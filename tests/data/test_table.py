@@ -319,7 +319,7 @@ HEAD = "a,b,y"
         ("a,y\n1,2,0\n2,3,1\n3,4,0\n", {}, "has rows with more values than its header has names"),
         (rows(HEAD, "1,k1,1,5"), {}, "has rows with more values than its header has names"),
         (rows(HEAD, "1,k1,1", "1,k1,1,5"), {}, "Expected 3 fields in line 3, saw 4"),
-        (b"a,b,y\n1,\xfc,0\n", {}, "cannot be read: UnicodeDecodeError"),
+        (b"a,b,y\n1,\xfc,0\n", {}, "is not UTF-8 text; save it as UTF-8"),
     ],
 )  # fmt: skip
 def test_a_bad_table_is_one_line(

@@ -65,12 +65,15 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_correction_goes_halfway_and_stays_within_bounds() -> None:
     known = Calibration()
-    assert known.correction("x") == 1.0
-    known.correct("x", measured=4.0, estimated=1.0)
-    assert known.correction("x") == 2.0
-    known.correct("x", measured=2.0, estimated=2.0)
-    assert known.correction("x") == 2.0
-    known.correct("x", measured=1e9, estimated=1.0)
-    assert known.correction("x") == 5.0
-    known.correct("x", measured=0.0, estimated=1.0)  # a command without a measured time teaches nothing
-    assert known.correction("x") == 5.0
+    assert known.correction("steps x") == 1.0
+    known.correct("steps x", measured=4.0, estimated=1.0)
+    assert known.correction("steps x") == 2.0
+    known.correct("steps x", measured=2.0, estimated=2.0)
+    assert known.correction("steps x") == 2.0
+    known.correct("steps x", measured=1e9, estimated=1.0)
+    assert known.correction("steps x") == 5.0
+    known.correct("steps x", measured=0.0, estimated=1.0)  # a command without a measured time teaches nothing
+    assert known.correction("steps x") == 5.0
+
+    known.correct("training compare", measured=1e9, estimated=1.0)  # of all of a command the limits are closer
+    assert known.correction("training compare") == 2.0
