@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup compare test test-all benchmark format lock clean
+.PHONY: setup compare test test-all docs benchmark format lock clean
 
 setup: $(READY)
 
@@ -41,6 +41,12 @@ test: setup
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
+# The documentation as HTML in docs/_build; a warning is an error, and its code blocks are run.
+docs: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r docs/requirements.lock
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+	$(BIN)/python docs/blocks.py
+
 # Sweeps against hand-written loops, about an hour on two cores:
 #   make benchmark MNIST=/path/to/mnist TEMPLATE=/path/to/lightning-hydra-template
 # TEMPLATE: a clone of it, with which sweeps are compared with it too.
@@ -58,6 +64,8 @@ format: setup
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --extra dev pyproject.toml \
 	  -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --constraint requirements.lock docs/requirements.in \
+	  -o docs/requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/made docs/_build .mypy_cache .pytest_cache .ruff_cache
