@@ -14,13 +14,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 HERE = Path(__file__).resolve().parent
 PAGES = [*sorted(HERE.glob("*.md")), *sorted(HERE.glob("re*/*.md"))]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: (?P<reason>.+?) -->\n)?\n?```(?P<language>python|sh)?\n(?P<code>.*?)```\n", re.DOTALL
+    r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 TRAINS = ("compare", "sweep", "train")
-RUN = (*TRAINS, "report", "activations", "options", "list", "cost")  # others serve, fetch or need a cluster
+RUN = (*TRAINS, "report", "figure", "export", "activations", "options", "list", "cost")  # others serve, fetch or need a cluster
 SMALL = "architecture=mlp_small activation=relu,gelu training.steps=20"
 PREPARED = (
     f"compare {SMALL} protocol.learning_rates=[0.01] protocol.seeds=6", f"sweep {SMALL} seed=0,1",
@@ -46,10 +48,10 @@ def run_page(page: Path, base: Path, folder: Path) -> bool:
         shutil.copytree(base, folder)
     good = True
     for block in blocks:
-        if block["skip"]:
+        if block["reason"]:
             print(f"{page.name}: not run: {block['reason']}")
             continue
-        for name, command in commands(block["language"] or "", block["code"], folder):
+        for name, command in commands(block["language"], block["code"], folder):
             problem = run(command, folder)
             print(f"{page.name}: {'failed' if problem else 'runs'}: {name}", flush=True)
             good = good and not problem
@@ -60,12 +62,15 @@ def run_page(page: Path, base: Path, folder: Path) -> bool:
 
 def commands(language: str, code: str, folder: Path) -> list[tuple[str, list[str]]]:
     """What a block runs, each with its name. A file is written where the first line is a comment with its name."""
+    if language in ("python", "yaml") and (named := re.match(r"# ([\w/]+\.(py|yaml))", code)):
+        (folder / named[1]).parent.mkdir(exist_ok=True)
+        (folder / named[1]).write_text(code, encoding="utf-8")
     if language == "python":
-        if named := re.match(r"# (\w+\.py)", code):
-            (folder / named[1]).write_text(code, encoding="utf-8")
         path = folder / "block.py"
         path.write_text(code, encoding="utf-8")
         return [(code.strip().splitlines()[-1], [sys.executable, str(path)])]
+    if language:
+        return []
     lines = [shlex.split(line, comments=True) for line in code.replace("\\\n", " ").splitlines()]
     found = []
     for words in lines:
@@ -76,9 +81,13 @@ def commands(language: str, code: str, folder: Path) -> list[tuple[str, list[str
 
 
 def write_data(folder: Path) -> None:
-    """houses.csv and notes.txt, as the pages name them."""
+    """houses.csv, notes.txt and the images of DIR, as the pages name them."""
     rows = [f"{40 + 7 * (i % 13)},{'north' if i % 3 else 'south'},{100 + 9 * (i % 13) + i % 5}" for i in range(200)]
     (folder / "houses.csv").write_text("\n".join(["area,side,price", *rows, ""]))
+    for number in range(40):
+        path = folder / "DIR" / ("train" if number < 30 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 12), (6 * number, 90 * (number % 2), 40)).save(path)
     (folder / "notes.txt").write_text("Activation functions are compared fairly, in pairs, on the same seeds.\n" * 300)
 
 
