@@ -22,7 +22,8 @@ BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 TRAINS = ("compare", "sweep", "train")
-RUN = (*TRAINS, "report", "figure", "export", "activations", "options", "list", "cost")  # others serve, fetch or need a cluster
+# Others serve, fetch or need a cluster.
+RUN = (*TRAINS, "report", "figure", "export", "activations", "options", "list", "cost")
 SMALL = "architecture=mlp_small activation=relu,gelu training.steps=20"
 PREPARED = (
     f"compare {SMALL} protocol.learning_rates=[0.01] protocol.seeds=6", f"sweep {SMALL} seed=0,1",
