@@ -14,7 +14,7 @@ from actbench.errors import UsageError
 from actbench.execution.server import start_server
 from actbench.experiment.compose import allow_modules_of_current_folder, compose_command
 from actbench.experiment.questions import load_experiment
-from actbench.experiment.request import DEFAULT_EXPERIMENT, Caller
+from actbench.experiment.request import DEFAULT_EXPERIMENT, Caller, split_words
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
 
@@ -90,13 +90,13 @@ def _called(command: str, words: Sequence[str], settings: dict[str, Any], run: _
     for word in words:
         if not isinstance(word, str):
             raise UsageError(f"{command}: {word!r} is not a text; write an experiment's name, key=value, or keywords")
-    names = [word for word in words if "=" not in word]
+    names, written = split_words(words)
     if len(names) > 1:
         raise UsageError(f"{names[-1]!r} is not an override; write key=value")
     os.environ.setdefault("MKL_CBWR", "AUTO")  # as the command line has it: of worker processes, which train
     allow_modules_of_current_folder()
     configure_mlflow()  # before MLflow is imported
-    overrides = [*(word for word in words if "=" in word), *overrides_of(settings)]
+    overrides = [*written, *overrides_of(settings)]
     experiment = names[0] if names else None
     line = shlex.join(["actbench", command, *names, *overrides])
     start_server()  # imports torch while this process plans

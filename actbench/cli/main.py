@@ -12,7 +12,7 @@ from actbench.cli.parser import USAGE, make_parser
 from actbench.cli.streams import PipeSafeStream
 from actbench.errors import Submitted, UsageError, print_error
 from actbench.execution.server import start_server
-from actbench.experiment.request import DEFAULT_EXPERIMENT
+from actbench.experiment.request import DEFAULT_EXPERIMENT, split_words
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
 
@@ -131,7 +131,7 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     allow_modules_of_current_folder()
     if parsed.command != "ui":  # the server process of `ui` would inherit the settings
         configure_mlflow()  # before MLflow is imported
-    names, overrides = _split(parsed.words)
+    names, overrides = split_words(parsed.words)
     match parsed.command:
         case "ui":
             from actbench.cli.ui import run_ui
@@ -189,9 +189,3 @@ _OTHERWISE = ("execution=", "execution.workers=1")  # overrides of commands that
 def _require_python() -> None:
     if sys.version_info >= (3, 14):
         raise UsageError("Hydra 1.3 does not run on Python 3.14; use 3.11, 3.12 or 3.13")
-
-
-def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Splits words into names and overrides, which contain = or begin with ~."""
-    names = [word for word in words if "=" not in word and not word.startswith("~")]
-    return names, [word for word in words if word not in names]

@@ -1,6 +1,7 @@
 """The arguments and help texts of the command line."""
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn
 
 from actbench.errors import print_error
@@ -86,6 +87,9 @@ _DRY_RUN = {
 }
 
 
+_Command = Callable[[str, str], argparse.ArgumentParser]  # name, help -> the parser of a command
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a usage error in one line."""
 
@@ -112,6 +116,29 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
 
+    _add_training(command)
+    _add_results(command)
+    sub = command("activations", "print the table of activations, or draw some of them")
+    sub.add_argument("names", nargs="*", metavar="NAME")
+    sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
+    sub = command("options", "print what can be set: groups, or the keys of one with default and meaning")
+    sub.add_argument("names", nargs="*", metavar="GROUP[.KEY]")
+    sub = command("list", "print what there is: experiments, datasets, architectures or activations")
+    sub.add_argument("kind", nargs="?", metavar="KIND", help="experiments, datasets, architectures, activations")
+    sub = command("cost", "measure what each activation costs on this device, forward and backward")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
+    sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")
+    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
+    sub.add_argument("--port", type=int, metavar="N", help="by default the first free one from 5000")
+    sub.add_argument("--open", action="store_true", help="open the newest view in the browser")
+    sub = command("data", "fetch data sets, or check those that are here")
+    sub.add_argument("action", choices=["fetch", "check"])
+    sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
+    return parser
+
+
+def _add_training(command: _Command) -> None:
+    """compare, sweep and train."""
     for name, text in (
         ("compare", "every rate on every seed, test, report (default experiment: quickstart, on digits)"),
         ("sweep", "train a grid of runs"),
@@ -127,6 +154,10 @@ def make_parser() -> argparse.ArgumentParser:
         sub.add_argument("--dry-run", action="store_true", help=_DRY_RUN[name])
         if name == "compare":
             sub.add_argument("--pairs", action="store_true", help=_PAIRS)
+
+
+def _add_results(command: _Command) -> None:
+    """What is made of the results of commands that have ended."""
     sub = command("report", "write the report of an ended comparison again, from the store alone")
     sub.add_argument("experiment", metavar="EXPERIMENT")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
@@ -145,23 +176,6 @@ def make_parser() -> argparse.ArgumentParser:
     sub = command("export", "pack report, figures, tables, environment and the exact command into a ZIP file")
     sub.add_argument("experiment", metavar="EXPERIMENT", help="whose results folder is here; sweep and train too")
     sub.add_argument("--out", metavar="FILE", help="EXPERIMENT.zip by default")
-    sub = command("activations", "print the table of activations, or draw some of them")
-    sub.add_argument("names", nargs="*", metavar="NAME")
-    sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
-    sub = command("options", "print what can be set: groups, or the keys of one with default and meaning")
-    sub.add_argument("names", nargs="*", metavar="GROUP[.KEY]")
-    sub = command("list", "print what there is: experiments, datasets, architectures or activations")
-    sub.add_argument("kind", nargs="?", metavar="KIND", help="experiments, datasets, architectures, activations")
-    sub = command("cost", "measure what each activation costs on this device, forward and backward")
-    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
-    sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")
-    sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
-    sub.add_argument("--port", type=int, metavar="N", help="by default the first free one from 5000")
-    sub.add_argument("--open", action="store_true", help="open the newest view in the browser")
-    sub = command("data", "fetch data sets, or check those that are here")
-    sub.add_argument("action", choices=["fetch", "check"])
-    sub.add_argument("words", nargs="*", metavar="[DATASET...] OVERRIDE", help="mnist ... dataset.root=DIR")
-    return parser
 
 
 def _examples(*commands: str) -> str:

@@ -3,10 +3,9 @@
 import zipfile
 from pathlib import Path
 
-from actbench.commands.report import read_request
+from actbench.commands.report import read_request, written_folder
 from actbench.errors import UsageError
 from actbench.signals import replaced_file
-from actbench.store.files import RUNS
 from actbench.store.folder import folder_lock
 
 COMMAND = "COMMAND.txt"
@@ -18,9 +17,7 @@ def export(experiment: str, out: str | None) -> int:
 
     out: the file, experiment.zip by default. Raises UsageError where there are no results, or a file cannot be written.
     """
-    folder = Path("results") / experiment
-    if not (folder / RUNS).is_file():
-        raise UsageError(f"{folder}: holds no {RUNS}; run the command that writes it here first")
+    folder = written_folder(experiment)
     path = Path(out) if out is not None else Path(f"{experiment}.zip")
     if path.suffix != ".zip":
         raise UsageError(f"{path}: name a file that ends in .zip")

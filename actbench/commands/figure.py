@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actbench.commands.report import figure_makers, read_comparison, read_request
+from actbench.commands.report import figure_makers, read_comparison, read_request, written_folder
 from actbench.errors import UsageError, nearest_names, one_line
 from actbench.store.files import ANSWER, RUNS, read_runs, read_series
 
@@ -63,9 +63,7 @@ def figure(experiment: str, name: str | None, look: Look, out: str | None) -> in
 
     out: the file, experiment-name.format in the current folder by default. Raises UsageError.
     """
-    folder = Path("results") / experiment
-    if not (folder / RUNS).is_file():
-        raise UsageError(f"{folder}: holds no {RUNS}; run the command that writes it here first")
+    folder = written_folder(experiment)
     makers = _makers(folder, look.activations)
     if name is None:
         print("\n".join(makers))

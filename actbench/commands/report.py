@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actbench.errors import UsageError
 from actbench.experiment.compose import compose_command
-from actbench.experiment.questions import load_experiment
+from actbench.experiment.questions import Hypothesis, load_experiment
 from actbench.experiment.request import Request
 from actbench.signals import write_json
 from actbench.store.copies import newest_copy
@@ -56,7 +56,8 @@ class Reports:
 class Compared:
     """The files of a comparison's results folder, and what follows from them.
 
-    series: as `read_series`. comparisons: of each task. verdicts: of the hypotheses. environment: of environment.json.
+    series: as `read_series`. comparisons: of each task. verdicts: of the hypotheses.
+    environment: of environment.json.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Compared:
     runs: "pd.DataFrame"
     series: "Mapping[str, pd.DataFrame]"
     comparisons: "Sequence[Comparison]"
+    hypotheses: Sequence[Hypothesis]
     verdicts: "pd.DataFrame"
     environment: Mapping[str, Any]
 
@@ -82,7 +84,15 @@ def read_comparison(folder: Path, request: Request) -> Compared:
     verdicts = judge_hypotheses(
         hypotheses, runs, series["costs"], request.margin, request.margins, request.worst
     )  # fmt: skip
-    return Compared(folder, request, runs, series, compared, verdicts, read_environment(folder))
+    return Compared(folder, request, runs, series, compared, hypotheses, verdicts, read_environment(folder))
+
+
+def written_folder(experiment: str) -> Path:
+    """results/<experiment>/ where a command has written it. Raises UsageError."""
+    folder = Path("results") / experiment
+    if not (folder / RUNS).is_file():
+        raise UsageError(f"{folder}: holds no {RUNS}; run the command that writes it here first")
+    return folder
 
 
 def read_request(folder: Path) -> Request:
@@ -109,7 +119,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
 
     found = read_comparison(folder, request)
     compared, verdicts, environment = found.comparisons, found.verdicts, found.environment
-    if read_hypotheses(folder):
+    if found.hypotheses:
         write_table(folder / VERDICTS, verdicts)
     write_table(folder / SCORES, scores_frame(compared))
     write_json(folder / ANSWER, answer_document(compared, verdicts, request, environment.get("seconds")))

@@ -1,10 +1,16 @@
 """What a command was asked to do: fields in memory, tags of the parent run in MLflow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 DEFAULT_EXPERIMENT = "quickstart"  # of compare
 _VERSION = "version."
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Splits words into names and overrides, which contain = or begin with ~."""
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    return names, [word for word in words if word not in names]
 
 
 @dataclass(frozen=True)
