@@ -52,7 +52,8 @@ def options() -> str:
     lines = [
         "# Options", "",
         "Set them on the command line as `GROUP=CHOICE` and `GROUP.KEY=VALUE`, or in Python as keywords. `seed` is a",
-        "whole number, 0 by default: split, data order and initial draws follow from it.",
+        "whole number, 0 by default: split, data order and initial draws follow from it. `name` names the folder in",
+        "`results/` and the experiment in MLflow; without it they have the name of the experiment, `sweep` or `train`.",
     ]  # fmt: skip
     for group in option_groups():
         lines += ["", f"## {group.name}", ""]

@@ -49,13 +49,14 @@ def pack(size: int, folder: Path, uri: str) -> Action:
 def files(size: int, folder: Path, uri: str) -> Action:
     """Writes runs.csv, the curves and the other tables of a results folder."""
     from actbench.store.files import costs_frame, write_comparison, write_results
+    from actbench.store.provenance import Spent
 
     runs, recording = planned(size), Recording(folder)
     results, marks = [recording.result(run) for run in runs], chosen_marks(runs)
     target = folder / f"results-{size}"
     target.mkdir(exist_ok=True)
     write_comparison(target, costs_frame([]), [])
-    return lambda: write_results(target, results, "actbench compare scale", 1.0, marks)
+    return lambda: write_results(target, results, "actbench compare scale", Spent(1.0), marks)
 
 
 def report(size: int, folder: Path, uri: str) -> Action:
@@ -67,15 +68,15 @@ def report(size: int, folder: Path, uri: str) -> Action:
 
 def table(size: int, folder: Path, uri: str) -> Action:
     """What a sweep prints and draws at its end, from the files."""
-    from actbench.commands.progress import print_runs
-    from actbench.report.sweep import draw_sweep
+    from actbench.commands.terminal import print_runs
+    from actbench.report.sweep import write_sweep
     from actbench.store.files import RUNS, read_runs, read_series
 
     target = folder / f"results-{size}"
 
     def shown() -> None:
         runs = read_runs(target / RUNS)
-        draw_sweep(folder / f"sweep-{size}", runs, read_series(target)["curves"])
+        write_sweep(folder / f"sweep-{size}", runs, read_series(target)["curves"], request(size), {})
         print_runs(runs)
 
     return shown

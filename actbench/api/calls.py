@@ -6,19 +6,21 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actbench.api.arguments import overrides_of
 from actbench.api.results import Results, warn_of_failures
 from actbench.errors import UsageError
 from actbench.execution.server import start_server
 from actbench.experiment.compose import allow_modules_of_current_folder, compose_command
-from actbench.experiment.questions import load_experiment
 from actbench.experiment.request import DEFAULT_EXPERIMENT, Caller, split_words
 from actbench.signals import interruptible
 from actbench.store.mlflow_settings import configure_mlflow
 
-_Command = Callable[[str | None, list[str], Caller], int]
+if TYPE_CHECKING:
+    from actbench.commands.session import Ended
+
+_Command = Callable[[str | None, list[str], Caller], "Ended"]
 
 
 def compare(*words: str, pairs: bool = False, config_dir: str | None = None, **settings: object) -> Results:
@@ -33,7 +35,7 @@ def compare(*words: str, pairs: bool = False, config_dir: str | None = None, **s
     """
     from actbench.commands.compare import compare as command
 
-    def run(experiment: str | None, overrides: list[str], caller: Caller) -> int:
+    def run(experiment: str | None, overrides: list[str], caller: Caller) -> "Ended":
         return command(experiment or DEFAULT_EXPERIMENT, overrides, config_dir, pairs, caller)
 
     return _called("compare", words, settings, run)
@@ -50,7 +52,7 @@ def train(*words: str, config_dir: str | None = None, **settings: object) -> Res
     """Trains one run: `actbench train`. words: overrides. settings, errors: as for `compare`."""
     from actbench.commands.train import train as command
 
-    def run(experiment: str | None, overrides: list[str], caller: Caller) -> int:
+    def run(experiment: str | None, overrides: list[str], caller: Caller) -> "Ended":
         if experiment is not None:
             raise UsageError(f"{experiment!r} is not an override; write key=value")
         return command(overrides, config_dir, caller)
@@ -59,7 +61,7 @@ def train(*words: str, config_dir: str | None = None, **settings: object) -> Res
 
 
 def open(folder: str | Path | None = None, *, store: str | None = None, experiment: str | None = None) -> Results:
-    """The results of an earlier command: of its folder, or of the newest comparison of an experiment in a store.
+    """The results of an earlier command: of its folder, or of the newest one of an experiment in a store.
 
     folder: results/<experiment>. store: an MLflow tracking URI, `sqlite:///mlflow.db` by default; the store's copy of
     the files is written to a new folder, results/.opened/<experiment>. Raises UsageError where there is nothing.
@@ -77,12 +79,12 @@ def open(folder: str | Path | None = None, *, store: str | None = None, experime
             raise UsageError("open: a folder or a store, not both")
         return Results(Path(folder))
     configure_mlflow()
-    from actbench.commands.report import restorer, write_reports
+    from actbench.commands.report import restorer, written_reports
 
     restore = restorer(store or compose_command([]).store.uri, str(experiment))
     target = Path("results") / ".opened" / str(experiment)
     target.mkdir(parents=True, exist_ok=True)
-    write_reports(target, restore(target), ["md"])  # answer.json and scores.csv too
+    written_reports(target, restore(target), ["md"])  # answer.json and scores.csv too
     return Results(target)
 
 
@@ -103,12 +105,6 @@ def _called(command: str, words: Sequence[str], settings: dict[str, Any], run: _
     with contextlib.ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(interruptible())
-        run(experiment, overrides, Caller(line, apart=True))
-    named = (
-        command
-        if experiment is None and command != "compare"
-        else load_experiment(experiment or DEFAULT_EXPERIMENT).name
-    )
-    results = Results(Path("results") / named)
+        results = Results(run(experiment, overrides, Caller(line, apart=True)).folder)
     warn_of_failures(results)
     return results

@@ -13,7 +13,7 @@ import pandas as pd
 
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.request import Request
-from actbench.store.files import ANSWER, HYPOTHESES, RUNS, SCORES, VERDICTS, read_runs, read_series
+from actbench.store.files import ANSWER, HYPOTHESES, RUNS, SCORES, VERDICTS, holds_comparison, read_runs, read_series
 from actbench.store.folder import folder_lock
 from actbench.store.provenance import read_environment
 from actbench.store.tables import read_table
@@ -94,7 +94,7 @@ class Results:
     @property
     def is_comparison(self) -> bool:
         """Whether it is of `compare`."""
-        return (self.folder / ANSWER).is_file()
+        return holds_comparison(self.folder)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -210,16 +210,15 @@ class Results:
     def report(self, format: str = "html", pairs: bool = False) -> Path:
         """Writes the report anew and returns its path. format: md, html, pdf or tex. pairs: of all activations too.
 
-        Raises UsageError for another format, and for a sweep.
+        Raises UsageError for another format, and for pairs of a sweep.
         """
-        from actbench.commands.report import write_reports
+        from actbench.commands.report import written_reports
         from actbench.report.report import FORMATS
 
-        _ = self.document
         if format not in FORMATS:
             raise UsageError(f"format={format}: not known; there are: {', '.join(FORMATS)}")
         with folder_lock(self.folder, "report", wait=False):
-            (path,) = write_reports(self.folder, self.request, [format], pairs).paths
+            (path,) = written_reports(self.folder, self.request, [format], pairs)
         return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
     def _front_page(self) -> str:

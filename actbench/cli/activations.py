@@ -6,6 +6,8 @@ from pathlib import Path
 from actbench.activations.table import TABLE, Activation
 from actbench.errors import UsageError, nearest_names
 
+_WITH_SOURCE = 100  # columns of a terminal that have room for the sources
+
 
 def show_activations(names: Sequence[str], plot: str | None) -> int:
     """Prints the table, or facts about the named activations, or draws them into a file. Returns the exit code."""
@@ -15,22 +17,22 @@ def show_activations(names: Sequence[str], plot: str | None) -> int:
         print(plot)
         return 0
     from rich.console import Console
-    from rich.table import Table
+
+    from actbench.commands.terminal import fitted_table
 
     console = Console() if Console().is_terminal else Console(width=100)
     if names:
         for row in rows:
             _details(row)
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    widths = {"name": 18, "f(z)": 24, "range": 13, "SMZ": 3, "|f'|": 6, "learned": 7, "source": 16}
-    for title, width in widths.items():
-        table.add_column(title, overflow="fold", width=width)
+    titles = ["name", "f(z)", "range", "SMZ", "|f'|", "learned", "source"]
+    lines = []
     for row in rows:
         flags = "".join(letter if flag else "-" for letter, flag in zip("SMZ", _flags(row), strict=True))
         learned = "network" if row.kind == "layer" and row.learned else ", ".join(row.learned)
-        table.add_row(row.name, row.formula, row.range, flags, f"{row.max_slope:.4g}", learned, row.source)
-    console.print(table)
+        lines.append((row.name, row.formula, row.range, flags, f"{row.max_slope:.4g}", learned, row.source))
+    shown = len(titles) if console.width >= _WITH_SOURCE else len(titles) - 1
+    console.print(fitted_table(titles[:shown], [line[:shown] for line in lines], console.width), markup=False)
     console.print(
         "\nS smooth, M monotone, Z zero-centred; |f'| is the largest slope, z1 and z2 are pieces of one unit."
     )

@@ -173,14 +173,14 @@ def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[s
         case "compare":
             from actbench.commands.compare import compare
 
-            return compare(compared, overrides, parsed.config_dir, parsed.pairs)
+            return compare(compared, overrides, parsed.config_dir, parsed.pairs).exit_code
         case "sweep":
             from actbench.commands.sweep import sweep
 
-            return sweep(experiment, overrides, parsed.config_dir)
+            return sweep(experiment, overrides, parsed.config_dir).exit_code
     from actbench.commands.train import train
 
-    return train(overrides, parsed.config_dir)
+    return train(overrides, parsed.config_dir).exit_code
 
 
 _OTHERWISE = ("execution=", "execution.workers=1")  # overrides of commands that probably fork no workers here

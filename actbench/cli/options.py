@@ -1,24 +1,34 @@
 """`actbench options` and `actbench list`: what can be chosen and set."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from actbench.cli.activations import show_activations
+from actbench.commands.terminal import fitted_table
 from actbench.errors import UsageError, nearest_names
 from actbench.experiment.options import Group, Section, find_options, option_group, option_groups
 from actbench.experiment.questions import experiment_names, load_experiment
 
-_WIDTH = 100  # characters, of a file or a pipe
+_WIDTH = 100  # characters, of a file or a pipe; a narrower terminal has no room for a table of keys
+_INDENT = (0, 0, 0, 4)
+
+
+ALONE = {  # keys without a group: default and meaning
+    "seed": ("0", "a whole number: split, data order and initial draws"),
+    "name": ("null", "of the folder in results/ and the experiment in MLflow; null: the experiment's, sweep or train"),
+}
 
 
 def show_options(words: Sequence[str]) -> int:
     """Prints all groups, or the keys of the groups GROUP, or keys GROUP.KEY. Returns the exit code."""
-    names = [word.partition("=")[0] for word in words if word.partition("=")[0] != "seed"]
+    names = [word.partition("=")[0] for word in words if word.partition("=")[0] not in ALONE]
     found = [find_options(name) for name in names]
     if len(names) < len(words) or not words:
-        _print_groups(option_groups())  # with the seed, which has no group
+        _print_groups(option_groups())  # with the keys that have no group
     for (group, sections), word in zip(found, names, strict=True):
         _print_keys(group, sections, alone="." in word)
     return 0
@@ -36,6 +46,16 @@ def show_list(kind: str | None) -> int:
 def _experiments() -> int:
     _print_rows({name: _question(name) for name in experiment_names()})
     _note("`actbench compare NAME` answers one; a file in ./experiments/ is one of your own.")
+    return 0
+
+
+def _results() -> int:
+    from actbench.commands.report import written_names  # pandas takes half a second
+    from actbench.store.provenance import read_environment
+
+    names = written_names()
+    _print_rows({name: str(read_environment(Path("results") / name).get("command", "")) for name in names})
+    _note("`actbench figure NAME`, `export NAME` and `report NAME` read one." if names else "no results here yet")
     return 0
 
 
@@ -59,17 +79,18 @@ LISTS: Mapping[str, Callable[[], int]] = {
     "datasets": lambda: _choices("dataset"),
     "architectures": lambda: _choices("architecture"),
     "activations": lambda: show_activations([], None),
+    "results": _results,
 }
 
 
 def _print_groups(groups: Iterable[Group]) -> None:
-    table = _table("group", "default", "choices")
+    rows = []
     for group in groups:
         names = list(group.choices)
         text = ", ".join(names) if len(names) <= 20 else f"{len(names)}: `actbench list {group.name}s` prints them"
-        table.add_row(group.name, group.default, text)
-    table.add_row("seed", "0", "a whole number: split, data order and initial draws")
-    _console().print(table)
+        rows.append((group.name, group.default, text))
+    rows += [(key, *meaning) for key, meaning in ALONE.items()]
+    _print_table(("group", "default", "choices"), rows)
     _note("`actbench options GROUP` or `GROUP.KEY` prints keys with default and meaning; set them by GROUP.KEY=VALUE.")
 
 
@@ -79,14 +100,19 @@ def _print_keys(group: Group, sections: Iterable[Section], alone: bool) -> None:
     if not alone and len(group.choices) <= 20:
         _print_rows({f"{group.name}={name}": text for name, text in group.choices.items()})
     for section in sections:
-        table = _table("key", "default", "allowed", "meaning")
-        for option in section.options:
-            table.add_row(option.key, option.default, option.allowed, option.meaning)
         if section.choices and len(group.choices) > 1:
             console.print(f"\n{group.name}={','.join(section.choices)}", style="bold", highlight=False)
         elif not alone:
             console.print()
-        console.print(table)
+        if console.width < _WIDTH:
+            for option in section.options:
+                console.print(f"{option.key}={option.default}", style="bold")
+                console.print(
+                    Padding(f"{option.allowed}: {option.meaning}" if option.meaning else option.allowed, _INDENT)
+                )
+            continue
+        rows = [(option.key, option.default, option.allowed, option.meaning) for option in section.options]
+        _print_table(("key", "default", "allowed", "meaning"), rows)
 
 
 def _print_rows(rows: Mapping[str, str]) -> None:
@@ -98,11 +124,9 @@ def _print_rows(rows: Mapping[str, str]) -> None:
     _console().print(table)
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, title in enumerate(titles):
-        table.add_column(title, overflow="fold", no_wrap=place == 0)
-    return table
+def _print_table(titles: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    console = _console()
+    console.print(fitted_table(titles, rows, console.width))
 
 
 def _console() -> Console:

@@ -124,7 +124,9 @@ def make_parser() -> argparse.ArgumentParser:
     sub = command("options", "print what can be set: groups, or the keys of one with default and meaning")
     sub.add_argument("names", nargs="*", metavar="GROUP[.KEY]")
     sub = command("list", "print what there is: experiments, datasets, architectures or activations")
-    sub.add_argument("kind", nargs="?", metavar="KIND", help="experiments, datasets, architectures, activations")
+    sub.add_argument(
+        "kind", nargs="?", metavar="KIND", help="experiments, datasets, architectures, activations, results"
+    )
     sub = command("cost", "measure what each activation costs on this device, forward and backward")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="activation=relu,gelu execution.device=cpu ...")
     sub = command("ui", "serve the MLflow dashboard, with a link to a view of each experiment")

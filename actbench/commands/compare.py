@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from actbench.commands.outlook import fewest_and_most
 from actbench.commands.planning import check_experiment, make_request, prepared_data
-from actbench.commands.progress import print_answer
 from actbench.commands.report import write_reports
-from actbench.commands.session import Session, open_session
+from actbench.commands.session import Ended, Session, open_session
 from actbench.commands.stages import Schedule, Stages, describe
 from actbench.commands.step_costs import step_costs
+from actbench.commands.terminal import print_answer, print_next, print_table, print_title
 from actbench.experiment.compose import compose_experiment
 from actbench.experiment.protocol import FEWEST_SEEDS, TaskPlan, check_grid, equal_time_steps
 from actbench.experiment.questions import load_experiment
@@ -24,11 +24,8 @@ _IMPORTS = ("actbench.analysis.hypotheses", "actbench.report.report", "actbench.
 
 def compare(
     name: str, overrides: Sequence[str], config_dir: str | None, pairs: bool = False, caller: Caller | None = None
-) -> int:
-    """Trains, tests and reports the experiment `name`. pairs: also compare all pairs. Returns the exit code.
-
-    caller: None is the command line.
-    """
+) -> Ended:
+    """Trains, tests and reports the experiment `name`. pairs: compare all pairs too. caller: as for `open_session`."""
     experiment = load_experiment(name)
     grid = compose_experiment(experiment, overrides, config_dir)
     check_grid(grid)
@@ -61,14 +58,18 @@ def compare(
         with deferred_signals():  # files and store first, the terminal last: a closed pipe loses nothing
             session.write_files()
             session.parent.mark_chosen({id for id, mark in session.marks.items() if mark.chosen})
-            report = write_reports(session.folder, request, pairs=pairs)
+            report = write_reports(session.folder, session.request, pairs=pairs)
             from actbench.commands.summaries import store_summaries  # imports MLflow
 
             store_summaries(session.parent, report.compared, session.results)
             stored = session.end(report.note)
     answer, *tasks, conditions = map(TERMINAL, report.answers)
-    print_answer(answer, tasks, conditions, report.paths, grid.command.store.uri)
-    return session.exit_code(stored)
+    print_answer(answer, tasks, conditions)
+    if (verdicts := report.verdicts) is not None:
+        print_title(f"Test scores, and verdicts against {protocol.baseline}")
+        print_table(verdicts, verdicts=True)
+    print_next(session.request.experiment, report.paths, grid.command.store.uri)
+    return session.ended(stored)
 
 
 def _store_costs(session: Session, schedule: Schedule, plans: Iterable[TaskPlan]) -> None:

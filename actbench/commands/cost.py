@@ -8,7 +8,7 @@ import torch
 from actbench.activations import table
 from actbench.analysis.labels import series_name
 from actbench.commands.planning import make_runs, prepared_data
-from actbench.commands.progress import print_table
+from actbench.commands.terminal import print_table
 from actbench.data.datasets import load_data
 from actbench.errors import UsageError
 from actbench.execution.devices import choose_device

@@ -12,18 +12,21 @@ from actbench.commands.estimate import Estimator, estimator_of, machine_text, ti
 from actbench.commands.measure import measure_shapes
 from actbench.commands.outlook import Find, TaskOutlook, comparison_outlook, sweep_outlook
 from actbench.commands.planning import Data, check_experiment, make_runs, prepared_data
-from actbench.commands.progress import print_table
 from actbench.commands.stages import Schedule
+from actbench.commands.terminal import print_table, print_text
 from actbench.errors import UsageError
 from actbench.execution.pools import check_pool, pool_size
-from actbench.experiment.command import CommandSettings, StoreSettings
+from actbench.experiment.command import CommandSettings
 from actbench.experiment.compose import Grid, compose_experiment
+from actbench.experiment.plan import plan_digest
 from actbench.experiment.protocol import FEWEST_SEEDS, check_grid
 from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run, variants
 from actbench.experiment.scores import ACCURACY, METRICS, Metric
 from actbench.report.numbers import count, rate
+from actbench.store.places import name_of
 from actbench.store.sqlite import is_new
+from actbench.training.results import Result
 from actbench.training.stacks import Stack, pack_stacks
 
 
@@ -45,7 +48,8 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
         check_experiment(experiment, runs, grid.command.protocol.racing)
     check_pool(grid.command.execution, runs)
     device, workers, memory = pool_size(grid.command.execution, runs)
-    find = _finder(grid.command.store, experiment.name if experiment else command)
+    digest = plan_digest(runs, grid.command.protocol if command == "compare" else None)
+    find = _finder(grid.command, experiment.name if experiment else command, digest)
 
     def pack(due: Sequence[Run]) -> list[Stack]:
         return pack_stacks(due, device, workers, memory)
@@ -55,14 +59,21 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
     return 0
 
 
-def _finder(settings: StoreSettings, experiment: str) -> Find:
-    """A function that finds finished runs of an experiment in the store, if there is one."""
-    if is_new(settings.uri):
+def _finder(settings: CommandSettings, experiment: str, digest: str) -> Find:
+    """A function that finds finished runs of a plan in the store, if there is one, and of the experiment's others."""
+    uri, weights = settings.store.uri, settings.store.save_weights
+    name = name_of(experiment, digest, uri, settings.name)
+    if is_new(uri):
         return lambda runs: {}
-    from actbench.store.reader import existing_store  # MLflow takes seconds
+    from actbench.store.reader import existing_store, finished_elsewhere, relatives  # MLflow takes seconds
 
-    store = existing_store(settings.uri, experiment)
-    return lambda runs: {} if store is None else store.finished(runs, settings.save_weights)
+    store, others = existing_store(uri, name), relatives(uri, experiment, name)
+
+    def find(runs: Sequence[Run]) -> dict[str, Result]:
+        found = {} if store is None else store.finished(runs, weights)
+        return found | finished_elsewhere(others, [run for run in runs if run.id not in found], weights)
+
+    return find
 
 
 def _first_stage(grid: Grid, data: Data) -> list[Run]:
@@ -78,10 +89,10 @@ def _print(estimator: Estimator, tasks: Sequence[TaskOutlook], settings: Command
     known = estimator.knows(stacks)
     print_table(_table(estimator, tasks, known, settings))
     for line in (*_stacks(estimator, tasks, settings), *_times(estimator, tasks, known, timed)):
-        print(line)
+        print_text(line)
     if estimator.command == "compare":
         for line in _differences(tasks, settings):
-            print(line)
+            print_text(line)
     print("nothing is trained or stored: --dry-run")
 
 
@@ -102,7 +113,9 @@ def _table(estimator: Estimator, tasks: Sequence[TaskOutlook], known: bool, sett
             "difference": _difference(task, settings)[0],
         })  # fmt: skip
     table = pd.DataFrame(rows)
-    dull = [key for key in ("initialization", "optimizer", "settings") if table[key].nunique() == 1]
+    dull = [key for key in ("dataset", "initialization", "optimizer", "settings") if table[key].nunique() == 1]
+    if not any(task.found for task in tasks):
+        dull.append("finished")
     if estimator.command != "compare" or settings.protocol.seeds < FEWEST_SEEDS:
         dull.append("difference")
     return table.drop(columns=dull)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actbench.commands.report import figure_makers, read_comparison, read_request, written_folder
 from actbench.errors import UsageError, nearest_names, one_line
-from actbench.store.files import ANSWER, RUNS, read_runs, read_series
+from actbench.store.files import RUNS, holds_comparison, read_runs, read_series
 
 if TYPE_CHECKING:
     from actbench.report.draw import Make
@@ -86,7 +86,7 @@ def figure(experiment: str, name: str | None, look: Look, out: str | None) -> in
 
 def _makers(folder: Path, activations: Sequence[str]) -> "dict[str, Make]":
     """What draws each figure, by name."""
-    if not (folder / ANSWER).is_file():
+    if not holds_comparison(folder):
         from actbench.report.sweep import sweep_figures
 
         runs = read_runs(folder / RUNS)

@@ -8,6 +8,7 @@ from actbench.errors import UsageError, printable
 from actbench.experiment.compose import Grid
 from actbench.experiment.dataset_settings import DatasetSettings
 from actbench.experiment.kinds import prepare
+from actbench.experiment.plan import plan_digest
 from actbench.experiment.questions import Experiment
 from actbench.experiment.request import Caller, Request
 from actbench.experiment.runs import Run, make_run
@@ -61,7 +62,7 @@ def make_request(
     protocol, data = grid.command.protocol, {run.data.name: run.data for run in runs}
     return Request(
         experiment=experiment.name if experiment else command,
-        question=_question(experiment, overrides, runs) if experiment else f"A {command} of the command line.",
+        question=_question(experiment, overrides, runs) if experiment else _title(command, runs),
         command=command_line() if caller is None else printable(caller.line),
         overrides=printable(" ".join(overrides)),
         baseline=protocol.baseline,
@@ -74,6 +75,7 @@ def make_request(
         target_losses=tuple(dict.fromkeys(own.target_loss for own in training if own.target_loss is not None)),
         margins={own.metric: protocol.margin_of(own.metric) for own in data.values() if own.metric != ACCURACY.name},
         own_tests=tuple(name for name, own in data.items() if own.own_test),
+        plan=plan_digest(runs, protocol if command == "compare" else None),
         worst={name: low for name, own in data.items() if (low := worst(own.metric, own.classes))},
     )
 
@@ -82,6 +84,7 @@ _NETWORKS = {
     "mlp": "an MLP", "cnn": "a CNN", "transformer": "a Transformer", "decoder": "a decoder", "rnn": "an RNN",
     "gru": "a GRU", "lstm": "an LSTM",
 }  # fmt: skip
+_MOST_NAMED = 4  # activations in a title
 _OF_USER = ("table", "text", "image_folder")  # data sets that are named by their file or folder
 
 
@@ -90,10 +93,24 @@ def _question(experiment: Experiment, overrides: Sequence[str], runs: Sequence[R
     changed = {override.partition("=")[0] for override in overrides} & {"dataset", "architecture"}
     if not changed or experiment.hypotheses:
         return experiment.question
+    data, networks = _data_and_networks(runs)
+    return f"Which activation function should I use on {data}, in {networks}?"
+
+
+def _title(command: str, runs: Sequence[Run]) -> str:
+    """What a sweep or a single run is of, where no experiment asks a question."""
+    data, networks = _data_and_networks(runs)
+    names = list(dict.fromkeys(run.settings.activation.label for run in runs))
+    what = joined(names, "and") if len(names) <= _MOST_NAMED else f"{len(names)} activations"
+    return f"{'Sweep' if command == 'sweep' else 'Training'} of {what} on {data}, in {networks}"
+
+
+def _data_and_networks(runs: Sequence[Run]) -> tuple[str, str]:
+    """The data sets and the networks of runs in words."""
     datasets = dict.fromkeys(run.settings.dataset for run in runs)
     data = [Path(own.root or own.name).name if own.name in _OF_USER else own.name for own in datasets]
     networks = dict.fromkeys(_NETWORKS[run.settings.architecture.name] for run in runs)
-    return f"Which activation function should I use on {joined(data, 'and')}, in {joined(list(networks), 'and')}?"
+    return joined(data, "and"), joined(list(networks), "and")
 
 
 def note_of(request: Request) -> str:

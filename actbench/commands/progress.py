@@ -1,19 +1,15 @@
-"""How far a command is while runs train: a bar on a terminal, else a line every half a minute; and tables."""
+"""How far a command is while runs train: a bar on a terminal, else a line every half a minute."""
 
 import math
-import shlex
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import TracebackType
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from actbench.experiment.runs import Run, architecture_of
 from actbench.experiment.scores import ACCURACY, METRICS
@@ -21,8 +17,6 @@ from actbench.report.numbers import duration
 from actbench.training.results import Result
 from actbench.training.stacks import Stack, work_of
 
-WIDEST = 10_000  # columns
-DEFAULT_STORE = "sqlite:///mlflow.db"  # store.uri of conf/
 LINE_EVERY = 30.0  # seconds between two lines of a log
 
 _VALUE = 300  # multiplications that take as long as a unit's value (AMD EPYC: an MLP, a CNN and a Transformer)
@@ -140,50 +134,3 @@ class RunProgress:
     def _print_lines(self) -> None:
         while not self._wait(self._ended, LINE_EVERY):
             print(self.line(), file=sys.stderr, flush=True)
-
-
-def _text_console() -> Console:
-    """A console for texts without marks: as wide as the terminal; of a file, a pipe or a notebook WIDEST and plain."""
-    terminal = Console(markup=False, highlight=False, force_jupyter=False)
-    plain = Console(width=WIDEST, markup=False, highlight=False, force_jupyter=False, force_terminal=False)
-    return terminal if terminal.is_terminal and not Console().is_jupyter else plain
-
-
-def print_table(table: pd.DataFrame) -> None:
-    """Prints a frame of texts, folded to the width of a terminal; elsewhere lines are not folded."""
-    console = _text_console()
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in table.columns:
-        left = column in ("dataset", "architecture", "initialization", "optimizer", "activation")
-        shown.add_column(str(column), justify="left" if left else "right", overflow="fold")
-    for row in table.itertuples(index=False):
-        shown.add_row(*map(str, row))
-    with console.capture() as captured:  # then printed by print, because rich exits the process if a pipe is closed
-        console.print(shown)
-    print(captured.get(), end="")
-
-
-def print_answer(answer: str, tasks: Sequence[str], conditions: str, paths: Sequence[object], uri: str) -> None:
-    """Prints the answer first, then a line for each task, the conditions, the reports and what comes next.
-
-    The answer is bold on a terminal, unless NO_COLOR is set.
-    """
-    console = _text_console()
-    width = max(40, min(console.width, 100)) if console.is_terminal else 100
-    is_plain = not console.is_terminal or console.no_color
-    with console.capture() as captured:
-        console.print(textwrap.fill(answer, width), style=None if is_plain else "bold", soft_wrap=True)
-        for task in tasks:
-            console.print(textwrap.fill(f"- {task}", width, subsequent_indent="  "), soft_wrap=True)
-        console.print(textwrap.fill(conditions, width), style=None if is_plain else "dim", soft_wrap=True)
-    print(f"\n{captured.get()}")
-    print(f"report:    {', '.join(map(str, paths))}")
-    print(f"dashboard: actbench ui --open{'' if uri == DEFAULT_STORE else f' store.uri={shlex.quote(uri)}'}")
-
-
-def print_runs(runs: pd.DataFrame) -> None:
-    """Prints means over seeds. runs: rows of runs.csv."""
-    from actbench.analysis.summary import summarize  # these libraries take half a second
-    from actbench.report.tables import summary_table
-
-    print_table(summary_table(summarize(runs)))

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actbench.errors import UsageError
+from actbench.errors import UsageError, nearest_names
 from actbench.experiment.compose import compose_command
 from actbench.experiment.questions import Hypothesis, load_experiment
 from actbench.experiment.request import Request
@@ -23,11 +23,13 @@ from actbench.store.files import (
     RUNS,
     SCORES,
     VERDICTS,
+    holds_comparison,
     read_hypotheses,
     read_runs,
     read_series,
 )
 from actbench.store.folder import folder_lock, results_folder
+from actbench.store.places import holder_of
 from actbench.store.provenance import read_environment
 from actbench.store.tables import write_table
 
@@ -43,13 +45,14 @@ class Reports:
     """The reports that were written.
 
     compared: of each task. answers: over all tasks, a line of Markdown per claim and per task, the conditions. note: a
-    summary for MLflow.
+    summary for MLflow. verdicts: as `verdicts_table`.
     """
 
     compared: "Sequence[Comparison]"
     paths: Sequence[Path]
     answers: Sequence[str]
     note: str
+    verdicts: "pd.DataFrame | None"
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,31 @@ def read_comparison(folder: Path, request: Request) -> Compared:
     return Compared(folder, request, runs, series, compared, hypotheses, verdicts, read_environment(folder))
 
 
-def written_folder(experiment: str) -> Path:
-    """results/<experiment>/ where a command has written it. Raises UsageError."""
-    folder = Path("results") / experiment
+def written_folder(name: str) -> Path:
+    """results/<name>/ where a command has written it. Raises UsageError."""
+    folder = Path("results") / name
     if not (folder / RUNS).is_file():
-        raise UsageError(f"{folder}: holds no {RUNS}; run the command that writes it here first")
+        near = nearest_names(name, written_names())
+        raise UsageError(f"{folder}: holds no {RUNS}{near or '; run the command that writes it here first'}")
     return folder
+
+
+def written_names() -> list[str]:
+    """The folders in results/ that commands have written."""
+    return sorted(path.parent.name for path in Path("results").glob(f"[!.]*/{RUNS}"))
+
+
+def _results_name(name: str, uri: str) -> str:
+    """The name of results, by which a later plan of an experiment has a folder too, or of an experiment's file.
+
+    Raises UsageError where there is neither.
+    """
+    try:
+        return load_experiment(name).name
+    except UsageError:
+        if Path(name).name == name and holder_of(name, uri) is not None:
+            return name
+        raise
 
 
 def read_request(folder: Path) -> Request:
@@ -116,6 +138,7 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     from actbench.report.headline import claim_lines, comparison_note, full_answer
     from actbench.report.report import FORMATS, write_report
     from actbench.report.sentences import answers
+    from actbench.report.tables import verdicts_table
 
     found = read_comparison(folder, request)
     compared, verdicts, environment = found.comparisons, found.verdicts, found.environment
@@ -133,7 +156,29 @@ def write_reports(folder: Path, request: Request, formats: Sequence[str] | None 
     lines.append(conditions(compared, request, environment))
     figure = f"{FIGURES}/{DIFFERENCES}.svg"  # MLflow shows a PNG at its full size in pixels, which is too wide
     note = comparison_note(request, compared, verdicts, figure)
-    return Reports(compared, paths, lines, note)
+    return Reports(compared, paths, lines, note, verdicts_table(compared))
+
+
+def write_sweep_report(folder: Path, request: Request, formats: Sequence[str] | None = None) -> list[Path]:
+    """Writes report.* and figures/ of a sweep from the files in `folder`; returns the paths, none without results.
+
+    formats: of report.FORMATS; those of `report.sweep` by default.
+    """
+    from actbench.report.sweep import FORMATS, write_sweep  # these libraries take a second
+
+    runs, curves = read_runs(folder / RUNS), read_series(folder)["curves"]
+    return write_sweep(folder, runs, curves, request, read_environment(folder), formats or FORMATS)
+
+
+def written_reports(folder: Path, request: Request, formats: Sequence[str], pairs: bool = False) -> Sequence[Path]:
+    """Writes the report of a comparison or a sweep; returns its paths. Raises UsageError where there is nothing."""
+    if holds_comparison(folder):
+        return write_reports(folder, request, formats, pairs).paths
+    if pairs:
+        raise UsageError(f"{folder}: is of a sweep, which has no pairs; use compare")
+    if paths := write_sweep_report(folder, request, formats):
+        return paths
+    raise UsageError(f"{folder}: holds no run that finished")
 
 
 def figure_makers(found: Compared) -> "dict[str, Make]":
@@ -175,13 +220,16 @@ Restore = Callable[[Path], Request]
 def restorer(uri: str, experiment: str) -> Restore:
     """Writes the files of the newest ended comparison of an experiment from the store's copy to a folder that exists.
 
-    Raises UsageError where the store is missing, at once, or has none.
+    Of an experiment without one those of the newest sweep. Raises UsageError where the store is missing, at once, or
+    has none.
     """
-    copy = newest_copy(uri, experiment, "compare")
+    copy = newest_copy(uri, experiment, "compare") or newest_copy(uri, experiment, "sweep")
     if copy is None:
         from actbench.store.reader import Store  # imports MLflow, which takes seconds
 
-        restore: Callable[[Path], dict[str, str]] = partial(Store(uri, experiment, create=False).restore, "compare")
+        store = Store(uri, experiment, create=False)
+        kind = "sweep" if store.has_ended("sweep") and not store.has_ended("compare") else "compare"
+        restore: Callable[[Path], dict[str, str]] = partial(store.restore, kind)
     else:
         restore = copy.restore
 
@@ -194,7 +242,7 @@ def restorer(uri: str, experiment: str) -> Restore:
 
 
 def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: bool = False) -> int:
-    """Writes the reports of the newest ended comparison again, from the store's copy of its files.
+    """Writes the reports of the newest ended comparison or sweep again, from the store's copy of its files.
 
     Raises UsageError where a command that is running will write this folder: it may run for hours, and reports itself.
     """
@@ -203,11 +251,11 @@ def report(name: str, formats: Sequence[str], overrides: Sequence[str], pairs: b
     for suffix in formats:
         if suffix not in FORMATS:
             raise UsageError(f"--format {suffix}: not known; there are: {', '.join(FORMATS)}")
-    experiment = load_experiment(name)
     uri = compose_command(overrides).store.uri
-    restore = restorer(uri, experiment.name)
-    folder = results_folder(experiment.name)
+    results = _results_name(name, uri)
+    restore = restorer(uri, results)
+    folder = results_folder(results)
     with folder_lock(folder, "report", wait=False):
-        paths = write_reports(folder, restore(folder), formats, pairs).paths
+        paths = written_reports(folder, restore(folder), formats, pairs)
     print("\n".join(map(str, paths)))
     return 0

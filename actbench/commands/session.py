@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -30,8 +30,9 @@ from actbench.experiment.runs import Run
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals, write_json
 from actbench.store.files import REQUEST, RUNS, costs_frame, write_comparison, write_results
-from actbench.store.folder import existing_folder, folder_lock, refused_leaves_nothing, results_folder
+from actbench.store.folder import existing_folder, results_folder
 from actbench.store.names import JOURNALS
+from actbench.store.places import claimed, refused_leaves_nothing
 from actbench.store.provenance import Spent, spent_before
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.training.checkpoints import weights_folder
@@ -48,6 +49,14 @@ Follow = Callable[[Sequence[Result]], Iterable[tuple[Sequence[Run], str]]]
 FAILED = 1  # exit code: some run failed, or is not stored yet
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended. folder: of its results."""
+
+    exit_code: int
+    folder: Path
+
+
 @dataclass
 class Session:
     """The state of one command: its runs, their results, the worker processes and the parent run in the store.
@@ -57,6 +66,7 @@ class Session:
     checkpoints: the folder of those of stacks, None where none are kept.
     imports: modules that the end of the command needs, which take seconds; they are imported while workers train.
     before: what earlier commands spent on the runs of the folder. forecast: of the time; None for jobs of a cluster.
+    family: the name that the plans of one experiment have in common. taken: runs that were trained for another of them.
     """
 
     command: str
@@ -65,9 +75,11 @@ class Session:
     pool: AnyPool
     folder: Path
     checkpoints: Path | None
+    family: str
     planned: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     trained: int = 0
+    taken: int = 0
     hypotheses: Sequence[Hypothesis] | None = None
     costs: pd.DataFrame = field(default_factory=lambda: costs_frame([]))
     marks: dict[str, Mark] = field(default_factory=dict)
@@ -82,7 +94,14 @@ class Session:
         """The experiment in the store; a new database is made at the first access."""
         from actbench.store.reader import Store  # imports MLflow, which takes seconds: workers train meanwhile
 
-        return Store(self.settings.store.uri, self.request.experiment)
+        return Store(self.settings.store.uri, self.request.experiment, family=self.family)
+
+    @cached_property
+    def relatives(self) -> "list[Store]":
+        """The other plans of the experiment in the store."""
+        from actbench.store.reader import relatives
+
+        return relatives(self.settings.store.uri, self.family, self.request.experiment)
 
     @property
     def is_new(self) -> bool:
@@ -123,16 +142,35 @@ class Session:
         while further:
             runs, title = further.popleft()
             self.planned |= {run.id: run for run in runs}
-            finished = {} if self.is_new else self.store.finished(runs, self.settings.store.save_weights)
-            self.results |= finished
+            finished, taken = self._found(runs)
             rest = {run.id: run for run in runs if run.id not in finished}
-            print(
-                f"{title}: {count(len(runs), 'run')}, {len(runs) - len(rest)} found finished, {len(rest)} to train",
-                flush=True,
-            )
+            found = f"{len(runs) - len(rest)} found finished{f', {taken} of them for another plan' * (taken > 0)}"
+            print(f"{title}: {count(len(runs), 'run')}, {found}, {len(rest)} to train", flush=True)
             due |= rest
             further.extend(follow(list(finished.values())))
         return list(due.values())
+
+    def _found(self, runs: Sequence[Run]) -> tuple[dict[str, Result], int]:
+        """The results that the store has of these runs, and how many of them another plan of the experiment had.
+
+        Those are stored under this plan too.
+        """
+        if self.is_new:
+            return {}, 0
+        from actbench.store.reader import finished_elsewhere
+
+        weights = self.settings.store.save_weights
+        finished = self.store.finished(runs, weights)
+        rest = [run for run in runs if run.id not in finished]
+        taken = finished_elsewhere(self.relatives, rest, weights) if rest else {}
+        self.results |= finished
+        for result in taken.values():
+            check_interruption()
+            with deferred_signals():
+                self.parent.add(result)
+                self.results[result.run.id] = result
+                self.taken += 1
+        return finished | taken, len(taken)
 
     def _train(self, stacks: Sequence[Stack], bar: RunProgress, follow: Follow) -> None:
         groups = self.pool.run(stacks, LiveWriter(lambda: self.parent, self.pool.in_process, bar))
@@ -180,11 +218,11 @@ class Session:
     def write_files(self) -> None:
         """Writes results/<experiment>/, a row per planned run; those without a result are `missing`."""
         rows = [self.results.get(id) or missing_result(run, self.pool.device) for id, run in self.planned.items()]
-        seconds, spent = time.monotonic() - self.started, self.before
-        if self.trained or spent.seconds is None:  # the report says how long the training took
-            spent = spent.plus(seconds, self.planned)
+        spent = self.before
+        if self.trained or self.taken or spent.seconds is None:  # the report says how long the training took
+            spent = spent.plus(time.monotonic() - self.started, self.planned, self.taken)
         write_json(existing_folder(self.folder) / REQUEST, self.request.to_tags())
-        write_results(self.folder, rows, self.request.command, spent.seconds or seconds, self.marks, spent.commands)
+        write_results(self.folder, rows, self.request.command, spent, self.marks)
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
 
@@ -199,6 +237,11 @@ class Session:
             checkpoint_log(self.settings.store.uri)
         return self.parent.is_stored
 
+    @property
+    def has_stored(self) -> bool:
+        """Whether the command has stored anything."""
+        return self._parent is not None
+
     def interrupted(self) -> None:
         """Stores the finished runs after an interruption."""
         with deferred_signals():  # a second Ctrl-C must not cost what the first one kept
@@ -207,7 +250,7 @@ class Session:
                 self.end(note_of(self.request), killed=True)
         print(f"\n{len(self.results)} finished runs are kept; the same command goes on from there", flush=True)
 
-    def exit_code(self, stored: bool) -> int:
+    def ended(self, stored: bool) -> Ended:
         """Prints where the runs are and which failed. stored: whether the store has taken everything."""
         uri = self.settings.store.uri
         if not self.trained:
@@ -232,7 +275,7 @@ class Session:
         if weightless:
             lost = f"the weights of {count(weightless, 'run')} were removed from the artifacts while the command ran"
             print(f"{lost}; the same command trains them again")
-        return FAILED if self.failures or weightless or removed or not stored else 0
+        return Ended(FAILED if self.failures or weightless or removed or not stored else 0, self.folder)
 
     @property
     def failures(self) -> list[Result]:
@@ -252,24 +295,29 @@ def open_session(
 ) -> Iterator[Session]:
     """A session for a command that begins with these runs; finished runs survive an interruption.
 
-    alone: wait until no other command uses the results folder. caller: None is the command line.
+    alone: the command has the results folder of its plan to itself; else it is one of several that run at once, and
+    their files are in results/multirun/<run id>. caller: None is the command line.
 
     Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
     that it does not have, a run that does not fit its memory and a folder that cannot be written.
     """
     check_pool(grid.command.execution, runs)
-    checkpoints = checkpoints_folder(request.experiment) if alone else None  # others would remove them
+    family, settings = request.experiment, grid.command
     with contextlib.ExitStack() as stack:
-        stack.enter_context(refused_leaves_nothing(Path("results") / request.experiment))
-        folder = results_folder(request.experiment)
         if alone:
-            stack.enter_context(folder_lock(folder, command))
+            request = stack.enter_context(claimed(request, settings.store.uri, settings.name, command))
+            folder, checkpoints = Path("results") / request.experiment, checkpoints_folder(request.experiment)
+        else:  # others would remove checkpoints
+            request = replace(request, experiment=settings.name or family)
+            folder, checkpoints = Path("results") / "multirun" / runs[0].id, None
+            stack.enter_context(refused_leaves_nothing(folder))
+            results_folder(f"multirun/{runs[0].id}")
         apart = caller is not None and caller.apart
-        pool: AnyPool = make_pool(grid.command, request.experiment, runs, checkpoints, apart)
+        pool: AnyPool = make_pool(settings, request.experiment, runs, checkpoints, apart)
         stack.enter_context(pool)
         before = spent_before(folder, RUNS)
         session = Session(
-            command, request, grid.command, pool, folder, checkpoints, hypotheses=hypotheses, before=before
+            command, request, settings, pool, folder, checkpoints, family, hypotheses=hypotheses, before=before
         )
         if isinstance(pool, Pool):
             session.forecast = Forecast(estimator_of(command, pool.device, pool.workers), len(grid.runs))

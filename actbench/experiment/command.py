@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from actbench.activations.table import TABLE
+from actbench.experiment.questions import check_folder_name
 from actbench.experiment.schema import Auto, Positive, Share
 from actbench.experiment.validation import Settings, require
 
@@ -88,8 +89,16 @@ class StoreSettings(Settings):
 
 
 class CommandSettings(Settings):
-    """How a command executes its runs; the same for all of them."""
+    """How a command executes its runs; the same for all of them. name: of its results, in place of the default."""
 
+    name: Annotated[str | None, Field(description="text, in quotes where it is a number,")]
     protocol: ProtocolSettings
     execution: ExecutionSettings
     store: StoreSettings
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str | None) -> str | None:
+        if name is not None:
+            check_folder_name(name, f"name={name[:80]}: must be the name of a folder")
+        return name

@@ -239,7 +239,7 @@ def _known_keys(overrides: Sequence[str]) -> list[str]:
     except (HydraException, OmegaConfBaseException):
         return list(GROUPS)
     keys = [f"{group}.{key}" for group, values in tree.items() if isinstance(values, dict) for key in values]
-    return [*keys, *GROUPS, "seed"]
+    return [*keys, *GROUPS, "seed", "name"]
 
 
 def allow_modules_of_current_folder() -> None:

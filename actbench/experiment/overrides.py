@@ -24,7 +24,7 @@ COMMAND_GROUPS = tuple(CommandSettings.model_fields)
 GONE = {  # keys of an older version -> what to write instead
     "protocol.tuning_seeds": "every rate trains on all seeds now: drop it, and give their number as protocol.seeds",
 }
-GROUPS = (*(key for key in RUN_GROUPS if key != "seed"), *COMMAND_GROUPS)
+GROUPS = tuple(key for key in (*RUN_GROUPS, *COMMAND_GROUPS) if key not in ("seed", "name"))
 
 
 class Choice(NamedTuple):

@@ -132,7 +132,9 @@ def _folders() -> list[Path]:
 def load_experiment(name: str) -> Experiment:
     """The experiment of a name, or of the YAML file at a path. Raises UsageError."""
     path, full = _file(name)
-    _check_name(path)
+    check_folder_name(
+        path.stem, f"experiment file {str(path)[:80]!r}: its name is that of the folder in results/ too; rename it"
+    )
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that no file can have
         raise UsageError(f"experiment file {path} is missing")
     content = _content(path)
@@ -181,13 +183,13 @@ def _interpolation(value: Any) -> str | None:
     return next((found for part in parts if (found := _interpolation(part))), None)
 
 
-def _check_name(path: Path) -> None:
+def check_folder_name(name: str, problem: str) -> None:
     """Raises UsageError where results/NAME would not be a folder of its own: `..`, a hidden or a very long name."""
-    name = path.stem
-    if name.startswith(".") or printable(name) != name or len(os.fsencode(name)) > _LONGEST_NAME:
+    hidden = not name or name.startswith(".") or "/" in name
+    if hidden or printable(name) != name or len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(
-            f"experiment file {str(path)[:80]!r}: its name is that of the folder in results/ too; rename it: without a "
-            f"dot or a space at its ends, without control characters, at most {_LONGEST_NAME} bytes"
+            f"{problem}: without a slash, without a dot or a space at its ends, without control characters, at most "
+            f"{_LONGEST_NAME} bytes"
         )
 
 

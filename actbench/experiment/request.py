@@ -32,7 +32,8 @@ class Request:
     difference in accuracy; margins: those of other metrics, by their names in experiment.scores. targets (validation
     accuracies), target_losses, batch_sizes: each value once, in the order of the grid; empty where an older version did
     not keep them. versions: of packages. test_sizes: test examples of a run, by data set. worst: the worst score, by
-    data set, where it is not 0. own_tests: data sets whose test examples are the same for all runs.
+    data set, where it is not 0. own_tests: data sets whose test examples are the same for all runs. plan: its
+    digest, empty in an older version.
     """
 
     experiment: str
@@ -50,6 +51,7 @@ class Request:
     margins: Mapping[str, float] = field(default_factory=dict)
     worst: Mapping[str, float] = field(default_factory=dict)
     own_tests: tuple[str, ...] = ()
+    plan: str = ""
 
     def margin_of(self, metric: str) -> float:
         """The margin of the scores of a metric."""
@@ -64,6 +66,7 @@ class Request:
             "revision": self.revision,
             "test_sizes": _join_named(self.test_sizes), "target_loss": _join(self.target_losses),
             "margins": _join_named(self.margins), "worst": _join_named(self.worst), "own_tests": _join(self.own_tests),
+            "plan": self.plan,
             **{f"{_VERSION}{package}": number for package, number in self.versions.items()},
         }  # fmt: skip
 
@@ -79,7 +82,7 @@ class Request:
             tuple(map(float, _split(tags, "target_loss"))),
             {name: float(value) for name, value in _split_named(tags, "margins")},
             {name: float(value) for name, value in _split_named(tags, "worst")},
-            tuple(_split(tags, "own_tests")),
+            tuple(_split(tags, "own_tests")), tags.get("plan", ""),
         )  # fmt: skip
 
 

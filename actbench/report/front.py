@@ -13,7 +13,7 @@ from actbench.report.figures.differences import differences_figure
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table, literal
 from actbench.report.headline import claim_lines, full_answer, overrides_line
 from actbench.report.metrics import margins, only_metric, target
-from actbench.report.numbers import capitalized, count, duration, rate
+from actbench.report.numbers import capitalized, machine_and_time, rate
 from actbench.report.sentences import answers, is_judged, short_names, with_score
 from actbench.report.suite import is_suite
 
@@ -82,10 +82,6 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
     rates = {float(lr) for comparison in comparisons for lr in comparison.planned["lr"].unique()}
     drawn = all(not comparison.covers_examples and not comparison.own_test for comparison in comparisons)
     text = all(comparison.metric.name == "bits_per_character" for comparison in comparisons)
-    seconds, commands = environment.get("seconds"), environment.get("commands", 1)
-    took = duration(seconds) + (f" in {commands} commands" if commands > 1 else "") if seconds else ""
-    known = "processor" in environment and "cores" in environment
-    machine = f"on {literal(str(environment['processor']))}, {count(environment['cores'], 'core')}" if known else ""
     parts = [
         f"{_range(seeds)} seeds" if seeds else "",
         f"{_range(sizes)} test {'windows' if text else 'examples'}{' drawn by each seed' * drawn}" if sizes else "",
@@ -93,7 +89,7 @@ def conditions(comparisons: Sequence[Comparison], request: Request, environment:
         f"learning rate tuned per activation ({rate(min(rates))} to {rate(max(rates))})" if len(rates) > 1 else "",
         literal(str(environment.get("date", "")))[:10],
         f"actbench {literal(request.versions['actbench'])}" if "actbench" in request.versions else "",
-        " ".join(part for part in (took, machine) if part),
+        machine_and_time(environment),
     ]
     return " · ".join(part for part in parts if part) + "."
 

@@ -1,10 +1,13 @@
 """Numbers as text."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from actbench.experiment.scores import Metric
+from actbench.report.formats.blocks import literal
 
 NEVER = "never"
 
@@ -53,6 +56,16 @@ def about(number: float) -> str:
 def count(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def machine_and_time(environment: Mapping[str, Any]) -> str:
+    """`2 min 13 s in 2 commands on Some CPU, 2 cores`, as far as it is known. environment: as in environment.json."""
+    seconds, commands, taken = (environment.get(key, 0) for key in ("seconds", "commands", "taken"))
+    took = duration(seconds) + (f" in {commands} commands" if commands > 1 else "") if seconds else ""
+    took += f" ({count(taken, 'more run')} of another plan)" if took and taken else ""
+    known = "processor" in environment and "cores" in environment
+    machine = f"on {literal(str(environment['processor']))}, {count(environment['cores'], 'core')}" if known else ""
+    return " ".join(part for part in (took, machine) if part)
 
 
 def between(value: float, low: float, high: float) -> str:

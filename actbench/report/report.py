@@ -16,7 +16,7 @@ from actbench.report.draw import Draw, drawer
 from actbench.report.figures.flow import MOST_TASKS, flow_figure
 from actbench.report.figures.style import VERDICTS
 from actbench.report.formats.blocks import Block, Heading, Items, Paragraph, Table, literal
-from actbench.report.formats.documents import html_page, latex, markdown, pdf
+from actbench.report.formats.documents import write_documents
 from actbench.report.front import front_page
 from actbench.report.methods import limits_section, methods_section
 from actbench.report.metrics import lost_score, only_metric, score_name
@@ -55,17 +55,10 @@ def write_report(
     differences of all pairs. The same input gives the same bytes.
     """
     marked = labelled(compared_runs(runs))
-    paths = [folder / f"report.{name}" for name in formats]
     with other_process() if "tex" in formats else contextlib.nullcontext() as save:
         draw = drawer(folder, save)
         blocks = list(document(comparisons, marked, points, request, judged, environment, draw, pairs))
-        write = {
-            "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
-            "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
-        }  # fmt: skip
-        for path, name in zip(paths, formats, strict=True):
-            path.write_bytes(write[name]())
-    return paths
+        return write_documents(folder, blocks, formats)
 
 
 def document(

@@ -1,12 +1,13 @@
 """Tables of a report: numbers of the analysis as text."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from actbench.analysis.differences import INCONCLUSIVE, Difference
+from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.rates import equal_time_differences, tolerated_rates, tried_rates
 from actbench.analysis.survival import median_time
@@ -24,7 +25,9 @@ from actbench.report.numbers import (
     short,
     with_deviation,
 )
+from actbench.report.sentences import short_names
 
+_MOST_TASKS = 3  # columns of a line of 80 characters
 EDGE = " †"  # behind an activation whose learning rate lies at an end of the grid
 
 
@@ -70,6 +73,32 @@ def chosen_rates(rates: "pd.Series[float]") -> str:
     if len(counts) == 1:
         return rate(float(counts.index[0]))
     return ", ".join(f"{rate(value)} ({number})" for value, number in zip(counts.index, counts, strict=True))
+
+
+def verdicts_table(comparisons: Sequence[Comparison]) -> pd.DataFrame | None:
+    """The mean score and the verdict of each activation on each task; None for more tasks than a line holds.
+
+    The rows are in the order of all figures.
+    """
+    scored = [comparison for comparison in comparisons if not comparison.scores.empty]
+    if not 0 < len(scored) <= _MOST_TASKS:
+        return None
+    names = short_names([comparison.task for comparison in comparisons])
+    rows = []
+    for series in order(scored):
+        cells = {f"{names[own.task]}, {own.metric.short}": _scored(own, series) for own in scored}
+        rows.append({"activation": series, **cells})
+    return pd.DataFrame(rows)
+
+
+def _scored(comparison: Comparison, series: str) -> str:
+    """`97.3 equal`; empty for a series without scores."""
+    if series not in comparison.scores:
+        return ""
+    verdict = "baseline" if series == comparison.baseline else ""
+    if (difference := comparison.differences.get(series)) is not None:
+        verdict = difference.verdict
+    return f"{comparison.metric.number(comparison.scores[series].mean())} {verdict}".strip()
 
 
 def equal_time_table(comparison: Comparison) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from actbench.errors import UsageError
 from actbench.store.moved import follow_move
+from actbench.store.names import FAMILY
 from actbench.store.sqlite import check_database, create_database, database_lock, is_absent
 
 _BACKENDS = ("sqlalchemy", "boto3", "botocore", "google", "azure", "sqlite3")  # packages whose errors MLflow passes on
@@ -70,8 +71,11 @@ def absolute_uri(uri: str) -> str:
     return f"{scheme}{Path(uri.removeprefix(scheme)).resolve()}" if uri.startswith(scheme) else uri.rstrip("/")
 
 
-def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
-    """MLflow's id of an experiment, which is created where there is none. Raises UsageError where it is deleted."""
+def experiment_id(client: MlflowClient, uri: str, experiment: str, family: str | None = None) -> str:
+    """MLflow's id of an experiment, which is created where there is none. Raises UsageError where it is deleted.
+
+    family: a tag that it gets: the name that the plans of one experiment have in common; None: it is left as it is.
+    """
     existing = client.get_experiment_by_name(experiment)
     if existing is not None and existing.lifecycle_stage == "deleted":
         raise UsageError(
@@ -80,12 +84,35 @@ def experiment_id(client: MlflowClient, uri: str, experiment: str) -> str:
         )
     if existing is None:
         try:
-            return str(client.create_experiment(experiment))
+            return str(client.create_experiment(experiment, tags={} if family is None else {FAMILY: family}))
         except MlflowException:  # another command has just created it
             existing = client.get_experiment_by_name(experiment)
             if existing is None:
                 raise
+    if family is not None and existing.tags.get(FAMILY) != family:
+        client.set_experiment_tag(existing.experiment_id, FAMILY, family)
     return str(existing.experiment_id)
+
+
+def family_names(client: MlflowClient, family: str) -> list[str]:
+    """The active experiments that plans of one experiment have; older versions gave an experiment no tag."""
+    found: list[Any] = []
+    token: str | None = None
+    while page := client.search_experiments(max_results=_PAGE, page_token=token):
+        found, token = [*found, *page], page.token
+        if not token:
+            break
+    return [one.name for one in found if one.tags.get(FAMILY, one.name) == family]
+
+
+def newest_run(client: MlflowClient, uri: str, experiment: str, condition: str) -> Any | None:
+    """The newest active run of an experiment, by name, that meets a condition; None where there is none."""
+    with store_errors(uri):
+        known = client.get_experiment_by_name(experiment)
+        if known is None or known.lifecycle_stage == "deleted":
+            return None
+        newest = ["attributes.start_time DESC"]
+        return next(iter(client.search_runs([known.experiment_id], condition, ViewType.ACTIVE_ONLY, 1, newest)), None)
 
 
 def search_runs(client: MlflowClient, experiment: str, condition: str) -> Iterator[Any]:

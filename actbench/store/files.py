@@ -16,7 +16,7 @@ from actbench.signals import replaced_file
 from actbench.store.damage import check_known, read_whole_table, whole_file, with_columns
 from actbench.store.examples import Examples, examples_frame, unpacked_examples
 from actbench.store.folder import existing_folder
-from actbench.store.provenance import write_environment
+from actbench.store.provenance import Spent, write_environment
 from actbench.store.tables import write_table
 from actbench.training.results import (
     COLUMNS,
@@ -59,12 +59,10 @@ def runs_frame(results: Sequence[Result], marks: Mapping[str, Mark] = MappingPro
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(_TYPES)
 
 
-def write_results(
-    path: Path, results: Sequence[Result], command: str, seconds: float, marks: Mapping[str, Mark], commands: int = 1
-) -> None:
+def write_results(path: Path, results: Sequence[Result], command: str, spent: Spent, marks: Mapping[str, Mark]) -> None:
     """Writes runs.csv and the tables of curves, in the order of the plan, and environment.json.
 
-    seconds, commands: as for `write_environment`. marks: as for `runs_frame`.
+    spent: as for `write_environment`. marks: as for `runs_frame`.
 
     Each file is replaced as a whole, and a folder that was removed is made again. Raises UsageError where it cannot be
     written.
@@ -75,7 +73,7 @@ def write_results(
         for file, frame_of in _FRAMES.items():
             with replaced_file(path / file) as scratch:
                 frame_of(results).to_parquet(scratch, index=False)
-        write_environment(path, command, seconds, commands)
+        write_environment(path, command, spent)
     except OSError as error:
         raise UsageError(
             f"cannot write to {path.resolve()}: {error.strerror or error}; the runs are in the store"
@@ -164,6 +162,11 @@ def _with_scores(runs: pd.DataFrame) -> pd.DataFrame:
         score=runs["score"].mask(old, runs["test_accuracy"]),
         val_score=runs["val_score"].mask(old, runs["val_accuracy"]),
     )
+
+
+def holds_comparison(folder: Path) -> bool:
+    """Whether a results folder is of `compare`."""
+    return any((folder / name).is_file() for name in (ANSWER, COSTS))
 
 
 def read_series(folder: Path) -> dict[str, pd.DataFrame]:

@@ -41,20 +41,6 @@ def existing_folder(path: Path) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def refused_leaves_nothing(folder: Path) -> Iterator[None]:
-    """Where the block raises UsageError, removes a results folder and a lock that were not there before it."""
-    lock = folder.with_name(f".{folder.name}.lock")
-    made = [path for path in (lock, folder, folder.parent) if not path.exists()]
-    try:
-        yield
-    except UsageError:
-        for path in made:
-            with contextlib.suppress(OSError):  # a folder in which something lies
-                path.unlink() if path == lock else path.rmdir()
-        raise
-
-
 @dataclass(frozen=True)
 class _Holder:
     """The command that holds a lock. since: seconds since 1970."""

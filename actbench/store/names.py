@@ -12,6 +12,7 @@ PARENT = "mlflow.parentRunId"
 COLOR = "mlflow.runColor"
 WEIGHTS = "weights"
 FILES = "files"
+FAMILY = "family"  # of an MLflow experiment: the name that the plans of one experiment have in common
 SUMMARY = "summary"  # the kind of run that store.summaries describes
 
 TAGS = {

@@ -40,21 +40,23 @@ def environment(command: str) -> Mapping[str, object]:
 class Spent:
     """The time that commands took which trained the runs of a folder.
 
-    seconds: summed over `commands`; None where it is not known. run_ids: of the runs with a result.
+    seconds: summed over `commands`; None where it is not known. run_ids: of the runs with a result. taken: runs that
+    were trained for another plan, whose time is not among the seconds.
     """
 
     seconds: float | None = None
     commands: int = 1
     run_ids: frozenset[str] = frozenset()
+    taken: int = 0
 
-    def plus(self, seconds: float, planned: Collection[str]) -> "Spent":
+    def plus(self, seconds: float, planned: Collection[str], taken: int = 0) -> "Spent":
         """With a command that trained too; that command alone where it did not plan all the runs of the others.
 
-        planned: run ids.
+        planned: run ids. taken: runs that it took from another plan.
         """
         if self.seconds is None or not self.run_ids or not self.run_ids <= set(planned):
-            return Spent(seconds)
-        return Spent(self.seconds + seconds, self.commands + 1)
+            return Spent(seconds, taken=taken)
+        return Spent(self.seconds + seconds, self.commands + 1, taken=self.taken + taken)
 
 
 def spent_before(folder: Path, runs: str) -> Spent:
@@ -65,15 +67,18 @@ def spent_before(folder: Path, runs: str) -> Spent:
             ended = {row["run_id"] for row in csv.DictReader(file) if row["status"] in ("finished", "diverged")}
     except (OSError, ValueError, KeyError, csv.Error):
         ended = set()
-    return Spent(found.get("seconds"), int(found.get("commands", 1)), frozenset(ended))
+    taken = found.get("taken", 0)
+    return Spent(
+        found.get("seconds"), int(found.get("commands", 1)), frozenset(ended), taken if isinstance(taken, int) else 0
+    )
 
 
-def write_environment(path: Path, command: str, seconds: float | None = None, commands: int = 1) -> None:
-    """Writes environment.json: the command, the machine, versions and the code revision.
-
-    seconds: of this and of earlier commands that trained the runs, `commands` in all.
-    """
-    timed = {} if seconds is None else {"seconds": round(seconds, 1), "commands": commands}
+def write_environment(path: Path, command: str, spent: Spent | None = None) -> None:
+    """Writes environment.json: the command, the machine, versions, the code revision and the time of training."""
+    timed: dict[str, object] = {}
+    if spent is not None and spent.seconds is not None:
+        timed = {"seconds": round(spent.seconds, 1), "commands": spent.commands}
+        timed |= {"taken": spent.taken} if spent.taken else {}
     write_json(path / ENVIRONMENT, {**environment(command), **timed})
 
 

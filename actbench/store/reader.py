@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.abandoned import end_abandoned
-from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
+from actbench.store.client import (
+    connect,
+    experiment_id,
+    family_names,
+    is_service_error,
+    reason,
+    search_runs,
+    store_errors,
+)
 from actbench.store.copies import CHECKED, digest
 from actbench.store.database import History, open_tables
 from actbench.store.entries import Writer
@@ -53,17 +62,19 @@ _SCORES = f"{TEST_SCORES}/"  # of tags
 class Store:
     """The runs of one experiment at a tracking URI.
 
-    journals: write the runs that an earlier command could not store.
+    journals: write the runs that an earlier command could not store. family: as for `experiment_id`.
 
     Raises UsageError where the URI cannot be reached or written.
     """
 
-    def __init__(self, uri: str, experiment: str, create: bool = True, journals: bool = True) -> None:
+    def __init__(
+        self, uri: str, experiment: str, create: bool = True, journals: bool = True, family: str | None = None
+    ) -> None:
         self.uri, self.experiment = uri, experiment
         self._client = connect(uri, create)
         self._watch = Watch(uri)
         with store_errors(uri):
-            self._experiment_id = experiment_id(self._client, uri, experiment)
+            self._experiment_id = experiment_id(self._client, uri, experiment, family)
             self._tables = open_tables(self._client, uri, self._experiment_id)
             written = write_journals(self._client, uri) if journals else 0
         if create:
@@ -191,6 +202,11 @@ class Store:
         writer = Writer(self._client, self._experiment_id, self._watch, self._tables)
         return ParentRun(writer, self.uri, self.experiment, kind, tags)
 
+    def has_ended(self, kind: str) -> bool:
+        """Whether the experiment has an ended command of that kind."""
+        with store_errors(self.uri):
+            return any(True for _ in self._search(f"tags.kind = '{kind}' and {HAS_ENDED}"))
+
     def restore(self, kind: str, folder: Path) -> dict[str, str]:
         """Copies the files of the newest ended command of that kind to `folder`; returns its tags.
 
@@ -219,6 +235,23 @@ def existing_store(uri: str, experiment: str) -> Store | None:
     with store_errors(uri):
         known = connect(uri, create=False).get_experiment_by_name(experiment)
     return None if known is None else Store(uri, experiment, create=False, journals=False)
+
+
+def relatives(uri: str, family: str, own: str) -> list[Store]:
+    """The other experiments of an existing store that plans of one experiment have, to read from; own: not that one."""
+    with store_errors(uri):
+        names = family_names(connect(uri, create=False), family)
+    return [Store(uri, name, create=False, journals=False) for name in names if name != own]
+
+
+def finished_elsewhere(stores: Sequence[Store], runs: Sequence[Run], weights: str = "none") -> dict[str, Result]:
+    """Results of those runs that other plans of an experiment have, by run id; none where weights are to be kept."""
+    found: dict[str, Result] = {}
+    if weights == "none":
+        for store in stores:
+            found |= store.finished([run for run in runs if run.id not in found])
+    phases = {run.id: run.phase for run in runs}
+    return {id: replace(result, row={**result.row, "phase": phases[id]}) for id, result in found.items()}
 
 
 @contextlib.contextmanager

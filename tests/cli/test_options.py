@@ -21,7 +21,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_options_lists_groups_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "options").splitlines()
-    assert [line.split()[0] for line in lines if line[:1].islower()][1:-1] == [*GROUPS]
+    assert [line.split()[0] for line in lines if line[:1].islower()][1:] == [*GROUPS, "seed", "name"]
 
 
 def test_options_of_a_group_and_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from actbench.report.answers import answer_document, pairs_frame, scores_frame
 from actbench.report.headline import full_answer
 from actbench.report.sentences import task_sentence
 from actbench.store.files import HYPOTHESES, RUNS, costs_frame, write_comparison, write_runs
-from actbench.store.provenance import write_environment
+from actbench.store.provenance import Spent, write_environment
 from tests.analysis.frames import chosen_runs, scored
 
 REQUEST = Request("mine", "Which?", "actbench compare", "", "relu", 0.01, versions={"actbench": "0.1"},
@@ -155,7 +155,7 @@ def test_pairs_are_differences_of_the_scores_and_mirror_one_another(compared: Co
 def test_the_files_are_written_beside_the_report(marked: pd.DataFrame, compared: Comparison, tmp_path: Path) -> None:
     write_runs(tmp_path / RUNS, marked)
     write_comparison(tmp_path, costs_frame([]), [CLAIM])
-    write_environment(tmp_path, "actbench compare", 34.56)
+    write_environment(tmp_path, "actbench compare", Spent(34.56))
     found = write_reports(tmp_path, REQUEST, ["md"])
     assert {path.name for path in tmp_path.iterdir()} == {
         RUNS, "costs.csv", HYPOTHESES, "environment.json", "report.md", "figures", "verdicts.csv", "answer.json",

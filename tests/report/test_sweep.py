@@ -7,9 +7,14 @@ import pandas as pd
 import pytest
 
 from actbench.analysis.labels import labelled
+from actbench.analysis.summary import summarize
+from actbench.experiment.request import Request
 from actbench.report.figures.sweep import MOST_ROWS, curves_figure, scores_figure
-from actbench.report.sweep import draw_sweep
+from actbench.report.sweep import best, write_sweep
 from tests.analysis.frames import chosen_runs
+
+NO_CURVES = pd.DataFrame(columns=["run_id", "step", "metric", "value"])
+REQUEST = Request("mine", "Which?", "actbench sweep", "", "relu", 0.01)
 
 
 def test_accuracies_are_means_in_their_order_and_arrows_with_values_far_below() -> None:
@@ -55,5 +60,27 @@ def test_a_rate_at_which_runs_diverged_is_not_the_best() -> None:
 
 def test_a_sweep_without_results_has_no_figures(tmp_path: Path) -> None:
     runs = chosen_runs({"relu": [None]}, val_score=None, score=None)
-    assert draw_sweep(tmp_path, runs, pd.DataFrame(columns=["run_id", "step", "metric", "value"])) == []
+    assert write_sweep(tmp_path, runs, NO_CURVES, REQUEST, {}) == []
     assert not (tmp_path / "figures").exists()
+
+
+def test_a_report_begins_with_the_best_of_each_task_and_says_that_nothing_is_tested(tmp_path: Path) -> None:
+    mlp = chosen_runs({"relu": [0.92, 0.94], "gelu": [0.95, None]})
+    runs = pd.concat([mlp, chosen_runs({"relu": [0.5, 0.7]}).assign(architecture="cnn")]).reset_index(drop=True)
+    environment = {"processor": "Some CPU", "cores": 2, "seconds": 61}
+    (page,) = write_sweep(tmp_path, runs, NO_CURVES, REQUEST, environment, ["md"])
+    text = page.read_text()
+    assert text.startswith("# Which?\n")
+    assert "The best by validation on each task. A sweep tests no difference" in text
+    assert "- MLP: **gelu** at learning rate 0.1 (accuracy 95.00 %, 1 seed)\n" in text
+    assert "- CNN: **relu** at learning rate 0.1 (accuracy 60.00 ± 14.14 %, 2 seeds)\n" in text
+    (one,) = best(summarize(mlp))
+    assert one.startswith("The best by validation: **gelu** at learning rate 0.1 (accuracy 95.00 %, 1 seed). A sweep")
+    assert "6 runs (1 diverged) · 2 seeds · 1 min 1 s on Some CPU, 2 cores." in text
+    assert "figures/accuracy.svg" in text
+    assert (tmp_path / "figures/accuracy.svg").is_file()
+
+
+def test_a_sweep_of_which_no_run_finished_says_so() -> None:
+    summary = summarize(chosen_runs({"relu": [None]}, val_score=None, score=None))
+    assert best(summary) == ["No run finished."]

@@ -19,6 +19,7 @@ from actbench.store.client import reason
 from actbench.store.entries import Entry
 from actbench.store.files import write_results
 from actbench.store.journal import Journal
+from actbench.store.provenance import Spent
 from actbench.store.reader import Store
 from actbench.store.sqlite import create_database
 from actbench.store.writer import ParentRun
@@ -251,7 +252,7 @@ def test_a_full_disk_leaves_no_part_of_a_line(three: list[Result], monkeypatch: 
 def test_a_removed_results_folder_is_reported_and_written_again(
     three: list[Result], own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_results(Path("results/trial"), three, "actbench sweep", 1.0, {})
+    write_results(Path("results/trial"), three, "actbench sweep", Spent(1.0), {})
     assert "results/trial was removed while the command ran; it is written again" in capsys.readouterr().err
     assert Path("results/trial/runs.csv").read_text().count("finished") == 3
 

@@ -11,7 +11,7 @@ from actbench.store.provenance import Spent, read_environment, spent_before, wri
 @pytest.fixture
 def before(tmp_path: Path) -> Spent:
     """A command of 100 s that ended two runs, and was interrupted in a third."""
-    write_environment(tmp_path, "actbench compare", 100.0)
+    write_environment(tmp_path, "actbench compare", Spent(100.0))
     (tmp_path / RUNS).write_text("run_id,status\na,finished\nb,diverged\nc,missing\n")
     return spent_before(tmp_path, RUNS)
 
@@ -19,7 +19,7 @@ def before(tmp_path: Path) -> Spent:
 def test_a_command_that_goes_on_adds_its_seconds(before: Spent, tmp_path: Path) -> None:
     both = before.plus(60.0, ["a", "b", "c", "d"])
     assert both == Spent(160.0, 2)
-    write_environment(tmp_path, "actbench compare", both.seconds, both.commands)
+    write_environment(tmp_path, "actbench compare", both)
     assert spent_before(tmp_path, RUNS).plus(10.0, ["a", "b"]) == Spent(170.0, 3)
 
 

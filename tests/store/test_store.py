@@ -35,7 +35,7 @@ from actbench.store.files import (
 )
 from actbench.store.folder import results_folder
 from actbench.store.names import TAGS
-from actbench.store.provenance import read_environment
+from actbench.store.provenance import Spent, read_environment
 from actbench.store.reader import Store
 from actbench.store.sqlite import is_new
 from actbench.training.results import (
@@ -77,7 +77,7 @@ def stored(uri: str, four: list[Result], tmp_path_factory: pytest.TempPathFactor
     parent = Store(uri, "trial").start("sweep", {"command": "actbench sweep", "question": "?"})
     for result in four:
         parent.add(result)
-    write_results(folder, four, "actbench sweep", 12.34, {})
+    write_results(folder, four, "actbench sweep", Spent(12.34), {})
     parent.end("FINISHED", "?", folder)
     return folder
 
@@ -107,7 +107,7 @@ def test_correctness_of_test_examples_comes_back_from_the_store_and_from_the_fil
     parent = store.start("sweep", {"command": ""})
     for result in done:
         parent.add(result)
-    write_results(tmp_path, done, "actbench sweep", 1.0, {})
+    write_results(tmp_path, done, "actbench sweep", Spent(1.0), {})
     parent.end("FINISHED", "?", tmp_path)
     found = store.finished([result.run for result in done])
     assert [found[result.run.id].test_correct for result in done] == [result.test_correct for result in done]
@@ -156,7 +156,7 @@ def test_scores_of_test_windows_come_back_from_the_store_and_from_the_files(
     store = Store(uri, f"windows{windows}")
     parent = store.start("sweep", {"command": ""})
     parent.add(result)
-    write_results(tmp_path, [result, four[0]], "actbench sweep", 1.0, {})
+    write_results(tmp_path, [result, four[0]], "actbench sweep", Spent(1.0), {})
     parent.end("FINISHED", "?", tmp_path)
     found = store.finished([run])[run.id]
     assert found.test_scores == result.test_scores
@@ -175,7 +175,7 @@ def test_a_store_of_an_older_version_has_accuracies_for_scores(uri: str, four: l
     store = Store(uri, "older")
     parent = store.start("sweep", {"command": ""})
     parent.add(replace(four[2], run=run, row=row))
-    write_results(tmp_path, [], "actbench sweep", 1.0, {})
+    write_results(tmp_path, [], "actbench sweep", Spent(1.0), {})
     parent.end("FINISHED", "?", tmp_path)
     found = store.finished([run])[run.id].row
     assert found["metric"] == "accuracy"
@@ -252,7 +252,7 @@ def test_runs_have_the_marks_of_the_protocol_in_the_file_and_others_have_none(
     marks = {
         first.id: Mark(raced_out=True), second.id: Mark(chosen=True), third.id: Mark(equal_time_of=second),
     }  # fmt: skip
-    write_results(tmp_path, four, "actbench compare", 12.34, marks)
+    write_results(tmp_path, four, "actbench compare", Spent(12.34), marks)
     read = read_runs(tmp_path / RUNS)
     pd.testing.assert_frame_equal(read, runs_frame(four, marks), check_dtype=False)
     table = read.set_index("run_id")[list(MARKS)]
@@ -367,7 +367,7 @@ def test_damaged_files_of_a_command_are_refused_and_do_not_stop_a_command(four: 
     store = Store(uri, "trial")
     parent = store.start("compare", {})
     parent.add(four[0])
-    write_results(folder, four[:1], "actbench compare", 1.0, {})
+    write_results(folder, four[:1], "actbench compare", Spent(1.0), {})
     parent.end("FINISHED", "?", folder)
     whole = (folder / RUNS).read_bytes()
     for name in (RUNS, CURVES):

@@ -163,7 +163,7 @@ def label_width(names: Sequence[str]) -> float:
 
 def shortened(name: str, width: float) -> str:
     """A label that `width` inches left of a panel have room for: without its beginning, where it is too long."""
-    most = int(72 / POINTS * (width - 0.15))
+    most = int(72 / POINTS * (width - 0.15) + 1e-6)  # `label_width` of a name is enough for it
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 

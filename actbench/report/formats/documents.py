@@ -62,6 +62,18 @@ def _document(language: str, blocks: Sequence[Block], **functions: Callable[[str
     return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
 
 
+def write_documents(folder: Path, blocks: Sequence[Block], formats: Sequence[str]) -> list[Path]:
+    """Writes report.* in `folder`, in which the figures are; returns the paths. formats: md, html, pdf, tex."""
+    write = {
+        "md": lambda: markdown(blocks).encode(), "html": lambda: html_page(blocks, folder).encode(),
+        "pdf": lambda: pdf(blocks, folder), "tex": lambda: latex(blocks).encode(),
+    }  # fmt: skip
+    paths = [folder / f"report.{name}" for name in formats]
+    for path, name in zip(paths, formats, strict=True):
+        path.write_bytes(write[name]())
+    return paths
+
+
 def markdown(blocks: Sequence[Block]) -> str:
     """Source in GitHub's Markdown; figures are SVG files in its folder."""
     return _document("md", blocks)
