@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     completes = words[:1] in (["-sc"], ["--shell-completion"])  # as the shell's function calls this program
     if completes or (words[:1] == ["train"] and _is_for_hydra(words[1:])):
-        return _run(lambda: _launch(words if completes else words[1:]))
+        return _run(lambda: _complete(words) if completes else _launch(words[1:]))
     parser = make_parser()
     if found := [word for word in words if "\0" in word]:
         parser.error(f"{found[0]}: holds a NUL character")
@@ -95,6 +95,22 @@ def _is_for_hydra(words: Sequence[str]) -> bool:
         "--experimental-rerun",
     )
     return any(word.split("=")[0] in options for word in words)
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Prints the shell's script, or the words that complete its line. Overrides are Hydra's to complete."""
+    from actbench.cli.completion import ZSH, completions
+
+    if words[1:] == ["install=zsh"]:
+        print(ZSH)
+        return _launch([words[0], "install=bash"])
+    line = os.environ.get("COMP_LINE")
+    if line is None or not any(word.startswith("query=") for word in words):
+        return _launch(words)
+    found, has_overrides = completions(line)
+    if found:
+        print("\n".join(found))
+    return _launch(words) if has_overrides else 0
 
 
 def _launch(words: Sequence[str]) -> int:

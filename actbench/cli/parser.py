@@ -19,8 +19,9 @@ _CODES = (
     "exit codes: 0 done; 1 some run failed, or is not stored yet; 2 wrong usage or configuration; 130 interrupted\n"
 )
 _COMPLETION = """\
-completion of overrides in the shell, for bash, zsh and fish (in ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish):
-  eval "$(actbench -sc install=bash)"     of zsh too
+completion in the shell, by a line in ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish:
+  eval "$(actbench -sc install=bash)"
+  eval "$(actbench -sc install=zsh)"
   actbench -sc install=fish | source
 """
 _EXAMPLES = {
@@ -123,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     sub.add_argument("--plot", metavar="FILE", help="draw f and f' into a .png, .svg or .pdf file")
     sub = command("options", "print what can be set: groups, or the keys of one with default and meaning")
     sub.add_argument("names", nargs="*", metavar="GROUP[.KEY]")
-    sub = command("list", "print what there is: experiments, datasets, architectures or activations")
+    sub = command("list", "print what there is: experiments, datasets, architectures, activations or results")
     sub.add_argument(
         "kind", nargs="?", metavar="KIND", help="experiments, datasets, architectures, activations, results"
     )
@@ -160,7 +161,7 @@ def _add_training(command: _Command) -> None:
 
 def _add_results(command: _Command) -> None:
     """What is made of the results of commands that have ended."""
-    sub = command("report", "write the report of an ended comparison again, from the store alone")
+    sub = command("report", "write the report of an ended comparison or sweep again, from the store alone")
     sub.add_argument("experiment", metavar="EXPERIMENT")
     sub.add_argument("words", nargs="*", metavar="OVERRIDE", help="store.uri=URI")
     sub.add_argument(
@@ -168,7 +169,7 @@ def _add_results(command: _Command) -> None:
     )
     sub.add_argument("--pairs", action="store_true", help=_PAIRS)
     sub = command("figure", "draw one figure of a report or a sweep, as a paper wants it")
-    sub.add_argument("experiment", metavar="EXPERIMENT", help="whose results folder is here; sweep and train too")
+    sub.add_argument("experiment", metavar="EXPERIMENT", help="name of a results folder; sweep and train too")
     sub.add_argument("words", nargs="*", metavar="NAME", help="of the figure; without it the names are printed")
     sub.add_argument("--activations", metavar="LIST", help="show these, and the baseline; all by default")
     sub.add_argument("--width", default="6.8in", metavar="W", help="3.3in, 84mm, 240pt, or icml, neurips, acl, ieee")
@@ -176,7 +177,7 @@ def _add_results(command: _Command) -> None:
     sub.add_argument("--style", metavar="FILE", help="a style file of matplotlib")
     sub.add_argument("--out", metavar="FILE", help="EXPERIMENT-NAME.FORMAT by default")
     sub = command("export", "pack report, figures, tables, environment and the exact command into a ZIP file")
-    sub.add_argument("experiment", metavar="EXPERIMENT", help="whose results folder is here; sweep and train too")
+    sub.add_argument("experiment", metavar="EXPERIMENT", help="name of a results folder; sweep and train too")
     sub.add_argument("--out", metavar="FILE", help="EXPERIMENT.zip by default")
 
 
