@@ -50,7 +50,7 @@ def test_a_comparison_is_counted_and_nothing_is_made(capsys: pytest.CaptureFixtu
     assert actbench(*COMPARE, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "30 to 90 runs in all, 0 found finished" in shown  # 2 activations, 9 seeds: 3 x 3 + 6, and 5 x 9
-    assert re.search(r"digits +mlp +2 +0.001, 0.01, 0.1 +0 to 8 \(9\) +30 to 90 +0 +30 to 90 +about", shown)
+    assert re.search(r"mlp +2 +0.001, 0.01, 0.1 +0 to 8 \(9\) +30 to 90 +30 to 90 +about", shown)
     assert re.search(r"stacks of .* runs; worker processes: 1\nabout .* on 1 core \(", shown)
     assert "difference: the smallest to relu that is found in 80 % of such comparisons" in shown
     assert "the standard deviation of an accuracy of 95 % on 359 test examples" in shown
@@ -101,8 +101,8 @@ def test_a_sweep_is_counted_by_task_with_what_is_finished(own_folder: Path, caps
     assert actbench(*words, "seed=0,1", "architecture=mlp_small,cnn_small", "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "8 runs in all, 2 found finished" in shown
-    assert re.search(r"digits +mlp +2 +0.001 +0, 1 +4 +2 +2 ", shown)
-    assert re.search(r"digits +cnn +2 +0.001 +0, 1 +4 +0 +4 ", shown)
+    assert re.search(r"mlp +2 +0.001 +0, 1 +4 +2 +2 ", shown)
+    assert re.search(r"cnn +2 +0.001 +0, 1 +4 +0 +4 ", shown)
     assert files(own_folder) == before
 
 
