@@ -30,7 +30,7 @@ from actbench.experiment.runs import Run
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals, write_json
 from actbench.store.files import REQUEST, RUNS, costs_frame, write_comparison, write_results
-from actbench.store.folder import existing_folder, results_folder
+from actbench.store.folder import results_folder
 from actbench.store.names import JOURNALS
 from actbench.store.places import claimed, refused_leaves_nothing
 from actbench.store.provenance import Spent, spent_before
@@ -221,8 +221,8 @@ class Session:
         spent = self.before
         if self.trained or self.taken or spent.seconds is None:  # the report says how long the training took
             spent = spent.plus(time.monotonic() - self.started, self.planned, self.taken)
-        write_json(existing_folder(self.folder) / REQUEST, self.request.to_tags())
         write_results(self.folder, rows, self.request.command, spent, self.marks)
+        write_json(self.folder / REQUEST, self.request.to_tags())  # it is there already, unless the folder was removed
         if self.hypotheses is not None:
             write_comparison(self.folder, self.costs, self.hypotheses)
 

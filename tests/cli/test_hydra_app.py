@@ -1,6 +1,7 @@
 """`actbench train` as an application of Hydra."""
 
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -20,7 +21,8 @@ def train(*words: str) -> str:
 @pytest.mark.slow
 def test_multirun_trains_each_job() -> None:
     train("-m", "activation=relu,tanh")
-    assert pd.read_csv("results/train/runs.csv")["activation"].tolist() == ["tanh"]
+    found = [pd.read_csv(path) for path in Path("results/multirun").glob("*/runs.csv")]
+    assert sorted(frame["activation"].item() for frame in found) == ["relu", "tanh"]
 
 
 def test_info_prints_the_composed_configuration() -> None:

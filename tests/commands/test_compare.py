@@ -41,13 +41,13 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def compared(*words: str) -> pd.DataFrame:
-    """Runs the comparison and returns runs.csv without times."""
+    """Runs the comparison and returns runs.csv without times; name=... among the words names its folder."""
     assert command("compare", "quickstart", "execution.workers=1", *GRID, *words) == 0
-    return runs()
+    return runs(next((word.removeprefix("name=") for word in words if word.startswith("name=")), "quickstart"))
 
 
-def runs() -> pd.DataFrame:
-    return pd.read_csv("results/quickstart/runs.csv").drop(columns=list(WALL_CLOCK))
+def runs(name: str = "quickstart") -> pd.DataFrame:
+    return pd.read_csv(f"results/{name}/runs.csv").drop(columns=list(WALL_CLOCK))
 
 
 def files() -> dict[str, object]:
@@ -205,14 +205,15 @@ def interrupted(words: Sequence[str], every: int, monkeypatch: pytest.MonkeyPatc
 def test_more_seeds_train_only_what_is_new_and_so_does_another_activation(capsys: pytest.CaptureFixture[str]) -> None:
     fewer = compared("protocol.seeds=6")
     capsys.readouterr()
-    more = compared("protocol.seeds=8")
+    more = compared("protocol.seeds=8", "name=more")
     trained = sum(
         int(line.split(", ")[-1].split()[0]) for line in capsys.readouterr().out.splitlines() if "to train" in line
     )
     assert trained == len(set(more["run_id"]) - set(fewer["run_id"]))
     assert set(fewer["run_id"]) < set(more["run_id"])
     assert set(more.groupby("activation")["seed"].max()) == {7}
-    added = compared("protocol.seeds=8", "activation=relu,tanh,sigmoid")
+    added = compared("protocol.seeds=8", "activation=relu,tanh,sigmoid", "name=added")
+    assert runs().equals(fewer)
     grown = set(added["lr"]) - set(more["lr"])
     kept = added[added["activation"].isin(["relu", "tanh"]) & ~added["lr"].isin(grown)]
     assert set(more["run_id"]) <= set(kept["run_id"])
