@@ -24,6 +24,11 @@ class Submitted(Exception):
     """The runs are left to the jobs of a cluster, and the command does not wait for them. Exit code 0."""
 
 
+_SYNONYMS = {  # what others call a key
+    "model": "architecture", "network": "architecture", "net": "architecture", "data": "dataset",
+    "learning_rate": "optimizer.lr", "lrs": "protocol.learning_rates", "batch": "training.batch_size",
+    "wd": "optimizer.weight_decay", "init": "initialization", "device": "execution.device",
+}  # fmt: skip
 _LONGEST_WORD, _LONGEST_LINE = 400, 2000  # characters of an error
 
 
@@ -59,6 +64,7 @@ def nearest_names(name: str, options: Sequence[str]) -> str:
     """
     last = name.rpartition(".")[2]
     near = [option for option in options if last and option.rpartition(".")[2] == last]
+    near += [option for option in options if option.lower() == name.lower() or option == _SYNONYMS.get(name)]
     near += difflib.get_close_matches(name, options, n=4, cutoff=0.5)
     if not near:
         lasts = {option.rpartition(".")[2]: option for option in reversed(options)}

@@ -5,6 +5,7 @@ The code itself is imported and called in child processes only: it may hang, exi
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,14 @@ from actbench.errors import UsageError
 
 INSPECTION_SECONDS = 120.0  # for a child process to import torch and the user's module, and to call the function
 
+_CELL = re.compile("cell_[0-9a-f]{8}")  # as api.cells names modules
 _CHILD = "from actbench.activations.custom import write_facts; import sys; write_facts(*sys.argv[1:])"
+
+
+def shown_name(label: str) -> str:
+    """The name of a function of a notebook's cell without the module that it was written to; else the label itself."""
+    module, _, name = label.partition(":")
+    return name if _CELL.fullmatch(module) else label
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,38 @@
 """Labels each run with its task and its series, and selects runs by status and learning rate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
+
+from actbench.activations.own import shown_name
+from actbench.activations.table import TABLE
 
 
 def labelled(runs: pd.DataFrame) -> pd.DataFrame:
     """runs (rows of runs.csv) with two more columns of text.
 
     task: data set, architecture and what else varies beside the activation, as in `digits, mlp, he`. series: the
-    activation with those of its settings that vary, as in `leaky_relu slope=0.1`; a line of a table or a figure.
+    activation with those of its settings that vary, as in `leaky_relu slope=0.1`; a line of a table or a figure. A
+    function of a notebook's cell has its own name there, unless another activation has it too.
     """
+    shown = shown_names(runs["activation"])
     varying = [key for key in ("initialization", "optimizer") if runs[key].nunique() > 1]
     tasks, series = [], []
     for row in runs.to_dict("records"):
         settings = [f"{key}={value}" for key, value in row["variant"].items() if not key.startswith("activation.")]
         tasks.append(", ".join([row["dataset"], row["architecture"], *(row[key] for key in varying), *settings]))
-        series.append(series_name(row["activation"], row["variant"]))
+        series.append(series_name(shown[row["activation"]], row["variant"]))
     return runs.assign(task=tasks, series=series)
+
+
+def shown_names(activations: Iterable[str]) -> dict[str, str]:
+    """How each activation is called in tables and figures."""
+    labels = list(dict.fromkeys(activations))
+    names = [shown_name(label) for label in labels]
+    return {
+        label: name if name == label or (names.count(name) == 1 and name not in TABLE) else label
+        for label, name in zip(labels, names, strict=True)
+    }
 
 
 def series_name(activation: str, variant: Mapping[str, str]) -> str:

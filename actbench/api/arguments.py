@@ -7,6 +7,7 @@ from typing import Any
 
 from actbench.api.cells import activation_path
 from actbench.errors import UsageError
+from actbench.experiment.overrides import GROUPS
 from actbench.experiment.validation import as_yaml
 
 # Keys whose value is one list, or one mapping; of all others a list is a grid, and a mapping holds keys.
@@ -38,6 +39,8 @@ def _overrides(settings: Mapping[str, Any], prefix: str) -> Iterator[str]:
             if not (values := [_text(key, own) for own in value]):
                 raise UsageError(f"{key}: an empty grid; give at least one value")
             yield f"{key}={','.join(values)}"
+        elif key in GROUPS and isinstance(value, int | float) and value is not None:
+            raise UsageError(f'{key}={value!r}: is a group; write a choice, or {key}={{"key": value}}')
         else:
             yield f"{key}={_text(key, value)}"
 

@@ -15,6 +15,7 @@ from actbench.execution.server import start_server
 from actbench.experiment.compose import allow_modules_of_current_folder, compose_command
 from actbench.experiment.request import DEFAULT_EXPERIMENT, Caller, split_words
 from actbench.signals import interruptible
+from actbench.store.files import RUNS
 from actbench.store.mlflow_settings import configure_mlflow
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def compare(*words: str, pairs: bool = False, config_dir: str | None = None, **s
     """Trains every activation at every rate on every seed, tests and reports: `actbench compare`.
 
     words: an experiment's name (quickstart by default) and overrides as on the command line. settings: overrides as
-    keywords, `dataset="mnist", activation=["relu", my_function], training={"steps": 100}`; a list is a grid. pairs:
-    also compare all pairs. config_dir: a folder of further config groups.
+    keywords, `dataset="mnist", activation=["relu", my_function], training={"steps": 100}`; a list is a grid.
+    `actbench options` on the command line prints all groups and keys. pairs: also compare all pairs. config_dir: a
+    folder of further config groups.
 
     Runs that the store holds are not trained again. Raises UsageError for wrong arguments; after KeyboardInterrupt the
     same call goes on where it stopped.
@@ -38,7 +40,7 @@ def compare(*words: str, pairs: bool = False, config_dir: str | None = None, **s
     def run(experiment: str | None, overrides: list[str], caller: Caller) -> "Ended":
         return command(experiment or DEFAULT_EXPERIMENT, overrides, config_dir, pairs, caller)
 
-    return _called("compare", words, settings, run)
+    return _called("compare", words, settings, run, pairs)
 
 
 def sweep(*words: str, config_dir: str | None = None, **settings: object) -> Results:
@@ -63,8 +65,8 @@ def train(*words: str, config_dir: str | None = None, **settings: object) -> Res
 def open(folder: str | Path | None = None, *, store: str | None = None, experiment: str | None = None) -> Results:
     """The results of an earlier command: of its folder, or of the newest one of an experiment in a store.
 
-    folder: results/<experiment>. store: an MLflow tracking URI, `sqlite:///mlflow.db` by default; the store's copy of
-    the files is written to a new folder, results/.opened/<experiment>. Raises UsageError where there is nothing.
+    folder: results/NAME, or its name. store: an MLflow tracking URI, `sqlite:///mlflow.db` by default; the store's copy
+    of the files is written to a new folder, results/.opened/<experiment>. Raises UsageError where there is nothing.
     """
     if (folder is None) == (experiment is None):
         raise UsageError("open: name a results folder, or an experiment of a store: open(store=..., experiment=...)")
@@ -77,7 +79,8 @@ def open(folder: str | Path | None = None, *, store: str | None = None, experime
     if folder is not None:
         if store is not None:
             raise UsageError("open: a folder or a store, not both")
-        return Results(Path(folder))
+        named = Path("results") / folder
+        return Results(named if (named / RUNS).is_file() and not (Path(folder) / RUNS).is_file() else Path(folder))
     configure_mlflow()
     from actbench.commands.report import restorer, written_reports
 
@@ -88,7 +91,11 @@ def open(folder: str | Path | None = None, *, store: str | None = None, experime
     return Results(target)
 
 
-def _called(command: str, words: Sequence[str], settings: dict[str, Any], run: _Command) -> Results:
+def _called(
+    command: str, words: Sequence[str], settings: dict[str, Any], run: _Command, pairs: bool = False
+) -> Results:
+    if not isinstance(pairs, bool):
+        raise UsageError(f"{command}: pairs={pairs!r}: must be True or False")
     for word in words:
         if not isinstance(word, str):
             raise UsageError(f"{command}: {word!r} is not a text; write an experiment's name, key=value, or keywords")
@@ -105,6 +112,10 @@ def _called(command: str, words: Sequence[str], settings: dict[str, Any], run: _
     with contextlib.ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(interruptible())
-        results = Results(run(experiment, overrides, Caller(line, apart=True)).folder)
+        try:
+            folder = run(experiment, overrides, Caller(line, apart=True)).folder
+        except UsageError as error:
+            raise error.with_traceback(None) from None  # its one line says all
+    results = Results(folder)
     warn_of_failures(results)
     return results

@@ -46,12 +46,26 @@ def activation_path(function: Any, key: str = "activation") -> str:
     if function.__module__ != _CELL:
         raise UsageError(f"{key}: {name} cannot be imported from {function.__module__}; define it at its top")
     text = _module(function, key)
-    module = f"cell_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    digest = _digest(text)
+    module = f"cell_{digest}"
     path = Path(f"{module}.py")
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or _digest(path.read_text(encoding="utf-8")) != digest:
         with replaced_file(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
     return f"{module}:{name}"
+
+
+def _digest(source: str) -> str:
+    """First 8 hex digits of the SHA-256 of code without comments and docstrings; empty where it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            is_documented = ast.get_docstring(node) is not None and len(node.body) > 1
+            node.body = node.body[is_documented:]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:8]
 
 
 def _place(value: Any) -> str | None:

@@ -89,7 +89,9 @@ class Results:
         if not self.is_comparison:
             return self.summary.to_html(index=False, border=0)
         page = escape(self._front_page(), quote=True)
-        return f'<iframe srcdoc="{page}" style="width: 100%; height: {_HEIGHT}px; border: 0"></iframe>'
+        fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 20 + 'px'"
+        style = f"width: 100%; height: {_HEIGHT}px; border: 0"
+        return f'<iframe srcdoc="{page}" style="{style}" onload="{fit}"></iframe>'
 
     @property
     def is_comparison(self) -> bool:

@@ -1,9 +1,8 @@
 """Completion in the shell: commands, options and names here, overrides by Hydra, whose script the shell runs."""
 
-import argparse
 from collections.abc import Callable, Mapping
 
-from actbench.cli.parser import make_parser
+from actbench.cli.parser import commands_of, make_parser
 
 _OF_OVERRIDES = ("compare", "sweep", "train", "cost")  # commands whose further words Hydra completes
 ZSH = """\
@@ -20,7 +19,7 @@ def completions(line: str) -> tuple[list[str], bool]:
     """
     *words, last = line.split(" ")
     words = [word for word in words[1:] if word]
-    commands = _commands()
+    commands = commands_of(make_parser())
     if not words:
         return [name for name in commands if name.startswith(last)], False
     if (parser := commands.get(words[0])) is None:
@@ -30,11 +29,6 @@ def completions(line: str) -> tuple[list[str], bool]:
         return [option for option in known if option.startswith(last)], False
     names = [] if len(words) > 1 or "=" in last else _NAMES.get(words[0], list)()
     return [name for name in names if name.startswith(last)], words[0] in _OF_OVERRIDES
-
-
-def _commands() -> Mapping[str, argparse.ArgumentParser]:
-    found = next(action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(found.choices)
 
 
 def _experiments() -> list[str]:
@@ -69,5 +63,6 @@ def _activations() -> list[str]:
 
 _NAMES: Mapping[str, Callable[[], list[str]]] = {  # of what follows a command
     "compare": _experiments, "sweep": _experiments, "report": _results, "figure": _results, "export": _results,
+    "table": _results,
     "list": _lists, "options": _groups, "activations": _activations, "data": lambda: ["fetch", "check"],
 }  # fmt: skip

@@ -1,14 +1,14 @@
 """The command line: arguments, exit codes and errors in one line. `commands` does the work."""
 
 import argparse
+import atexit
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from actbench.cli.parser import USAGE, make_parser
+from actbench.cli.parser import USAGE, commands_of, make_parser
 from actbench.cli.streams import PipeSafeStream
 from actbench.errors import Submitted, UsageError, print_error
 from actbench.execution.server import start_server
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     if found := [word for word in words if "\0" in word]:
         parser.error(f"{found[0]}: holds a NUL character")
+    if words[:1] and not words[0].startswith("-") and words[0] not in commands_of(parser) and _is_experiment(words[0]):
+        parser.error(f"{words[0]}: is an experiment; `actbench compare {words[0]}` or `actbench sweep {words[0]}`")
     parsed, rest = parser.parse_known_args(words)
     if rest and all(not word.startswith("-") for word in rest) and hasattr(parsed, "words"):
         parsed.words += rest  # argparse stops collecting positionals at an option
@@ -42,11 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(lambda: _dispatch(parsed))
 
 
+def _is_experiment(word: str) -> bool:
+    from actbench.experiment.questions import experiment_names
+
+    return word in experiment_names()
+
+
 def program() -> NoReturn:
     """Runs the command line as a process of its own."""
     exit_code = main()
-    gc.freeze()  # else the interpreter looks for garbage at its end, for one to three seconds
-    sys.exit(exit_code)
+    # Without the interpreter's own end, which looks for garbage for one to three seconds, and at which a library of
+    # torch prints 30 lines about objects that it has not freed.
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(exit_code)
 
 
 def _run(action: Callable[[], int]) -> int:
@@ -142,6 +155,11 @@ def _dispatch(parsed: argparse.Namespace) -> int:
             raise UsageError(f"{' '.join(parsed.words)}: name one figure")
         look = look_of(parsed.width, parsed.format, parsed.style, parsed.activations)
         return figure(parsed.experiment, next(iter(parsed.words), None), look, parsed.out)
+    if parsed.command == "table":
+        from actbench.commands.figure import names_of
+        from actbench.commands.table import table
+
+        return table(parsed.experiment, names_of(parsed.activations), parsed.format, parsed.out)
     from actbench.experiment.compose import allow_modules_of_current_folder
 
     allow_modules_of_current_folder()

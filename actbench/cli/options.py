@@ -27,8 +27,10 @@ def show_options(words: Sequence[str]) -> int:
     """Prints all groups, or the keys of the groups GROUP, or keys GROUP.KEY. Returns the exit code."""
     names = [word.partition("=")[0] for word in words if word.partition("=")[0] not in ALONE]
     found = [find_options(name) for name in names]
-    if len(names) < len(words) or not words:
-        _print_groups(option_groups())  # with the keys that have no group
+    if not words:
+        _print_groups(option_groups())
+    if alone := [word.partition("=")[0] for word in words if word.partition("=")[0] in ALONE]:
+        _print_table(("key", "default", "meaning"), [(key, *ALONE[key]) for key in alone])
     for (group, sections), word in zip(found, names, strict=True):
         _print_keys(group, sections, alone="." in word)
     return 0
@@ -45,7 +47,7 @@ def show_list(kind: str | None) -> int:
 
 def _experiments() -> int:
     _print_rows({name: _question(name) for name in experiment_names()})
-    _note("`actbench compare NAME` answers one; a file in ./experiments/ is one of your own.")
+    _note("`actbench compare NAME` (or sweep, where it says so) answers one; a file in ./experiments/ is one of yours.")
     return 0
 
 
@@ -62,7 +64,8 @@ def _results() -> int:
 def _question(name: str) -> str:
     """The question of an experiment, or what is wrong with its file."""
     try:
-        return load_experiment(name).question
+        found = load_experiment(name)
+        return found.question + " (`actbench sweep`)" * (found.command == "sweep")
     except UsageError as error:
         return f"cannot be read: {error}"
 

@@ -1,7 +1,7 @@
 """The arguments and help texts of the command line."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from actbench.errors import print_error
@@ -57,6 +57,10 @@ _EXAMPLES = {
   actbench activations gelu swiglu                    formula, source, range, settings
   actbench activations relu gelu --plot shapes.pdf    f and f'
 """,
+    "table": """\
+  actbench table quickstart --activations gelu,silu --out table.tex
+  actbench table sweep --format md
+""",
     "options": """\
   actbench options                                    all groups, with their choices
   actbench options training optimizer.lr              the keys of a group, and one key
@@ -78,7 +82,7 @@ _EXAMPLES = {
   actbench data check cifar10 dataset.root=DIR
 """,
 }
-_WITHOUT_OVERRIDES = ("activations", "export", "figure", "options", "list")
+_WITHOUT_OVERRIDES = ("activations", "export", "figure", "table", "options", "list")
 _PAIRS = "also compare all pairs of activations, not only each with the baseline"
 _PLANNED = "print the runs of each task, the stacks and the time they would take"
 _DRY_RUN = {
@@ -140,6 +144,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def commands_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parsers of the commands, by name."""
+    found = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found.choices)
+
+
 def _add_training(command: _Command) -> None:
     """compare, sweep and train."""
     for name, text in (
@@ -174,8 +184,13 @@ def _add_results(command: _Command) -> None:
     sub.add_argument("--activations", metavar="LIST", help="show these, and the baseline; all by default")
     sub.add_argument("--width", default="6.8in", metavar="W", help="3.3in, 84mm, 240pt, or icml, neurips, acl, ieee")
     sub.add_argument("--format", default="pdf", metavar="F", help="pdf (the default), svg or png")
-    sub.add_argument("--style", metavar="FILE", help="a style file of matplotlib")
+    sub.add_argument("--style", metavar="FILE", help="a style file of matplotlib, or the name of one of its styles")
     sub.add_argument("--out", metavar="FILE", help="EXPERIMENT-NAME.FORMAT by default")
+    sub = command("table", "print the scores and verdicts of a comparison, or the means of a sweep, to paste")
+    sub.add_argument("experiment", metavar="EXPERIMENT", help="name of a results folder; sweep and train too")
+    sub.add_argument("--activations", metavar="LIST", help="show these, and the baseline; all by default")
+    sub.add_argument("--format", default="tex", metavar="F", help="tex (the default: a tabular), md or csv")
+    sub.add_argument("--out", metavar="FILE", help="write it there instead")
     sub = command("export", "pack report, figures, tables, environment and the exact command into a ZIP file")
     sub.add_argument("experiment", metavar="EXPERIMENT", help="name of a results folder; sweep and train too")
     sub.add_argument("--out", metavar="FILE", help="EXPERIMENT.zip by default")

@@ -24,7 +24,7 @@ from actbench.experiment.questions import load_experiment
 from actbench.experiment.runs import Run, variants
 from actbench.experiment.scores import ACCURACY, METRICS, Metric
 from actbench.report.numbers import count, rate
-from actbench.store.places import name_of
+from actbench.store.places import place_of
 from actbench.store.sqlite import is_new
 from actbench.training.results import Result
 from actbench.training.stacks import Stack, pack_stacks
@@ -62,7 +62,10 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
 def _finder(settings: CommandSettings, experiment: str, digest: str) -> Find:
     """A function that finds finished runs of a plan in the store, if there is one, and of the experiment's others."""
     uri, weights = settings.store.uri, settings.store.save_weights
-    name = name_of(experiment, digest, uri, settings.name)
+    place = place_of(experiment, digest, uri, settings.name)
+    name = place.name
+    if place.note:
+        print_text(place.note)
     if is_new(uri):
         return lambda runs: {}
     from actbench.store.reader import existing_store, finished_elsewhere, relatives  # MLflow takes seconds
@@ -115,7 +118,7 @@ def _table(estimator: Estimator, tasks: Sequence[TaskOutlook], known: bool, sett
     table = pd.DataFrame(rows)
     dull = [key for key in ("dataset", "initialization", "optimizer", "settings") if table[key].nunique() == 1]
     if not any(task.found for task in tasks):
-        dull.append("finished")
+        dull += ["finished", "to train"]
     if estimator.command != "compare" or settings.protocol.seeds < FEWEST_SEEDS:
         dull.append("difference")
     return table.drop(columns=dull)

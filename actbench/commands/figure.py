@@ -2,11 +2,19 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actbench.commands.report import figure_makers, read_comparison, read_request, written_folder
+from actbench.analysis.labels import shown_names
+from actbench.commands.report import (
+    check_activations,
+    chosen_activations,
+    figure_makers,
+    read_comparison,
+    read_request,
+    written_folder,
+)
 from actbench.errors import UsageError, nearest_names, one_line
 from actbench.store.files import RUNS, holds_comparison, read_runs, read_series
 
@@ -36,12 +44,23 @@ def look_of(width: str, format: str, style: str | None, activations: str | None)
     """Checks what the command line says. Raises UsageError."""
     if format not in FORMATS:
         raise UsageError(f"--format {format}: not known; there are: {', '.join(FORMATS)}")
-    if style is not None and not Path(style).is_file():
-        raise UsageError(f"--style {style}: no such file; name a style file of matplotlib")
+    if style is not None and not Path(style).is_file() and not _is_style_of_matplotlib(style):
+        raise UsageError(f"--style {style}: no such file; name a style file, or a style of matplotlib such as ggplot")
+    return Look(inches_of(width), format, style, names_of(activations))
+
+
+def names_of(activations: str | None) -> list[str]:
+    """The names in `relu,gelu`. Raises UsageError."""
     names = [name.strip() for name in activations.split(",")] if activations is not None else []
     if "" in names:
         raise UsageError(f"--activations {activations!r}: write names with commas, relu,gelu")
-    return Look(inches_of(width), format, style, names)
+    return names
+
+
+def _is_style_of_matplotlib(name: str) -> bool:
+    from matplotlib import style  # takes half a second
+
+    return name in style.available
 
 
 def inches_of(width: str) -> float:
@@ -69,7 +88,8 @@ def figure(experiment: str, name: str | None, look: Look, out: str | None) -> in
         print("\n".join(makers))
         return 0
     if name not in makers:
-        raise UsageError(f"no figure {name}{nearest_names(name, list(makers))}")
+        fewer = f" of {', '.join(look.activations)} alone" if look.activations else ""
+        raise UsageError(f"no figure {name}{fewer}{nearest_names(name, list(makers))}")
     path = Path(out) if out is not None else Path(f"{experiment}-{name}.{look.format}")
     from actbench.report.figures.style import save_figure, styled
 
@@ -90,17 +110,8 @@ def _makers(folder: Path, activations: Sequence[str]) -> "dict[str, Make]":
         from actbench.report.sweep import sweep_figures
 
         runs = read_runs(folder / RUNS)
-        _check(activations, list(dict.fromkeys(runs["activation"])))
-        shown = runs[runs["activation"].isin(activations)] if activations else runs
+        names = runs["activation"].map(shown_names(runs["activation"]))
+        check_activations(activations, [*names, *runs["activation"]])
+        shown = runs[names.isin(activations) | runs["activation"].isin(activations)] if activations else runs
         return sweep_figures(shown.reset_index(drop=True), read_series(folder)["curves"])
-    found = read_comparison(folder, read_request(folder))
-    if activations:
-        _check(activations, [name for comparison in found.comparisons for name in comparison.ranking])
-        found = replace(found, comparisons=[comparison.only(activations) for comparison in found.comparisons])
-    return figure_makers(found)
-
-
-def _check(activations: Sequence[str], known: Sequence[str]) -> None:
-    for name in activations:
-        if name not in known:
-            raise UsageError(f"--activations: no {name} here{nearest_names(name, list(dict.fromkeys(known)))}")
+    return figure_makers(chosen_activations(read_comparison(folder, read_request(folder)), activations))

@@ -39,6 +39,11 @@ def check_experiment(experiment: Experiment, runs: Sequence[Run], racing: bool) 
 
     runs: with which the comparison begins.
     """
+    if experiment.command == "sweep":
+        raise UsageError(
+            f"experiment {experiment.name} is a sweep, as its question is not about tuned learning rates; "
+            f"run `actbench sweep {experiment.name}`"
+        )
     for run in runs:
         if not run.data.test:
             raise UsageError(

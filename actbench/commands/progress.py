@@ -11,6 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from actbench.activations.own import shown_name
 from actbench.experiment.runs import Run, architecture_of
 from actbench.experiment.scores import ACCURACY, METRICS
 from actbench.report.numbers import duration
@@ -104,11 +105,15 @@ class RunProgress:
         self._begun.pop(result.run.id, None)
         self._ended_runs += 1
         self._ended_weight += self._waiting.pop(result.run.id, 0.0)
+        self.compare(result)
+        self._show()
+
+    def compare(self, result: Result) -> None:
+        """Notes the result where it is the best so far; also of a run that is not counted."""
         metric, score = METRICS[result.run.data.metric], result.row["val_score"]
         if isinstance(score, float) and score > self._best.get(metric.name, -math.inf):
             self._best[metric.name] = score
-            self._note = f"best {result.run.settings.activation.label} {metric.finer(score)}"
-        self._show()
+            self._note = f"best run {shown_name(result.run.settings.activation.label)} {metric.finer(score)}"
 
     def _show(self) -> None:
         begun = sum(share * self._waiting[id] for id, share in self._begun.items())

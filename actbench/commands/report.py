@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,8 +94,10 @@ def written_folder(name: str) -> Path:
     """results/<name>/ where a command has written it. Raises UsageError."""
     folder = Path("results") / name
     if not (folder / RUNS).is_file():
-        near = nearest_names(name, written_names())
-        raise UsageError(f"{folder}: holds no {RUNS}{near or '; run the command that writes it here first'}")
+        there = written_names()
+        near = nearest_names(name, there) if there else ""
+        hint = f"run the command that writes it, or `actbench report {name}`, which restores it from the store"
+        raise UsageError(f"{folder}: holds no {RUNS}{near or f'; {hint}'}")
     return folder
 
 
@@ -179,6 +181,21 @@ def written_reports(folder: Path, request: Request, formats: Sequence[str], pair
     if paths := write_sweep_report(folder, request, formats):
         return paths
     raise UsageError(f"{folder}: holds no run that finished")
+
+
+def chosen_activations(found: Compared, activations: Sequence[str]) -> Compared:
+    """A comparison with these activations and the baseline alone; verdicts stay those of the whole. Empty: all."""
+    if not activations:
+        return found
+    check_activations(activations, [name for comparison in found.comparisons for name in comparison.ranking])
+    return replace(found, comparisons=[comparison.only(activations) for comparison in found.comparisons])
+
+
+def check_activations(activations: Sequence[str], known: Sequence[str]) -> None:
+    """Raises UsageError for a name that is not known here."""
+    for name in activations:
+        if name not in known:
+            raise UsageError(f"--activations: no {name} here{nearest_names(name, list(dict.fromkeys(known)))}")
 
 
 def figure_makers(found: Compared) -> "dict[str, Make]":

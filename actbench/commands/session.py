@@ -19,6 +19,7 @@ from actbench.commands.estimate import Forecast, estimator_of
 from actbench.commands.live import LiveWriter
 from actbench.commands.planning import note_of
 from actbench.commands.progress import RunProgress, weight_of
+from actbench.commands.terminal import print_text
 from actbench.errors import Submitted
 from actbench.execution.local import Pool
 from actbench.execution.pools import AnyPool, check_pool, make_pool
@@ -129,6 +130,8 @@ class Session:
             self.forecast.announce()
         weigh = self.forecast.weigh if self.forecast is not None else weight_of
         with RunProgress(self.request.experiment, due, weigh) as bar:
+            for result in self.results.values():
+                bar.compare(result)
             self._train(stacks, bar, follow)
         if self.forecast is not None:
             self.forecast.seconds += bar.seconds
@@ -144,7 +147,7 @@ class Session:
             self.planned |= {run.id: run for run in runs}
             finished, taken = self._found(runs)
             rest = {run.id: run for run in runs if run.id not in finished}
-            found = f"{len(runs) - len(rest)} found finished{f', {taken} of them for another plan' * (taken > 0)}"
+            found = f"{len(runs) - len(rest)} found finished{f' ({taken} of another plan)' * (taken > 0)}"
             print(f"{title}: {count(len(runs), 'run')}, {found}, {len(rest)} to train", flush=True)
             due |= rest
             further.extend(follow(list(finished.values())))
@@ -305,7 +308,7 @@ def open_session(
     family, settings = request.experiment, grid.command
     with contextlib.ExitStack() as stack:
         if alone:
-            request = stack.enter_context(claimed(request, settings.store.uri, settings.name, command))
+            request = stack.enter_context(claimed(request, settings.store.uri, settings.name, command, print_text))
             folder, checkpoints = Path("results") / request.experiment, checkpoints_folder(request.experiment)
         else:  # others would remove checkpoints
             request = replace(request, experiment=settings.name or family)

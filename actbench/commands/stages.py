@@ -10,6 +10,7 @@ from actbench.experiment.protocol import Outcome, PlannedRun, TaskPlan, learning
 from actbench.experiment.runs import Run
 from actbench.experiment.schema import RunSettings
 from actbench.experiment.scores import METRICS, worst
+from actbench.report.numbers import rate
 from actbench.store.files import runs_frame
 from actbench.training.results import Mark, Result, missing_result
 
@@ -158,7 +159,11 @@ class Stages:
         self._begun[task].append(due)
         self._open[task] = {run.id for run in due}
         self._task_of |= dict.fromkeys(self._open[task], task)
-        return due, f"{self._names[task]}: {describe(plan.due)}"
+        due_now = set(plan.due)
+        tried = {planned.rate for planned in plan.planned if planned not in due_now}
+        new = sorted({planned.rate for planned in plan.due} - tried)
+        grown = f"learning rate {', '.join(map(rate, new))} added to the grid, " if new else ""
+        return due, f"{self._names[task]}: {grown}{describe(plan.due)}"
 
 
 def describe(planned: Iterable[PlannedRun]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from actbench.report.numbers import rate
+from actbench.report.sentences import is_judged
 from actbench.store.charts import CURVES
 from actbench.store.summaries import DIFFERENCES, LOG_RATE, PLACE, Summary, by_rate, score_column
 from actbench.store.writer import ParentRun
@@ -45,7 +46,7 @@ def headline(compared: "Sequence[Comparison]") -> tuple[dict[str, str], dict[str
             values[f"{task}: {score} of the best"] = float(means[comparison.ranking[0]])
         if comparison.baseline in means:
             values[f"{task}: {score} of the baseline"] = float(means[comparison.baseline])
-        if comparison.recommendation is not None:
+        if comparison.recommendation is not None and is_judged(comparison):
             params[f"{task}: take"] = ", ".join(comparison.recommendation.take)
             params[f"{task}: avoid"] = ", ".join(comparison.recommendation.avoid) or "none"
     return params, {key: value for key, value in values.items() if math.isfinite(value)}

@@ -3,6 +3,7 @@
 Titles are bold and verdicts have colours on a terminal alone, and nowhere where NO_COLOR is set.
 """
 
+import re
 import shlex
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 10_000  # columns of a file or a pipe, in which no row is folded
 _DEFAULT_STORE = "sqlite:///mlflow.db"  # store.uri of conf/
+_BREAK = re.compile(r"(?<!±) +(?!±)")  # where a cell may be folded
 _GAP = 2  # characters between columns
 _TEXTS = ("dataset", "architecture", "initialization", "optimizer", "activation")  # columns that are aligned left
 _COLOURS = {"better": "green", "worse": "red", "inconclusive": "dim", "no verdict": "dim", "baseline": "bold"}
@@ -61,7 +63,7 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int | None]:
 
     None for all where the words do not fit.
     """
-    widths = [max(len(word) for text in column for word in ["", *text.split()]) for column in columns]
+    widths = [max(len(word) for text in column for word in _BREAK.split(text)) for column in columns]
     lacking = [max(map(len, column)) - width for column, width in zip(columns, widths, strict=True)]
     rest = room - _GAP * (len(columns) - 1) - sum(widths)
     if rest < 0:
@@ -92,23 +94,30 @@ def _coloured(cell: str) -> Text:
     return Text(cell, next((colour for verdict, colour in _COLOURS.items() if cell.endswith(verdict)), ""))
 
 
+def _filled(text: str, width: int, subsequent_indent: str = "") -> str:
+    """A text in lines of `width` characters; a number stays beside its per cent sign."""
+    lines = textwrap.fill(text.replace(" %", "\u00a0%"), width, subsequent_indent=subsequent_indent)
+    return lines.replace("\u00a0", " ")
+
+
 def print_text(text: str) -> None:
     """Prints a text, its lines as wide as the terminal; elsewhere in one line."""
     console = _text_console()
-    print(textwrap.fill(text, console.width) if console.is_terminal else text)
+    print(_filled(text, console.width) if console.is_terminal else text)
 
 
-def print_answer(answer: str, tasks: Sequence[str], conditions: str) -> None:
-    """Prints the answer of a comparison, a line for each task and claim, and the conditions."""
+def print_answer(answer: str, tasks: Sequence[str], conditions: str = "") -> None:
+    """Prints the answer of a command, a line for each task and claim, and the conditions."""
     console = _text_console()
     width = max(40, min(console.width, 100)) if console.is_terminal else 100
     is_plain = not console.is_terminal or console.no_color
     print_title("Answer")
     with console.capture() as captured:
-        console.print(textwrap.fill(answer, width), style=None if is_plain else "bold", soft_wrap=True)
+        console.print(_filled(answer, width), style=None if is_plain else "bold", soft_wrap=True)
         for task in tasks:
-            console.print(textwrap.fill(f"- {task}", width, subsequent_indent="  "), soft_wrap=True)
-        console.print(textwrap.fill(conditions, width), style=None if is_plain else "dim", soft_wrap=True)
+            console.print(_filled(f"- {task}", width, subsequent_indent="  "), soft_wrap=True)
+        if conditions:
+            console.print(_filled(conditions, width), style=None if is_plain else "dim", soft_wrap=True)
     print(captured.get(), end="")
 
 
@@ -127,8 +136,15 @@ def print_next(name: str, reports: Sequence[Path], uri: str) -> None:
 
 
 def print_runs(runs: "pd.DataFrame") -> None:
-    """Prints means over seeds. runs: rows of runs.csv."""
+    """Prints what is best, of several runs, and means over seeds. runs: rows of runs.csv."""
     from actbench.analysis.summary import summarize  # these libraries take half a second
+    from actbench.report.formats.blocks import TERMINAL
+    from actbench.report.sweep import best
     from actbench.report.tables import summary_table
 
-    print_table(summary_table(summarize(runs)))
+    summary = summarize(runs)
+    if len(runs) > 1:
+        lead, *tasks = map(TERMINAL, best(summary))
+        print_answer(lead, tasks)
+        print_title("Means over seeds")
+    print_table(summary_table(summary))

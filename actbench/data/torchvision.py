@@ -78,7 +78,8 @@ def _download(name: str, root: Path, missing: Path) -> None:
             source.root = str(root)
             source.download()
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Tried")]
+        reason = lines[-1][:200] if lines else type(error).__name__  # torchvision lists all mirrors
         raise UsageError(
             f"dataset={name}: {missing} is missing and the download failed ({reason}); connect this machine, "
             "or set dataset.root to a folder that holds the files"

@@ -78,12 +78,25 @@ def compose_grid(overrides: Sequence[str], config_dir: str | None = None) -> Gri
     first, *others = [groups_of(CommandSettings, mapping) for mapping in distinct.values()]
     for group in COMMAND_GROUPS:
         if any(getattr(other, group) != getattr(first, group) for other in others):
-            raise UsageError(f"{group} must be the same for all runs of a command; run one command for each")
+            raise UsageError(
+                f"{_differing(first, others, group)}: must be the same for all runs of a command; run one "
+                "command for each"
+            )
     grid = Grid(_validated_runs(mappings), first)
     baseline = grid.command.protocol.baseline
     if ":" in baseline and baseline not in {run.activation.label for run in grid.runs}:
         raise UsageError(f"protocol.baseline={baseline}: is not among the activations; add it to activation=...")
     return grid
+
+
+def _differing(first: CommandSettings, others: Sequence[CommandSettings], group: str) -> str:
+    """The first key of a group of the command that is not the same in all settings."""
+    own = getattr(first, group)
+    keys = own.model_dump() if hasattr(own, "model_dump") else {}
+    differing = [
+        key for key in keys if any(getattr(getattr(other, group), key) != getattr(own, key) for other in others)
+    ]
+    return f"{group}.{differing[0]}" if differing else group
 
 
 def compose_experiment(experiment: Experiment | None, overrides: Sequence[str], config_dir: str | None = None) -> Grid:

@@ -100,14 +100,16 @@ class Hypothesis(Settings):
 class Experiment(Settings):
     """A question with the overrides that answer it; the command line's overrides come after them.
 
-    source: publication that makes the claim in question. tasks: of a suite, overrides that follow the common ones, each
-    of which spans a grid of its own; together they are the experiment's. full: overrides for the scale of a paper.
+    source: publication that makes the claim in question. command: that answers it. tasks: of a suite, overrides that
+    follow the common ones, each of which spans a grid of its own; together they are the experiment's. full: overrides
+    for the scale of a paper.
     """
 
     name: str
     question: Text
     source: Text | None
     overrides: Lines
+    command: Literal["compare", "sweep"] = "compare"
     tasks: Annotated[tuple[Lines, ...], Strict(False)] = ()
     full: Lines = ()
     hypotheses: tuple[Hypothesis, ...] = ()
@@ -143,8 +145,8 @@ def load_experiment(name: str) -> Experiment:
     if missing or "name" in keys:
         which = f"missing: {', '.join(missing)}" if missing else "its name is that of the file"
         raise UsageError(
-            f"{path}: an experiment has the keys question, source (may be null) and overrides, and may have tasks, "
-            f"full and hypotheses; {which}"
+            f"{path}: an experiment has the keys question, source (may be null) and overrides, and may have "
+            f"command, tasks, full and hypotheses; {which}"
         )
     entries = content.pop("hypotheses", [])
     if not isinstance(entries, list):

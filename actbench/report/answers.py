@@ -9,7 +9,7 @@ import pandas as pd
 from actbench.analysis.pairs import Comparison
 from actbench.experiment.request import Request
 from actbench.report.headline import full_answer
-from actbench.report.sentences import coverage, task_sentence
+from actbench.report.sentences import coverage, is_judged, task_sentence
 
 
 def answer_document(
@@ -31,16 +31,18 @@ def answer_document(
 
 
 def _task(comparison: Comparison) -> dict[str, Any]:
-    found = comparison.recommendation
+    found = comparison.recommendation if is_judged(comparison) else None
     untaught = comparison.is_untrained or comparison.is_unlearned
-    take = found.take if found else () if untaught else comparison.ranking
+    few = comparison.recommendation is not None and found is None
+    take = found.take if found else () if untaught or few else comparison.ranking
     return {
         "task": comparison.task, "metric": comparison.metric.column, "baseline": comparison.baseline,
         "margin": comparison.margin, "n": len(comparison.scores), "n_test": comparison.n_test or None,
         "covers": coverage(comparison),
         "activations": {series: _activation(comparison, series) for series in comparison.ranking},
         "take": list(take), "avoid": list(found.avoid if found else ()),
-        "undecided": list(found.undecided if found else ()), "fastest": list(found.fastest if found else ()),
+        "undecided": list(found.undecided if found else comparison.ranking if few else ()),
+        "fastest": list(found.fastest if found else ()),
         "failed": comparison.failed,
         "sentence": task_sentence(comparison),
     }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from actbench.analysis.differences import INCONCLUSIVE, Difference
+from actbench.analysis.labels import shown_names
 from actbench.analysis.order import order
 from actbench.analysis.pairs import Comparison
 from actbench.analysis.rates import equal_time_differences, tolerated_rates, tried_rates
@@ -201,7 +202,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(index=summary.index)
     for key in ("dataset", "architecture", "initialization", "optimizer", "activation"):
         if key in ("architecture", "activation") or summary[key].nunique() > 1:
-            table[key] = summary[key]
+            table[key] = summary[key].map(shown_names(summary[key])) if key == "activation" else summary[key]
     variants = [
         " ".join(f"{key.removeprefix('activation.')}={value}" for key, value in variant.items())
         for variant in summary["variant"]

@@ -7,7 +7,7 @@ quickstart-1a2b3c, or a name of the user's own.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from actbench.store.provenance import read_environment
 from actbench.store.sqlite import check_database, connect_existing, is_new
 
 _DIGITS = (6, 12)  # of a digest, appended to a name; the second where another plan has the first
+_LONGEST_COMMAND = 90  # characters of a command in a note
 _NEWEST = """
 select runs.run_uuid from runs join tags on tags.run_uuid = runs.run_uuid and tags.key = 'kind'
 join experiments on experiments.experiment_id = runs.experiment_id
@@ -38,37 +39,50 @@ class Holder:
     place: str
 
 
-def name_of(experiment: str, digest: str, uri: str, own: str | None = None) -> str:
-    """The name of a plan's folder and MLflow experiment; says so where it is not the experiment's.
+@dataclass(frozen=True)
+class Place:
+    """The name of a plan's folder and MLflow experiment, and a sentence where it is not the experiment's."""
 
-    own: the name that the user gives it. Raises UsageError where that is another plan's.
-    """
+    name: str
+    note: str = ""
+
+
+def place_of(experiment: str, digest: str, uri: str, own: str | None = None) -> Place:
+    """The place of a plan. own: the name that the user gives it. Raises UsageError where that is another plan's."""
     wanted = own or experiment
     holder = holder_of(wanted, uri)
     if holder is None or holder.digest == digest:
-        return wanted
-    other = f"{holder.place} belongs to another plan, `{holder.command}`"
+        return Place(wanted)
     if own is not None:
-        raise UsageError(f"name={own}: {other}; choose another name")
+        raise UsageError(f"name={own}: {holder.place} belongs to another plan, `{holder.command}`; choose another name")
     names = [f"{experiment}-{digest[:digits]}" for digits in _DIGITS]
     for name in names:
         taken = holder_of(name, uri)
         if taken is None or taken.digest == digest:
-            print(f"{other}; this one is {name} (name=NAME gives it another name)", flush=True)
-            return name
+            return Place(
+                name,
+                f"results/{name} gets the results (name=NAME names them), as {experiment} is another "
+                f"plan, `{_shortened(holder.command)}`",
+            )
     raise UsageError(f"{', '.join(names)}: belong to other plans; give this one a name: name=NAME")
 
 
 @contextlib.contextmanager
-def claimed(request: Request, uri: str, own: str | None, command: str) -> Iterator[Request]:
+def claimed(
+    request: Request, uri: str, own: str | None, command: str, tell: Callable[[str], None] = print
+) -> Iterator[Request]:
     """The request under the name of its plan, whose results folder is made, locked and says whose it is.
 
-    own: as for `name_of`. command: compare, sweep or train, for those who wait for the folder. Raises UsageError where
-    the folder cannot be written; a folder that is new leaves no trace where the block raises UsageError.
+    own: as for `place_of`. command: compare, sweep or train, for those who wait for the folder. tell: gets a place's
+    note. Raises UsageError where the folder cannot be written; a folder that is new leaves no trace where the block
+    raises UsageError.
     """
     is_ours = False
     while not is_ours:
-        name = name_of(request.experiment, request.plan, uri, own)
+        place = place_of(request.experiment, request.plan, uri, own)
+        name = place.name
+        if place.note:
+            tell(place.note)
         folder = Path("results") / name
         with refused_leaves_nothing(folder), folder_lock(results_folder(name), command):
             holder = holder_of(name, uri)
@@ -77,6 +91,10 @@ def claimed(request: Request, uri: str, own: str | None, command: str) -> Iterat
                 named = replace(request, experiment=name)
                 write_json(folder / REQUEST, named.to_tags())
                 yield named
+
+
+def _shortened(command: str) -> str:
+    return command if len(command) <= _LONGEST_COMMAND else f"{command[: _LONGEST_COMMAND - 3]}..."
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -118,5 +119,5 @@ def revision() -> str | None:
 
 
 def command_line() -> str:
-    """The command of this process, as the user typed it."""
-    return printable(" ".join(["actbench", *sys.argv[1:]]))
+    """The command of this process, as a shell takes it."""
+    return printable(shlex.join(["actbench", *sys.argv[1:]]))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from actbench.activations.own import shown_name
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, layer_key
 from actbench.store.entries import Entry, Point
@@ -38,7 +39,7 @@ def begun_entry(run: Run, status: str, tags: Mapping[str, str], parent: str) -> 
         "name": dataset.name, "digest": dataset.fingerprint, "source_type": "actbench",
         "source": json.dumps({"dataset": dataset.name}), "profile": json.dumps(size),
     }  # fmt: skip
-    name = f"{label} lr={settings.optimizer.lr:g} seed={settings.seed}"
+    name = f"{shown_name(label)} lr={settings.optimizer.lr:g} seed={settings.seed}"
     params = {key: str(value) for key, value in run_params(run).items()}
     return Entry(uuid.uuid4().hex, name, {**tags, **own}, parent, params=params, dataset=described)
 

@@ -99,6 +99,23 @@ def test_the_name_follows_the_content(cell: dict[str, Any]) -> None:
     assert activation_path(cell["half"]).partition(":")[0] != first.partition(":")[0]
 
 
+def test_comments_and_docstrings_make_no_other_module(
+    cell: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = activation_path(cell["squareplus"])
+    (before,) = [path.read_bytes() for path in tmp_path.glob("cell_*.py")]
+    for old, new, is_same in (
+        ('"""Not a hinge."""', '"""Smooth."""  # far from a hinge', True), ("z * z + 4", "z * z + 5", False)
+    ):  # fmt: skip
+        text = CELLS.replace(old, new)
+        assert text != CELLS
+        name = f"<ipython-input-{new}>"
+        monkeypatch.setitem(linecache.cache, name, (len(text), None, text.splitlines(keepends=True), name))
+        exec(compile(text, name, "exec"), cell)
+        assert (activation_path(cell["squareplus"]) == first) is is_same
+        assert (tmp_path / f"{first.partition(':')[0]}.py").read_bytes() == before
+
+
 def test_functions_of_modules_are_named_by_these(cell: dict[str, Any]) -> None:
     assert activation_path(torch.nn.Softsign) == "torch.nn.modules.activation:Softsign"
     assert activation_path(cell["missing"]) == "torch:relu"

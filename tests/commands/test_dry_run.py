@@ -50,7 +50,7 @@ def test_a_comparison_is_counted_and_nothing_is_made(capsys: pytest.CaptureFixtu
     assert actbench(*COMPARE, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "30 to 90 runs in all, 0 found finished" in shown  # 2 activations, 9 seeds: 3 x 3 + 6, and 5 x 9
-    assert re.search(r"mlp +2 +0.001, 0.01, 0.1 +0 to 8 \(9\) +30 to 90 +30 to 90 +about", shown)
+    assert re.search(r"mlp +2 +0.001, 0.01, 0.1 +0 to 8 \(9\) +30 to 90 +about", shown)
     assert re.search(r"stacks of .* runs; worker processes: 1\nabout .* on 1 core \(", shown)
     assert "difference: the smallest to relu that is found in 80 % of such comparisons" in shown
     assert "the standard deviation of an accuracy of 95 % on 359 test examples" in shown

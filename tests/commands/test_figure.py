@@ -49,6 +49,11 @@ def test_a_sweeps_figure_has_the_width_that_is_asked_for(
         assert abs(pixels - 200 * inches_of(width)) < 1
     assert main(["figure", "sweep", "--format", "svg", "curves"]) == 0
     assert "<svg" in Path("sweep-curves.svg").read_text()
+    Path("typo.mplstyle").write_text("# mine\nfont.szie: 8\n")
+    capsys.readouterr()
+    assert main(["figure", "sweep", "curves", "--style", "typo.mplstyle"]) == 2
+    assert "matplotlib has no font.szie; near: font.size" in capsys.readouterr().err
+    assert main(["figure", "sweep", "curves", "--style", "ggplot", "--out", "ggplot.pdf"]) == 0
     Path("own.mplstyle").write_text("font.family: serif\n")
     assert main(["figure", "sweep", "curves", "--style", "own.mplstyle"]) == 0
     assert Path("sweep-curves.pdf").read_bytes().startswith(b"%PDF")

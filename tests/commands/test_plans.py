@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 import actbench as api
+from actbench.store.provenance import command_line
 from tests.support import actbench
 
 pytestmark = pytest.mark.usefixtures("command_line")
@@ -26,8 +27,8 @@ def test_another_plan_leaves_the_first_and_takes_its_runs(capsys: pytest.Capture
     assert actbench("sweep", *SMALL, "seed=0,1,2") == 0
     (name,) = [path.name for path in Path("results").glob("sweep-*")]
     shown = capsys.readouterr().out
-    assert f"this one is {name}" in shown
-    assert "sweep: 6 runs, 4 found finished, 4 of them for another plan, 2 to train" in shown
+    assert f"results/{name} gets the results" in shown
+    assert "sweep: 6 runs, 4 found finished (4 of another plan), 2 to train" in shown
     assert kept("sweep") == first
     runs, before = pd.read_csv(f"results/{name}/runs.csv"), pd.read_csv("results/sweep/runs.csv")
     shared = runs[runs["run_id"].isin(before["run_id"])].reset_index(drop=True)
@@ -84,7 +85,7 @@ def test_dry_run_finds_runs_of_other_plans_and_claims_nothing(capsys: pytest.Cap
     capsys.readouterr()
     assert actbench("sweep", *SMALL, "seed=0,1", "--dry-run") == 0
     shown = capsys.readouterr().out
-    assert "this one is sweep-" in shown
+    assert "results/sweep-" in shown
     assert "2 found finished" in shown
     assert [path.name for path in Path("results").glob("[!.]*")] == ["sweep"]
 
@@ -103,3 +104,21 @@ def test_the_python_function_returns_the_results_of_its_plan() -> None:
     assert (len(first.runs), len(second.runs)) == (2, 3)
     assert api.open("results/three").runs.equals(second.runs)
     assert len(api.open(experiment="three").runs) == 3
+
+
+def test_an_experiment_that_is_a_sweep_is_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("compare", "lesson"), ("compare", "lesson", "--dry-run")):
+        assert actbench(*words) == 2
+        assert "run `actbench sweep lesson`" in capsys.readouterr().err
+
+
+def test_a_report_of_dying_units_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert actbench("sweep", "lesson", "activation=relu,leaky_relu", "training.steps=60", "execution.workers=1") == 0
+    assert "- Dead units at the end: relu 9" in capsys.readouterr().out
+    assert Path("results/lesson/figures/dead.svg").is_file()
+    assert "Reproduce with `" in Path("results/lesson/report.md").read_text()
+
+
+def test_commands_are_kept_as_a_shell_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["actbench", "sweep", "seed=range(0,5)", "optimizer.lr=0.1,0.2"])
+    assert command_line() == "actbench sweep 'seed=range(0,5)' optimizer.lr=0.1,0.2"

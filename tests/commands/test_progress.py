@@ -52,8 +52,8 @@ def test_a_log_has_a_line_every_half_a_minute(runs: list[Run], capsys: pytest.Ca
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.splitlines() == [
-        "sweep: 2 of 4 runs, 50 %, 30 s, 30 s left, best relu 50.00 %",
-        "sweep: 2 of 4 runs, 50 %, 1 min 0 s, 1 min 0 s left, best relu 50.00 %",
+        "sweep: 2 of 4 runs, 50 %, 30 s, 30 s left, best run relu 50.00 %",
+        "sweep: 2 of 4 runs, 50 %, 1 min 0 s, 1 min 0 s left, best run relu 50.00 %",
     ]
     assert set(clock.waits) == {LINE_EVERY}
 
@@ -74,7 +74,7 @@ def test_a_stack_that_trains_counts_by_its_steps(runs: list[Run]) -> None:
     assert bar.line() == "sweep: 0 of 4 runs, 25 %, 10 s, 30 s left"
     bar.done(ended(runs[0], 0.5))
     bar.at(Stack(tuple(runs[:2])), 50)  # a late report
-    assert bar.line() == "sweep: 1 of 4 runs, 38 %, 10 s, 17 s left, best relu 50.00 %"
+    assert bar.line() == "sweep: 1 of 4 runs, 38 %, 10 s, 17 s left, best run relu 50.00 %"
     bar.extend(runs[:0])
     assert "1 of 4 runs, 38 %" in bar.line()
 
@@ -87,7 +87,7 @@ def test_the_time_left_is_by_the_steps_and_sizes_of_runs(configs: Configs, digit
     bar.extend([long])
     bar.done(ended(short, 0.5))
     clock.seconds = 101.0
-    assert bar.line() == "sweep: 1 of 2 runs, 25 %, 1 min 41 s, 5 min 0 s left, best relu 50.00 %"
+    assert bar.line() == "sweep: 1 of 2 runs, 25 %, 1 min 41 s, 5 min 0 s left, best run relu 50.00 %"
 
 
 def test_scores_of_several_metrics_are_shown_in_their_units(runs: list[Run]) -> None:
@@ -98,7 +98,7 @@ def test_scores_of_several_metrics_are_shown_in_their_units(runs: list[Run]) -> 
     for run, score in ((of_accuracy, 0.5), (of_r2, 0.453), (of_text, -2.7134)):
         bar.done(ended(run, score))
         notes.append(bar.line().rpartition(", ")[2])
-    assert notes == ["best relu 50.00 %", "best relu R² 0.453", "best relu 2.713 bits"]
+    assert notes == ["best run relu 50.00 %", "best run relu R² 0.453", "best run relu 2.713 bits"]
     bar = RunProgress("train", [of_text], clock=Clock(0))
     bar.at(Stack((of_text,)), 50, -2.7134)
     assert bar.line().endswith("val. bits per character 2.713")

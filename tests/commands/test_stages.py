@@ -73,7 +73,7 @@ def test_a_task_goes_on_while_another_trains(schedule: Schedule) -> None:
     results[last.id] = ended(last)
     ((runs, title),) = stages.follow([results[last.id]])
     assert {run.settings.architecture.name for run in runs} == {"cnn"}
-    assert title == "digits, cnn: seeds 0 to 2"  # the grid grows
+    assert title == "digits, cnn: learning rate 0.001 added to the grid, seeds 0 to 2"  # the grid grows
 
 
 def test_no_order_of_arrival_changes_plans_or_their_order(schedule: Schedule) -> None:

@@ -73,7 +73,7 @@ def test_every_yaml_builds_a_config(choice: Path, configs: Configs) -> None:
         ("training=null", "training=null: choose one of default"),
         ('activation="re\'lu"', "no such activation; near: relu"),
         ("=1", "there is no key before ="),
-        ("protocol.seeds=1,2", "protocol must be the same for all runs of a command"),
+        ("protocol.seeds=1,2", "protocol.seeds: must be the same for all runs of a command"),
     ],
 )
 def test_wrong_values_are_refused_by_name(line: str, message: str, configs: Configs) -> None:

@@ -129,6 +129,8 @@ def test_numbers_that_are_not_known_are_null(marked: pd.DataFrame) -> None:
     gelu = task["activations"]["gelu"]
     assert [gelu[key] for key in ("low", "high", "difference_low", "p", "p_equal")] == [None] * 5
     assert gelu["verdict"] == "no verdict"
+    assert (task["take"], task["avoid"], task["fastest"]) == ([], [], [])  # too few seeds recommend nothing
+    assert sorted(task["undecided"]) == ["gelu", "relu", "tanh"]
     (alone,) = comparisons(marked[marked["activation"] == "gelu"], costs_frame([]), REQUEST)
     (task,) = answer_document([alone], judge_hypotheses([], marked, costs_frame([]), 0.01), REQUEST, None)["tasks"]
     assert task["take"] == ["gelu"]

@@ -254,6 +254,6 @@ def test_postgresql_works_as_a_store_across_a_restart(
     assert "runs are kept in" in capsys.readouterr().err
     turn("start")
     assert main([*words, "activation=relu,gelu", "name=both"]) == 0
-    assert "6 found finished, 6 of them for another plan, 0 to train" in capsys.readouterr().out
+    assert "6 found finished (6 of another plan), 0 to train" in capsys.readouterr().out
     found = [run for run in runs_of(uri, "both") if run.data.tags["kind"] == "run"]
     assert len({run.data.tags["run_id_hash"] for run in found}) == len(found) == 6

@@ -8,7 +8,7 @@ import pytest
 from actbench.errors import UsageError
 from actbench.experiment.request import Request
 from actbench.signals import write_json
-from actbench.store.places import claimed, holder_of, name_of
+from actbench.store.places import Place, claimed, holder_of, place_of
 from actbench.store.reader import Store
 
 URI = "sqlite:///mlflow.db"
@@ -27,38 +27,37 @@ def hold(name: str, plan: str) -> None:
 
 
 def test_the_first_plan_has_the_name_of_the_experiment_and_keeps_it() -> None:
-    assert name_of("mine", A, URI) == "mine"
+    assert place_of("mine", A, URI).name == "mine"
     hold("mine", A)
-    assert name_of("mine", A, URI) == "mine"
+    assert place_of("mine", A, URI).name == "mine"
 
 
-def test_a_second_plan_has_a_part_of_its_digest_and_says_whose_the_name_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_plan_has_a_part_of_its_digest_and_says_whose_the_name_is() -> None:
     hold("mine", A)
-    assert name_of("mine", B, URI) == "mine-bbbbbb"
-    assert capsys.readouterr().out == (
-        "results/mine belongs to another plan, `actbench compare a`; this one is mine-bbbbbb (name=NAME gives it "
-        "another name)\n"
+    assert place_of("mine", B, URI) == Place(
+        "mine-bbbbbb",
+        "results/mine-bbbbbb gets the results (name=NAME names them), as mine is another plan, `actbench compare a`",
     )
     hold("mine-bbbbbb", B)
-    assert name_of("mine", B, URI) == "mine-bbbbbb"
-    assert name_of("mine", C, URI) == "mine-bbbbbbcccccc"
+    assert place_of("mine", B, URI).name == "mine-bbbbbb"
+    assert place_of("mine", C, URI).name == "mine-bbbbbbcccccc"
 
 
 def test_a_name_of_the_users_own_is_never_taken_from_another_plan() -> None:
-    assert name_of("mine", A, URI, "first") == "first"
+    assert place_of("mine", A, URI, "first").name == "first"
     hold("first", A)
-    assert name_of("mine", A, URI, "first") == "first"
+    assert place_of("mine", A, URI, "first").name == "first"
     with pytest.raises(UsageError, match="name=first: results/first belongs to another plan, `actbench compare a`"):
-        name_of("mine", B, URI, "first")
+        place_of("mine", B, URI, "first")
 
 
 def test_results_of_an_older_version_are_not_replaced() -> None:
     folder = Path("results/mine")
     folder.mkdir(parents=True)
     (folder / "runs.csv").write_text("run_id\n")
-    assert name_of("mine", A, URI) == "mine-aaaaaa"
+    assert place_of("mine", A, URI).name == "mine-aaaaaa"
     (folder / "request.json").write_text("[not a request")
-    assert name_of("mine", A, URI) == "mine-aaaaaa"
+    assert place_of("mine", A, URI).name == "mine-aaaaaa"
 
 
 def test_a_plan_whose_folder_was_removed_keeps_its_experiment_in_the_store() -> None:
@@ -67,15 +66,15 @@ def test_a_plan_whose_folder_was_removed_keeps_its_experiment_in_the_store() -> 
     holder = holder_of("mine", URI)
     assert holder is not None
     assert (holder.digest, holder.place) == (A, f"experiment mine in {URI}")
-    assert name_of("mine", A, URI) == "mine"
-    assert name_of("mine", B, URI) == "mine-bbbbbb"
+    assert place_of("mine", A, URI).name == "mine"
+    assert place_of("mine", B, URI).name == "mine-bbbbbb"
 
 
 def test_a_claim_is_in_the_folder_before_any_result() -> None:
     with claimed(asked(A), URI, None, "compare") as first, claimed(asked(B), URI, None, "compare") as second:
         assert (first.experiment, second.experiment) == ("mine", "mine-bbbbbb")
         assert json.loads(Path("results/mine-bbbbbb/request.json").read_text())["plan"] == B
-    assert name_of("mine", B, URI) == "mine-bbbbbb"
+    assert place_of("mine", B, URI).name == "mine-bbbbbb"
 
 
 def test_a_refused_command_leaves_no_claim() -> None:

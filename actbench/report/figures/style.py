@@ -1,6 +1,7 @@
 """Colours, sizes, panels and files of figures. A colour is the verdict of an activation against the baseline."""
 
 import contextlib
+import difflib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,16 +60,24 @@ def _plain_texts(figure: Figure) -> None:
 
 
 def styled(path: str | None) -> contextlib.AbstractContextManager[None]:
-    """A block in which figures are drawn by a style file of matplotlib. Raises UsageError where it is not one."""
+    """A block in which figures are drawn by a style file, or a style of matplotlib. Raises UsageError for another."""
     if path is None:
         return contextlib.nullcontext()
     import matplotlib as mpl
+    from matplotlib import style
 
+    if not Path(path).is_file():
+        return mpl.rc_context({key: value for key, value in style.library[path].items() if key not in _OF_SCREENS})
     with _silent():
         try:
             settings = mpl.rc_params_from_file(path, fail_on_error=True, use_default_template=False)
         except Exception as error:  # of many kinds
             raise UsageError(f"--style {path}: is no style file of matplotlib ({one_line(error)})") from error
+    keys = [line.partition(":")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    for key in keys:
+        if key and not key.startswith("#") and key not in mpl.rcParams:  # matplotlib skips it with a line in its log
+            near = difflib.get_close_matches(key, list(mpl.rcParams), n=1)
+            raise UsageError(f"--style {path}: matplotlib has no {key}{f'; near: {near[0]}' if near else ''}")
     return mpl.rc_context({key: value for key, value in settings.items() if key not in _OF_SCREENS})
 
 

@@ -15,8 +15,11 @@ from actbench.report.sentences import short_names
 
 MOST_ROWS = 40  # lines of a panel; of more, those with the highest means are drawn
 _LABELS = 0.6  # of the width that a panel has: a longer label is shortened
+_HEIGHT, _LEFT = 1.2, 0.6  # inches, of a panel of curves and left of it, for the label of the axis beside `100`
 MOST_PANELS = 24  # of the learning curves
-_FAR = 1.5  # distances of the median line to the best, below it: a line there would compress the scale of all others
+# Distances of the median line to the best, below it, and at least a share of the scale: a line there would compress
+# the scale of all others.
+_FAR, _LEAST_FAR = 4.0, 0.05
 
 
 def scores_figure(runs: pd.DataFrame, column: str, width: float = WIDTH) -> Figure:
@@ -41,7 +44,7 @@ def scores_figure(runs: pd.DataFrame, column: str, width: float = WIDTH) -> Figu
         metric = METRICS[frame["metric"].iloc[0]]
         sign = metric.factor / metric.scale
         means = frame.groupby("line", sort=False)["value"].mean().sort_values(na_position="first").tail(MOST_ROWS)
-        edge = means.median() - max(_FAR * (means.max() - means.median()), 0.01 * metric.scale)
+        edge = means.median() - max(_FAR * (means.max() - means.median()), _LEAST_FAR * metric.scale)
         for place, (line, mean) in enumerate(means.items()):
             if np.isnan(mean):
                 continue
@@ -85,7 +88,7 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, width: float = WIDTH
     shared = len({metric.name for metric in scored_by}) == 1
     titles = [title + ("" if shared else f", {own.noun}") for title, own in zip(titles, scored_by, strict=True)]
     figure, axes = fixed_panels(
-        titles, 0.9, 2 if is_narrow(width) else min(4, len(groups)), width, sharex=shared, sharey=shared
+        titles, _HEIGHT, 2 if is_narrow(width) else min(4, len(groups)), width, left=_LEFT, sharex=shared, sharey=shared
     )
     for axis, (_, means, rates), metric in zip(axes, panels, scored_by, strict=True):
         for lr in rates:
@@ -95,6 +98,30 @@ def curves_figure(runs: pd.DataFrame, curves: pd.DataFrame, width: float = WIDTH
             axis.invert_yaxis()
     figure.supxlabel("step", **TEXT)
     figure.supylabel(scored_by[0].axis if shared else "validation score", **TEXT)
+    return figure
+
+
+def dead_figure(runs: pd.DataFrame, dead: pd.DataFrame, width: float = WIDTH) -> Figure:
+    """Share of dead units by step, the mean over seeds; a panel per task and series, a line per rate.
+
+    The highest rate is black, at most MOST_PANELS panels are drawn. runs: labelled. dead: columns run_id, step, value.
+    """
+    points = runs[["run_id", "task", "series", "lr"]].merge(dead[["run_id", "step", "value"]], on="run_id")
+    groups = list(points.groupby(["task", "series"], sort=False))[:MOST_PANELS]
+    names = short_names(list(dict.fromkeys(points["task"])))
+    titles = [f"{names[str(task)]}: {series}" if len(names) > 1 else str(series) for (task, series), _ in groups]
+    several = points["lr"].nunique() > 1
+    titles = [title + (f" (black: {rate(group['lr'].max())})" if several else "")
+              for title, (_, group) in zip(titles, groups, strict=True)]  # fmt: skip
+    columns = 2 if is_narrow(width) else min(4, len(groups))
+    figure, axes = fixed_panels(titles, _HEIGHT, columns, width, left=_LEFT, sharex=True, sharey=True)
+    for axis, (_, group) in zip(axes, groups, strict=True):
+        for lr, own in group.groupby("lr"):
+            values, last = 100 * own.groupby("step")["value"].mean(), lr == group["lr"].max()
+            axis.plot(values.index, values, color=BASELINE if last else BEHIND, linewidth=1.2 if last else 0.8)
+        axis.set_ylim(-3, 103)
+    figure.supxlabel("step", **TEXT)
+    figure.supylabel("dead units, %", **TEXT)
     return figure
 
 
