@@ -7,14 +7,7 @@ from tests.analysis.frames import chosen_runs
 
 
 def test_a_function_of_a_cell_has_its_own_name_unless_another_activation_has_it() -> None:
-    labels = [
-        "relu",
-        "cell_16bccbfe:wavy",
-        "cell_0b858c2e:relu",
-        "cell_11d76449:bent",
-        "cell_b4ce283c:bent",
-        "mine:wavy",
-    ]
+    labels = ["relu", "cell_16bccbfe:wavy", "cell_0b858c2e:relu", "cell_11d76449:bent", "cell_b4ce283c:bent"]
     assert shown_names(labels) == {
         "relu": "relu", "cell_16bccbfe:wavy": "wavy", "cell_0b858c2e:relu": "cell_0b858c2e:relu",
         "cell_11d76449:bent": "cell_11d76449:bent", "cell_b4ce283c:bent": "cell_b4ce283c:bent",
