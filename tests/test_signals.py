@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -125,3 +126,17 @@ def _stored(status: str = "FINISHED") -> int:
             return int(connection.execute("select count(*) from runs where status = ?", [status]).fetchone()[0])
     except sqlite3.Error:
         return 0
+
+
+def test_an_interruption_while_the_server_of_workers_starts_prints_one_traceback() -> None:
+    start = "from actbench.execution.server import start_server; start_server()"
+    code = f"import time; {start}; print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        time.sleep(0.5)  # it imports torch
+        os.killpg(process.pid, signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    assert err.count("Traceback") == 1, err  # of the process itself

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 from actbench.signals import main_hidden, sigint_blocked
 
@@ -22,6 +22,7 @@ def start_server() -> None:
         return
     for key, value in MALLOC.items():
         os.environ.setdefault(key, value)
+    resource_tracker.ensure_running()  # it unblocks SIGINT when it starts; the server starts it where it does not run
     with sigint_blocked(), main_hidden():
         forkserver.set_forkserver_preload(["actbench.execution.worker"])
         forkserver.ensure_running()
