@@ -15,7 +15,7 @@ pages.write(HERE / "made")
 project, author, version, release = "actbench", "the actbench developers", __version__, __version__
 copyright = "the actbench developers, Apache-2.0"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # `make test-all` runs the notebooks
 exclude_patterns = ["_build", "jupyter_execute"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from actbench.activations.table import TABLE
 from actbench.cli.parser import make_parser
 from actbench.experiment.options import option_groups
-from actbench.experiment.questions import experiment_names, load_experiment
+from actbench.experiment.questions import Experiment, experiment_names, load_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("reference", "benchmarks", "reliability")  # of results/: pages, and the pictures that they show
@@ -86,9 +86,17 @@ def activations() -> str:
 def experiments() -> str:
     """The questions that come with actbench."""
     found = map(load_experiment, experiment_names())
-    rows = [(f"`{own.name}`" + ", `_full`" * bool(own.full), own.question, own.source or "") for own in found]
-    text = "`actbench compare NAME` answers one. A file in `experiments/` of the current folder is one of your own."
+    rows = [(f"`{own.name}`" + ", `_full`" * bool(own.full), _asked(own), own.source or "") for own in found]
+    text = (
+        "`actbench compare NAME` answers one, `actbench sweep NAME` where it says so. A file in `experiments/` of the "
+        "current folder is one of your own."
+    )
     return "\n".join(["# Experiments", "", text, "", *table(("name", "question", "source"), rows), ""])
+
+
+def _asked(own: Experiment) -> str:
+    """The question, and the command where it is not compare."""
+    return own.question + " (`actbench sweep`)" * (own.command == "sweep")
 
 
 def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

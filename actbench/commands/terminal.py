@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WIDEST = 10_000  # columns of a file or a pipe, in which no row is folded
+_NOTEBOOK = 80  # columns that a page which shows a notebook has room for
 _DEFAULT_STORE = "sqlite:///mlflow.db"  # store.uri of conf/
 _BREAK = re.compile(r"(?<!±) +(?!±)")  # where a cell may be folded
 _GAP = 2  # characters between columns
@@ -109,7 +110,7 @@ def print_text(text: str) -> None:
 def print_answer(answer: str, tasks: Sequence[str], conditions: str = "") -> None:
     """Prints the answer of a command, a line for each task and claim, and the conditions."""
     console = _text_console()
-    width = max(40, min(console.width, 100)) if console.is_terminal else 100
+    width = max(40, min(console.width, 100)) if console.is_terminal else _NOTEBOOK if Console().is_jupyter else 100
     is_plain = not console.is_terminal or console.no_color
     print_title("Answer")
     with console.capture() as captured:
