@@ -31,6 +31,7 @@ from actbench.report.figures.style import SMALL, TEXT, WIDTH, is_narrow
 from actbench.report.metrics import only_metric
 from actbench.report.sentences import short_names
 
+_FEW = 6  # series of a panel, up to which all have their names
 _SMALLEST_SPAN = 0.005  # of scores, where all are equal and the margin is 0
 
 
@@ -93,7 +94,8 @@ def _panel(axis: Any, comparison: Comparison, means: pd.DataFrame) -> None:
     _dots(axis, comparison, means, colours, low)
     outside = [name for name in named if means[name].max() < low]
     _arrows(axis, comparison.metric, means, colours, low, outside)
-    write_names(axis, lines, {name: colours[name] for name in named if name not in outside})
+    others = [] if len(colours) > _FEW else [name for name in colours if means[name].max() >= low]
+    write_names(axis, lines, {name: colours[name] for name in [*named, *others] if name not in outside})
     labels = [f"{rate:.3g}" for rate in means.index]
     every = crowded(axis, x, labels)
     axis.set_xticks(x[::every], labels[::every])
