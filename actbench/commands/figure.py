@@ -44,8 +44,6 @@ def look_of(width: str, format: str, style: str | None, activations: str | None)
     """Checks what the command line says. Raises UsageError."""
     if format not in FORMATS:
         raise UsageError(f"--format {format}: not known; there are: {', '.join(FORMATS)}")
-    if style is not None and not Path(style).is_file() and not _is_style_of_matplotlib(style):
-        raise UsageError(f"--style {style}: no such file; name a style file, or a style of matplotlib such as ggplot")
     return Look(inches_of(width), format, style, names_of(activations))
 
 
@@ -55,12 +53,6 @@ def names_of(activations: str | None) -> list[str]:
     if "" in names:
         raise UsageError(f"--activations {activations!r}: write names with commas, relu,gelu")
     return names
-
-
-def _is_style_of_matplotlib(name: str) -> bool:
-    from matplotlib import style  # takes half a second
-
-    return name in style.available
 
 
 def inches_of(width: str) -> float:

@@ -67,6 +67,10 @@ def styled(path: str | None) -> contextlib.AbstractContextManager[None]:
     from matplotlib import style
 
     if not Path(path).is_file():
+        if path not in style.library:
+            raise UsageError(
+                f"--style {path}: no such file; name a style file, or a style of matplotlib such as ggplot"
+            )
         return mpl.rc_context({key: value for key, value in style.library[path].items() if key not in _OF_SCREENS})
     with _silent():
         try:
