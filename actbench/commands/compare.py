@@ -81,7 +81,7 @@ def _store_costs(session: Session, schedule: Schedule, plans: Iterable[TaskPlan]
         if point in plan.chosen
     }
     session.costs = session.costs[session.costs["run_id"].isin(chosen)].reset_index(drop=True)
-    if not session.trained:
+    if not session.trained and not session.taken:
         return
     medians = session.costs.drop(columns="round").groupby("run_id").median().to_dict("index")
     with deferred_signals():  # so that views of those runs show the costs
