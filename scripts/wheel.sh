@@ -18,8 +18,8 @@ for python in "$@"; do
   echo "Python $version"
   "$uv" venv --quiet --clear --python "$python" "$folder/$version/venv"
   "$uv" pip install --quiet --python "$folder/$version/venv/bin/python" "$wheel"
-  run_in "$folder/$version/work" "$folder/$version/venv/bin/actbench"
-  sha256sum "$folder/$version/work/results/quickstart/scores.csv"
+  run_in "$folder/$version/run" "$folder/$version/venv/bin/actbench"
+  sha256sum "$folder/$version/run/results/quickstart/scores.csv"
 done
 echo 'uv tool install'
 UV_TOOL_DIR="$folder/tools" UV_TOOL_BIN_DIR="$folder/bin" "$uv" tool install --quiet --python "$1" "$wheel"

@@ -30,7 +30,7 @@ def shown_names(activations: Iterable[str]) -> dict[str, str]:
     labels = list(dict.fromkeys(activations))
     names = [shown_name(label) for label in labels]
     return {
-        label: name if name == label or (names.count(name) == 1 and name not in TABLE) else label
+        label: name if names.count(name) == 1 and name not in TABLE else label
         for label, name in zip(labels, names, strict=True)
     }
 

@@ -39,7 +39,7 @@ def _overrides(settings: Mapping[str, Any], prefix: str) -> Iterator[str]:
             if not (values := [_text(key, own) for own in value]):
                 raise UsageError(f"{key}: an empty grid; give at least one value")
             yield f"{key}={','.join(values)}"
-        elif key in GROUPS and isinstance(value, int | float) and value is not None:
+        elif key in GROUPS and isinstance(value, int | float):
             raise UsageError(f'{key}={value!r}: is a group; write a choice, or {key}={{"key": value}}')
         else:
             yield f"{key}={_text(key, value)}"

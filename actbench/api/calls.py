@@ -37,10 +37,13 @@ def compare(*words: str, pairs: bool = False, config_dir: str | None = None, **s
     """
     from actbench.commands.compare import compare as command
 
+    if not isinstance(pairs, bool):
+        raise UsageError(f"compare: pairs={pairs!r}: must be True or False")
+
     def run(experiment: str | None, overrides: list[str], caller: Caller) -> "Ended":
         return command(experiment or DEFAULT_EXPERIMENT, overrides, config_dir, pairs, caller)
 
-    return _called("compare", words, settings, run, pairs)
+    return _called("compare", words, settings, run)
 
 
 def sweep(*words: str, config_dir: str | None = None, **settings: object) -> Results:
@@ -91,11 +94,7 @@ def open(folder: str | Path | None = None, *, store: str | None = None, experime
     return Results(target)
 
 
-def _called(
-    command: str, words: Sequence[str], settings: dict[str, Any], run: _Command, pairs: bool = False
-) -> Results:
-    if not isinstance(pairs, bool):
-        raise UsageError(f"{command}: pairs={pairs!r}: must be True or False")
+def _called(command: str, words: Sequence[str], settings: dict[str, Any], run: _Command) -> Results:
     for word in words:
         if not isinstance(word, str):
             raise UsageError(f"{command}: {word!r} is not a text; write an experiment's name, key=value, or keywords")

@@ -144,22 +144,8 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from actbench.cli.options import show_list, show_options
 
         return show_list(parsed.kind) if parsed.command == "list" else show_options(parsed.names)
-    if parsed.command == "export":
-        from actbench.commands.export import export
-
-        return export(parsed.experiment, parsed.out)
-    if parsed.command == "figure":
-        from actbench.commands.figure import figure, look_of
-
-        if len(parsed.words) > 1:
-            raise UsageError(f"{' '.join(parsed.words)}: name one figure")
-        look = look_of(parsed.width, parsed.format, parsed.style, parsed.activations)
-        return figure(parsed.experiment, next(iter(parsed.words), None), look, parsed.out)
-    if parsed.command == "table":
-        from actbench.commands.figure import names_of
-        from actbench.commands.table import table
-
-        return table(parsed.experiment, names_of(parsed.activations), parsed.format, parsed.out)
+    if parsed.command in ("export", "figure", "table"):
+        return _of_results(parsed)
     from actbench.experiment.compose import allow_modules_of_current_folder
 
     allow_modules_of_current_folder()
@@ -187,6 +173,25 @@ def _dispatch(parsed: argparse.Namespace) -> int:
     if len(names) > 1 or (names and parsed.command == "train"):
         raise UsageError(f"{names[-1]!r} is not an override; write key=value")
     return _train(parsed, names[0] if names else None, overrides)
+
+
+def _of_results(parsed: argparse.Namespace) -> int:
+    """export, figure and table: what is made of a results folder."""
+    if parsed.command == "table":
+        from actbench.commands.figure import names_of
+        from actbench.commands.table import table
+
+        return table(parsed.experiment, names_of(parsed.activations), parsed.format, parsed.out)
+    if parsed.command == "export":
+        from actbench.commands.export import export
+
+        return export(parsed.experiment, parsed.out)
+    from actbench.commands.figure import figure, look_of
+
+    if len(parsed.words) > 1:
+        raise UsageError(f"{' '.join(parsed.words)}: name one figure")
+    look = look_of(parsed.width, parsed.format, parsed.style, parsed.activations)
+    return figure(parsed.experiment, next(iter(parsed.words), None), look, parsed.out)
 
 
 def _train(parsed: argparse.Namespace, experiment: str | None, overrides: list[str]) -> int:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from actbench.commands.opening import open_session
 from actbench.commands.outlook import fewest_and_most
 from actbench.commands.planning import check_experiment, make_request, prepared_data
 from actbench.commands.report import write_reports
-from actbench.commands.session import Ended, Session, open_session
+from actbench.commands.session import Ended, Session
 from actbench.commands.stages import Schedule, Stages, describe
 from actbench.commands.step_costs import step_costs
 from actbench.commands.terminal import print_answer, print_next, print_table, print_title

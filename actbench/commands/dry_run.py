@@ -48,7 +48,7 @@ def dry_run(command: str, name: str | None, overrides: Sequence[str], config_dir
         check_experiment(experiment, runs, grid.command.protocol.racing)
     check_pool(grid.command.execution, runs)
     device, workers, memory = pool_size(grid.command.execution, runs)
-    digest = plan_digest(runs, grid.command.protocol if command == "compare" else None)
+    digest = plan_digest(command, runs, grid.command.protocol)
     find = _finder(grid.command, experiment.name if experiment else command, digest)
 
     def pack(due: Sequence[Run]) -> list[Stack]:
@@ -68,7 +68,8 @@ def _finder(settings: CommandSettings, experiment: str, digest: str) -> Find:
         print_text(place.note)
     if is_new(uri):
         return lambda runs: {}
-    from actbench.store.reader import existing_store, finished_elsewhere, relatives  # MLflow takes seconds
+    from actbench.store.reader import existing_store  # MLflow takes seconds
+    from actbench.store.relatives import finished_elsewhere, relatives
 
     store, others = existing_store(uri, name), relatives(uri, experiment, name)
 

@@ -80,7 +80,7 @@ def make_request(
         target_losses=tuple(dict.fromkeys(own.target_loss for own in training if own.target_loss is not None)),
         margins={own.metric: protocol.margin_of(own.metric) for own in data.values() if own.metric != ACCURACY.name},
         own_tests=tuple(name for name, own in data.items() if own.own_test),
-        plan=plan_digest(runs, protocol if command == "compare" else None),
+        plan=plan_digest(command, runs, protocol),
         worst={name: low for name, own in data.items() if (low := worst(own.metric, own.classes))},
     )
 

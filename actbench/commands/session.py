@@ -1,13 +1,12 @@
 """What `compare`, `sweep` and `train` have in common: skip runs that the store holds, train the rest, store results."""
 
-import contextlib
 import gc
 import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -15,30 +14,24 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from actbench.commands.estimate import Forecast, estimator_of
+from actbench.commands.estimate import Forecast
 from actbench.commands.live import LiveWriter
 from actbench.commands.planning import note_of
 from actbench.commands.progress import RunProgress, weight_of
-from actbench.commands.terminal import print_text
-from actbench.errors import Submitted
-from actbench.execution.local import Pool
-from actbench.execution.pools import AnyPool, check_pool, make_pool
+from actbench.execution.pools import AnyPool
 from actbench.experiment.command import CommandSettings
-from actbench.experiment.compose import Grid
 from actbench.experiment.questions import Hypothesis
-from actbench.experiment.request import Caller, Request
+from actbench.experiment.request import Request
 from actbench.experiment.runs import Run
 from actbench.report.numbers import count
 from actbench.signals import check_interruption, deferred_signals, write_json
 from actbench.store.files import REQUEST, RUNS, costs_frame, write_comparison, write_results
-from actbench.store.folder import results_folder
 from actbench.store.names import JOURNALS
-from actbench.store.places import claimed, refused_leaves_nothing
-from actbench.store.provenance import Spent, spent_before
+from actbench.store.provenance import Spent
 from actbench.store.sqlite import checkpoint_log, is_new
 from actbench.training.checkpoints import weights_folder
 from actbench.training.results import Mark, Result, missing_result
-from actbench.training.resume import checkpoint_path, checkpoints_folder, resumable_stacks
+from actbench.training.resume import checkpoint_path, resumable_stacks
 from actbench.training.stacks import Stack, pack_stacks
 
 if TYPE_CHECKING:
@@ -100,7 +93,7 @@ class Session:
     @cached_property
     def relatives(self) -> "list[Store]":
         """The other plans of the experiment in the store."""
-        from actbench.store.reader import relatives
+        from actbench.store.relatives import relatives  # imports MLflow
 
         return relatives(self.settings.store.uri, self.family, self.request.experiment)
 
@@ -160,7 +153,7 @@ class Session:
         """
         if self.is_new:
             return {}, 0
-        from actbench.store.reader import finished_elsewhere
+        from actbench.store.relatives import finished_elsewhere  # imports MLflow
 
         weights = self.settings.store.save_weights
         finished = self.store.finished(runs, weights)
@@ -284,52 +277,3 @@ class Session:
     def failures(self) -> list[Result]:
         """Results of runs that failed, in the order of the plan."""
         return [self.results[id] for id in self.planned if id in self.results and self.results[id].error is not None]
-
-
-@contextlib.contextmanager
-def open_session(
-    command: str,
-    request: Request,
-    grid: Grid,
-    runs: Sequence[Run],
-    hypotheses: Sequence[Hypothesis] | None = None,
-    alone: bool = True,
-    caller: Caller | None = None,
-) -> Iterator[Session]:
-    """A session for a command that begins with these runs; finished runs survive an interruption.
-
-    alone: the command has the results folder of its plan to itself; else it is one of several that run at once, and
-    their files are in results/multirun/<run id>. caller: None is the command line.
-
-    Everything is checked before the first worker starts. Raises UsageError for a device that is not there, a precision
-    that it does not have, a run that does not fit its memory and a folder that cannot be written.
-    """
-    check_pool(grid.command.execution, runs)
-    family, settings = request.experiment, grid.command
-    with contextlib.ExitStack() as stack:
-        if alone:
-            request = stack.enter_context(claimed(request, settings.store.uri, settings.name, command, print_text))
-            folder, checkpoints = Path("results") / request.experiment, checkpoints_folder(request.experiment)
-        else:  # others would remove checkpoints
-            request = replace(request, experiment=settings.name or family)
-            folder, checkpoints = Path("results") / "multirun" / runs[0].id, None
-            stack.enter_context(refused_leaves_nothing(folder))
-            results_folder(f"multirun/{runs[0].id}")
-        apart = caller is not None and caller.apart
-        pool: AnyPool = make_pool(settings, request.experiment, runs, checkpoints, apart)
-        stack.enter_context(pool)
-        before = spent_before(folder, RUNS)
-        session = Session(
-            command, request, settings, pool, folder, checkpoints, family, hypotheses=hypotheses, before=before
-        )
-        if isinstance(pool, Pool):
-            session.forecast = Forecast(estimator_of(command, pool.device, pool.workers), len(grid.runs))
-        try:
-            yield session
-            if session.forecast is not None:
-                session.forecast.learn(session.results, time.monotonic() - session.started)
-        except (KeyboardInterrupt, Submitted):
-            session.interrupted()
-            raise
-        finally:
-            gc.unfreeze()

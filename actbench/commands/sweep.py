@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from actbench.commands.opening import open_session
 from actbench.commands.planning import make_request, make_runs, note_of, prepared_data
 from actbench.commands.report import write_sweep_report
-from actbench.commands.session import Ended, Session, open_session
+from actbench.commands.session import Ended, Session
 from actbench.commands.terminal import print_next, print_runs
 from actbench.experiment.compose import Grid, compose_experiment
 from actbench.experiment.questions import Experiment, load_experiment

@@ -4,7 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actbench.commands.report import chosen_activations, read_comparison, read_request, written_folder
+from actbench.commands.report import (
+    check_activations,
+    chosen_activations,
+    read_comparison,
+    read_request,
+    written_folder,
+)
 from actbench.errors import UsageError
 from actbench.signals import replaced_file
 from actbench.store.files import RUNS, holds_comparison, read_runs
@@ -54,6 +60,5 @@ def _tables(folder: Path, activations: Sequence[str]) -> "Iterator[tuple[str, pd
     from actbench.report.tables import summary_table
 
     found = summary_table(summarize(read_runs(folder / RUNS)))
-    if unknown := [name for name in activations if name not in set(found["activation"])]:
-        raise UsageError(f"--activations: no {unknown[0]} here")
+    check_activations(activations, list(found["activation"]))
     yield "", found[found["activation"].isin(activations)] if activations else found

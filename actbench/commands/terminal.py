@@ -33,11 +33,16 @@ def _text_console() -> Console:
     return terminal if terminal.is_terminal and not Console().is_jupyter else plain
 
 
+def _style(console: Console, style: str) -> str:
+    """The style on a terminal that shows colours; else none."""
+    return style if console.is_terminal and not console.no_color else ""
+
+
 def print_title(title: str) -> None:
     """Prints the title of a section."""
     console = _text_console()
     with console.capture() as captured:
-        console.print(title, style="" if console.no_color or not console.is_terminal else "bold cyan")
+        console.print(title, style=_style(console, "bold cyan"))
     print(f"\n{captured.get()}", end="")
 
 
@@ -111,14 +116,13 @@ def print_answer(answer: str, tasks: Sequence[str], conditions: str = "") -> Non
     """Prints the answer of a command, a line for each task and claim, and the conditions."""
     console = _text_console()
     width = max(40, min(console.width, 100)) if console.is_terminal else _NOTEBOOK if Console().is_jupyter else 100
-    is_plain = not console.is_terminal or console.no_color
     print_title("Answer")
     with console.capture() as captured:
-        console.print(_filled(answer, width), style=None if is_plain else "bold", soft_wrap=True)
+        console.print(_filled(answer, width), style=_style(console, "bold"), soft_wrap=True)
         for task in tasks:
             console.print(_filled(f"- {task}", width, subsequent_indent="  "), soft_wrap=True)
         if conditions:
-            console.print(_filled(conditions, width), style=None if is_plain else "dim", soft_wrap=True)
+            console.print(_filled(conditions, width), style=_style(console, "dim"), soft_wrap=True)
     print(captured.get(), end="")
 
 

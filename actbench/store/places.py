@@ -85,7 +85,7 @@ def claimed(
             tell(place.note)
         folder = Path("results") / name
         with refused_leaves_nothing(folder), folder_lock(results_folder(name), command):
-            holder = holder_of(name, uri)
+            holder = _in_folder(name)
             is_ours = holder is None or holder.digest == request.plan  # else another command took it just before
             if is_ours:
                 named = replace(request, experiment=name)
@@ -117,14 +117,21 @@ def refused_leaves_nothing(folder: Path) -> Iterator[None]:
 
 def holder_of(name: str, uri: str) -> Holder | None:
     """The plan that results/<name> or the store's experiment of that name belongs to; None where neither is there."""
-    folder = Path("results") / name
-    if (folder / REQUEST).is_file() or (folder / RUNS).is_file():
-        tags = _request(folder)
-        command = tags.get("command") or str(read_environment(folder).get("command", "actbench"))
-        return Holder(tags.get("plan", ""), command, str(folder))
+    if (holder := _in_folder(name)) is not None:
+        return holder
     if (stored := _newest(name, uri)) is None:
         return None
     return Holder(stored.get("plan", ""), stored.get("command", "actbench"), f"experiment {name} in {uri}")
+
+
+def _in_folder(name: str) -> Holder | None:
+    """The plan that results/<name> belongs to; None where no command has claimed or written it."""
+    folder = Path("results") / name
+    if not (folder / REQUEST).is_file() and not (folder / RUNS).is_file():
+        return None
+    tags = _request(folder)
+    command = tags.get("command") or str(read_environment(folder).get("command", "actbench"))
+    return Holder(tags.get("plan", ""), command, str(folder))
 
 
 def _request(folder: Path) -> Mapping[str, str]:

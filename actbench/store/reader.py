@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,7 @@ from actbench.errors import UsageError
 from actbench.experiment.runs import Run
 from actbench.metrics.names import HISTOGRAM, split_layer_key
 from actbench.store.abandoned import end_abandoned
-from actbench.store.client import (
-    connect,
-    experiment_id,
-    family_names,
-    is_service_error,
-    reason,
-    search_runs,
-    store_errors,
-)
+from actbench.store.client import connect, experiment_id, is_service_error, reason, search_runs, store_errors
 from actbench.store.copies import CHECKED, digest
 from actbench.store.database import History, open_tables
 from actbench.store.entries import Writer
@@ -235,23 +226,6 @@ def existing_store(uri: str, experiment: str) -> Store | None:
     with store_errors(uri):
         known = connect(uri, create=False).get_experiment_by_name(experiment)
     return None if known is None else Store(uri, experiment, create=False, journals=False)
-
-
-def relatives(uri: str, family: str, own: str) -> list[Store]:
-    """The other experiments of an existing store that plans of one experiment have, to read from; own: not that one."""
-    with store_errors(uri):
-        names = family_names(connect(uri, create=False), family)
-    return [Store(uri, name, create=False, journals=False) for name in names if name != own]
-
-
-def finished_elsewhere(stores: Sequence[Store], runs: Sequence[Run], weights: str = "none") -> dict[str, Result]:
-    """Results of those runs that other plans of an experiment have, by run id; none where weights are to be kept."""
-    found: dict[str, Result] = {}
-    if weights == "none":
-        for store in stores:
-            found |= store.finished([run for run in runs if run.id not in found])
-    phases = {run.id: run.phase for run in runs}
-    return {id: replace(result, row={**result.row, "phase": phases[id]}) for id, result in found.items()}
 
 
 @contextlib.contextmanager
