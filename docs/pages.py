@@ -1,11 +1,10 @@
 """Makes the pages that follow from the program: commands, options, activations, experiments; copies results/."""
 
-import argparse
 import shutil
 from pathlib import Path
 
 from actbench.activations.table import TABLE
-from actbench.cli.parser import make_parser
+from actbench.cli.parser import commands_of, make_parser
 from actbench.experiment.options import option_groups
 from actbench.experiment.questions import Experiment, experiment_names, load_experiment
 
@@ -40,9 +39,8 @@ def write(folder: Path) -> None:
 def commands() -> str:
     """The help text of each command."""
     parser = make_parser()
-    found = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     lines = ["# Help texts", "", "```text", parser.format_help().rstrip(), "```"]
-    for name, sub in found.choices.items():
+    for name, sub in commands_of(parser).items():
         lines += ["", f"## {name}", "", "```text", sub.format_help().rstrip(), "```"]
     return "\n".join([*lines, ""])
 
